@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Sentry as its process (runsc boot) sees it: create or restore a kernel, start containers and processes in it, wait,
+ * signal, pause, checkpoint. Everything here is called from the sandbox process's control threads; all functions may block and
+ * are thread-safe unless they say otherwise. After sentry_new() returns, no function opens a host path or a host socket:
+ * every host object comes in as a file descriptor (the seccomp filter enforces it).
+ *
+ * Ownership: file descriptors in the structs pass to the Sentry on success only; strings stay the caller's.
+ */
+#ifndef SENTRY_SENTRY_H
+#define SENTRY_SENTRY_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/util.h"
+
+struct sentry;
+
+struct sentry_rlimit {
+	int resource; /* LINUX_RLIMIT_*; Linux numbers */
+	uint64_t soft, hard;
+};
+
+/* One process to run: OCI `process` after parsing. Arrays of strings are NULL-terminated. */
+struct sentry_process {
+	char **args, **env;
+	const char *cwd;
+	const char *exec_path; /* NULL: args[0], searched in PATH of env inside the container */
+	uint32_t uid, gid, umask; /* umask: 0xffffffff means 022 */
+	const uint32_t *groups;
+	size_t nr_groups;
+	/* Capability sets as bit masks. */
+	uint64_t cap_bounding, cap_effective, cap_inheritable, cap_permitted, cap_ambient;
+	const struct sentry_rlimit *rlimits;
+	size_t nr_rlimits;
+	bool no_new_privs;
+	int oom_score_adj;
+	/* Terminal: when true the process gets a controlling terminal of the sandbox; its output appears on stdio[0], a host pty
+	 * slave or any fd, which the Sentry relays to. When false stdio[0..2] are host fds used as they are. */
+	bool terminal;
+	uint16_t rows, cols;
+	int stdio[3];
+	const int *extra_fds; /* become 3, 4, ... (preserve-fds) */
+	size_t nr_extra_fds;
+};
+
+enum sentry_mount_kind {
+	SENTRY_MOUNT_GOFER, /* bind mount or the root: files behind a 9P connection */
+	SENTRY_MOUNT_TMPFS,
+	SENTRY_MOUNT_PROC,
+	SENTRY_MOUNT_SYSFS,
+	SENTRY_MOUNT_DEVTMPFS, /* /dev */
+	SENTRY_MOUNT_DEVPTS,
+	SENTRY_MOUNT_MQUEUE,
+	SENTRY_MOUNT_CGROUP,
+};
+
+struct sentry_mount {
+	enum sentry_mount_kind kind;
+	const char *destination; /* absolute, inside the container; "/" for the root, which is mounts[0] */
+	const char *source; /* shown in /proc/mounts */
+	const char *options; /* comma-separated file-system options (size=, mode=, ...) with mount flags removed, or "" */
+	uint64_t flags; /* LINUX_MS_RDONLY | NOSUID | NODEV | NOEXEC | NOATIME ... */
+	const char *aname; /* GOFER: the 9P attach name that selects this mount in the gofer */
+	bool is_file; /* GOFER: a file is mounted over a file */
+	bool overlay; /* GOFER: memory above, gofer below; else writes go through */
+	bool exclusive; /* GOFER: nobody else changes the files, so attributes may be cached */
+};
+
+struct sentry_device {
+	const char *path;
+	char type; /* 'c' 'b' 'p' */
+	uint32_t major, minor, mode, uid, gid;
+};
+
+struct sentry_sysctl {
+	const char *key, *value; /* "net.core.somaxconn" */
+};
+
+struct sentry_container {
+	const char *id;
+	const char *hostname, *domainname; /* NULL: "localhost"-like default / "(none)" */
+	int gofer_fd; /* connected socket to this container's gofer (SCM_RIGHTS capable), all mounts behind it */
+	const struct sentry_mount *mounts;
+	size_t nr_mounts;
+	const struct sentry_device *devices; /* besides the OCI default devices */
+	size_t nr_devices;
+	char **masked_paths, **readonly_paths;
+	const struct sentry_sysctl *sysctls;
+	size_t nr_sysctls;
+	uint64_t pids_limit; /* 0: none */
+	uint64_t memory_limit; /* bytes; 0: none */
+	const char *cgroups_path;
+	struct sentry_process process; /* init */
+};
+
+struct sentry_config {
+	const char *platform; /* "ptrace", ... or NULL for the default */
+	bool strace; /* log system calls to the debug log */
+	size_t nr_cpus; /* as shown to applications; 0: the host's affinity */
+	uint64_t total_memory; /* as shown to applications; 0: the host's */
+};
+
+/* Progress and result of a checkpoint or restore, in microseconds of host monotonic time unless said otherwise. */
+struct sentry_ckpt_stats {
+	uint64_t freeze_us, save_us, write_us, total_us;
+	uint64_t pages_total, pages_written; /* 4 KiB pages looked at, stored */
+	uint64_t objects, bytes;
+};
+
+/* The files of an image directory, opened by the caller. On save the Sentry writes them; the caller fsyncs and renames the
+ * manifest into place last. On restore they are read-only; pages may stay open for the life of the sandbox. */
+struct sentry_image_fds {
+	int manifest, kernel, index, pages;
+};
+
+struct sentry_ckpt_opts {
+	bool leave_running;
+	int compression_level; /* zstd level; 0: raw page-aligned pages */
+};
+
+/* Makes the kernel and its platform; before the seccomp filter is installed (the platform may fork its template stub). */
+int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct error **err);
+
+/* Builds a container: mounts, devices, the init process loaded and ready but not run. */
+int sentry_create_container(struct sentry *s, const struct sentry_container *c, struct error **err);
+/* Lets the init process of container @id run. */
+int sentry_start(struct sentry *s, const char *id, struct error **err);
+/* Starts one more process in container @id; *@ret_pid is its pid as seen inside. */
+int sentry_exec(struct sentry *s, const char *id, const struct sentry_process *p, pid_t *ret_pid, struct error **err);
+/* Blocks until process @pid (0: init) of container @id has exited; *@ret_status is a wait(2) status. Callable by many at once,
+ * and after the exit (the status of init is kept; an exec'd process's until asked for once). */
+int sentry_wait(struct sentry *s, const char *id, pid_t pid, int *ret_status, struct error **err);
+/* @pid 0: init. @all: every process of the container. -ESRCH when there is none. */
+int sentry_kill(struct sentry *s, const char *id, pid_t pid, bool all, int sig, struct error **err);
+/* Terminal window of process @pid (0: init). */
+int sentry_set_winsize(struct sentry *s, const char *id, pid_t pid, uint16_t rows, uint16_t cols);
+/* Stops and continues every task of the sandbox, invisibly to them. Pausing twice is fine. */
+int sentry_pause(struct sentry *s, struct error **err);
+int sentry_resume(struct sentry *s, struct error **err);
+/* Removes what is left of a container whose init has exited (kills the rest). */
+int sentry_destroy_container(struct sentry *s, const char *id, struct error **err);
+
+/* JSON text, malloc'd: ps: [{"pid":1,"ppid":0,"uid":0,"tty":"?","start":"...","time":"...","cmd":"..."}]; stats: see runsc/README;
+ * debug: tasks with what they are blocked in, unimplemented calls. */
+char *sentry_ps_json(struct sentry *s, const char *id);
+char *sentry_stats_json(struct sentry *s, const char *id);
+char *sentry_debug_json(struct sentry *s);
+
+/* Freezes, saves to @fds, then thaws (leave_running) or leaves everything frozen for the caller to exit. On failure the
+ * sandbox is running again as if nothing had happened (paused, if it was paused). */
+int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
+		      struct sentry_ckpt_stats *ret, struct error **err);
+/* Loads an image into a fresh sentry (no container created yet). @c gives the new id, gofer, mounts (matched to the saved ones by
+ * destination), stdio and console in c->process.stdio; other fields of c->process are ignored. Tasks stay frozen until sentry_start(). */
+int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_container *c,
+		   struct sentry_ckpt_stats *ret, struct error **err);
+
+#endif
