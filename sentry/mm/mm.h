@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Application address spaces.
+ *
+ * VMAs say what the application asked for; page mappings (pmas) say which backing pages are there and whether a write must
+ * copy first. The platform's address space is a cache of the pmas, filled by faults in windows.
+ *
+ * Locks: mm.lock (VMAs and pmas; a sleeping rwlock: faults of several threads go in parallel where possible) > mappable.mu >
+ * memfile.mu. No file-system lock is taken under mm.lock except inside mappable->translate(). Copy functions take mm.lock: call them
+ * with no lock held that translate() may need (no inode page lock).
+ *
+ * Checkpoint: VMAs, pmas, brk and the other fields of Linux's mm_struct that are visible in /proc or prctl(PR_SET_MM).
+ */
+#ifndef SENTRY_MM_MM_H
+#define SENTRY_MM_MM_H
+
+#include "base/cleanup.h"
+#include "platform/platform.h"
+#include "sentry/abi/types.h"
+#include "sentry/mm/mappable.h"
+#include "sentry/mm/memfile.h"
+#include "sentry/mm/uio.h"
+
+struct file;
+struct kernel;
+struct mm;
+struct strbuf;
+struct task;
+
+/* Where the loader put things; read by /proc/pid/stat, prctl(PR_SET_MM_*). */
+struct mm_layout {
+	uint64_t start_code, end_code, start_data, end_data, start_brk, start_stack, arg_start, arg_end, env_start, env_end;
+	uint64_t vdso;
+	uint64_t auxv[64]; /* as placed on the stack, AT_NULL-terminated */
+};
+
+_must_check_ int mm_new(struct kernel *k, struct mm **ret);
+struct mm *mm_get(struct mm *mm);
+void mm_put(struct mm *mm); /* NULL is fine */
+/* Users are tasks (as opposed to mere references): when the last leaves, all mappings are dropped. */
+void mm_user_get(struct mm *mm);
+void mm_user_put(struct mm *mm);
+/* fork: a copy-on-write twin. @self is the caller's platform context. */
+_must_check_ int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret);
+/* The platform's address space, made on first use. */
+_must_check_ int mm_as(struct mm *mm, struct plat_as **ret);
+struct mm_layout *mm_layout(struct mm *mm); /* guarded by the task that execs; readers tolerate change */
+struct memfile *kernel_memfile(struct kernel *k);
+
+/* The result of a fault that could not be resolved. */
+struct mm_fault {
+	int sig, code; /* SIGSEGV SEGV_MAPERR/SEGV_ACCERR, SIGBUS BUS_ADRERR */
+	uint64_t addr;
+};
+
+/* Resolves an application fault at @addr. 0: retry the instruction. -EFAULT: *@ret says which signal. @sp: stack growth check. */
+_must_check_ int mm_handle_fault(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint32_t access, struct mm_fault *ret);
+
+/* mmap(2) and friends with Linux's checks and results (address or negative errno). @f NULL: anonymous. */
+int64_t mm_mmap(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t prot, uint32_t flags, struct file *f, uint64_t off);
+int64_t mm_munmap(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t len);
+int64_t mm_mprotect(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t prot);
+int64_t mm_mremap(struct mm *mm, struct task *t, uint64_t old, uint64_t old_len, uint64_t new_len, uint32_t flags, uint64_t new_addr);
+int64_t mm_madvise(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, int advice);
+int64_t mm_brk(struct mm *mm, struct task *t, uint64_t addr);
+/* Maps a mappable directly (vDSO, SysV shm, loader): like mmap with MAP_FIXED when @fixed. @name shows in /proc/pid/maps. */
+int64_t mm_map_object(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t prot, uint32_t flags, struct mappable *obj,
+		      uint64_t off, const char *name);
+/* Removes every mapping (execve on a sole-user mm, exit). */
+void mm_clear(struct mm *mm, struct plat_ctx *self);
+
+/* Copies between Sentry and application memory. -EFAULT when any byte is not accessible with the VMA's protection; what was
+ * copied before stays. May block on file-backed pages. */
+_must_check_ int mm_copy_in(struct mm *mm, void *dst, gaddr_t src, size_t n);
+_must_check_ int mm_copy_out(struct mm *mm, gaddr_t dst, const void *src, size_t n);
+_must_check_ int mm_zero_out(struct mm *mm, gaddr_t dst, size_t n);
+/* As ptrace and /proc/pid/mem do it: @force ignores protection (copies private pages). Returns bytes moved or -EFAULT/-EIO. */
+int64_t mm_access(struct mm *mm, gaddr_t addr, void *buf, size_t n, bool write, bool force);
+/* Partial-tolerant forms used by uio: bytes copied before the first inaccessible byte. */
+size_t mm_copy_in_some(struct mm *mm, void *dst, gaddr_t src, size_t n);
+size_t mm_copy_out_some(struct mm *mm, gaddr_t dst, const void *src, size_t n);
+/* Reads a NUL-terminated string into @dst (capacity @cap incl. NUL): its length, -EFAULT, or -ENAMETOOLONG when it does not fit. */
+int64_t mm_copy_in_str(struct mm *mm, char *dst, gaddr_t src, size_t cap);
+
+/* Futex words: 4-byte aligned atomic access to application memory. */
+_must_check_ int mm_load_u32(struct mm *mm, gaddr_t a, uint32_t *ret);
+/* *@ret_old is what was there; the store happened iff it equals @old. */
+_must_check_ int mm_cmpxchg_u32(struct mm *mm, gaddr_t a, uint32_t old, uint32_t new_val, uint32_t *ret_old);
+
+/* The identity of a word for futexes: private: (mm, address); shared: (backing object, offset), the same in all processes. */
+struct futex_key {
+	uint64_t a, b, c;
+};
+_must_check_ int mm_futex_key(struct mm *mm, gaddr_t a, bool shared, bool write, struct futex_key *ret);
+
+/* Text for /proc. */
+int mm_show_maps(struct mm *mm, struct strbuf *b);
+int mm_show_smaps(struct mm *mm, struct strbuf *b, bool rollup);
+struct mm_usage {
+	uint64_t vm, vm_peak, locked, rss, rss_file, rss_shmem, rss_peak, data, stack, exec, lib, pte;
+};
+void mm_usage(struct mm *mm, struct mm_usage *ret);
+/* The mapped executable (referenced) or NULL. */
+struct file *mm_exe_file(struct mm *mm);
+void mm_set_exe_file(struct mm *mm, struct file *f); /* takes its own reference */
+
+#endif
