@@ -14,7 +14,7 @@
 struct mm;
 struct task;
 
-#define UIO_MAXIOV   1024
+#define LINUX_UIO_MAXIOV 1024
 #define UIO_FASTIOV  8
 #define MAX_RW_COUNT 0x7ffff000UL /* Linux: INT_MAX rounded down to pages */
 

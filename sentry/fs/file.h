@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open file descriptions.
+ *
+ * Every kind of descriptor (regular file, pipe end, eventfd, socket, epoll, ...) embeds struct file as its first member and
+ * provides one const file_ops, whose address is the type tag. Operations never block on application events: they return
+ * -EAGAIN, and the generic layer (file_rw.c) waits on the file's queue and retries, which is also what makes them survive a
+ * freeze.
+ *
+ * Locks: file.pos_mu orders read/write/lseek on seekable files (held over the operation); f_lock guards flags and owner. Both
+ * are outside any object lock and inside none.
+ * Checkpoint: flags, position, owner and path are saved by file_save_base(); the rest by the kind's own type.
+ */
+#ifndef SENTRY_FS_FILE_H
+#define SENTRY_FS_FILE_H
+
+#include <stdatomic.h>
+
+#include "base/cleanup.h"
+#include "base/list.h"
+#include "base/mutex.h"
+#include "base/ref.h"
+#include "sentry/abi/types.h"
+#include "sentry/kernel/waitq.h"
+#include "sentry/mm/uio.h"
+
+struct cred;
+struct dentry;
+struct file;
+struct inode;
+struct mount;
+struct state_reader;
+struct state_type;
+struct state_writer;
+struct strbuf;
+struct task;
+struct vma_request;
+
+/* A place in the tree of names. Both NULL for files that were never in it. */
+struct path {
+	struct mount *mnt;
+	struct dentry *dentry;
+};
+
+/* readdir callback: returns false when the buffer is full (the entry is given again next time). */
+struct dir_sink {
+	bool (*emit)(struct dir_sink *s, const char *name, size_t len, int64_t next_pos, uint64_t ino, uint8_t type);
+};
+
+/* Slots may be NULL; the stated default applies. `t` is the calling task. */
+struct file_ops {
+	const char *name; /* "pipe", "eventfd": shown in debug output */
+	const struct state_type *state; /* the savable type of the embedding struct */
+	/* Last reference gone. Frees the embedding struct (after file_done()). No locks held. Never NULL. */
+	void (*release)(struct file *f);
+	/* Transfer at *@pos (advance it) when seekable; @pos is NULL for streams. Bytes, 0 at end, -EAGAIN when it would block.
+	 * NULL: -EINVAL. @rwf: RWF_* flags of preadv2 the caller gave (HIPRI, DSYNC, SYNC, NOWAIT, APPEND). */
+	int64_t (*read)(struct file *f, struct task *t, struct uio *u, int64_t *pos, int rwf);
+	int64_t (*write)(struct file *f, struct task *t, struct uio *u, int64_t *pos, int rwf);
+	/* Ready events now (LINUX_POLL*). NULL: always readable and writable. */
+	uint32_t (*poll)(struct file *f);
+	/* The queue woken when poll()'s answer may have changed; same lifetime as the file. NULL: never changes (epoll: -EPERM). */
+	struct waitq *(*pollq)(struct file *f);
+	/* -ENOTTY by default. */
+	int64_t (*ioctl)(struct file *f, struct task *t, uint32_t cmd, uint64_t arg);
+	/* NULL: -ESPIPE. Called with pos_mu held; must set f->pos. */
+	int64_t (*llseek)(struct file *f, struct task *t, int64_t off, int whence);
+	/* Emits entries from f->pos on, advancing f->pos. NULL: -ENOTDIR. pos_mu held. */
+	int (*readdir)(struct file *f, struct task *t, struct dir_sink *s);
+	/* Fills the request with a mappable (referenced) or refuses. NULL: -ENODEV. See sentry/mm/mm.h. */
+	int (*mmap)(struct file *f, struct task *t, struct vma_request *req);
+	int (*fsync)(struct file *f, struct task *t, bool datasync); /* NULL: -EINVAL */
+	int (*fallocate)(struct file *f, struct task *t, int mode, int64_t off, int64_t len); /* NULL: -ENODEV (ESPIPE for streams) */
+	/* A descriptor of this description was closed (POSIX locks are handled by the caller). NULL: nothing. */
+	void (*flush)(struct file *f, struct task *t);
+	/* F_SETFL is about to change flags (O_NONBLOCK, O_APPEND, O_DIRECT, O_ASYNC, O_NOATIME). NULL: accept. */
+	int (*setfl)(struct file *f, struct task *t, uint32_t new_flags);
+	/* Extra lines of /proc/pid/fdinfo. */
+	void (*show_fdinfo)(struct file *f, struct strbuf *b);
+	/* Text of the /proc/pid/fd link when path is empty, e.g. "pipe:[12]". NULL: "anon_inode:[<name>]". */
+	void (*show_name)(struct file *f, struct strbuf *b);
+};
+
+/* What file_ops.mmap decides. */
+struct mappable;
+struct vma_request {
+	uint64_t off, len; /* in */
+	uint32_t prot, flags; /* in: LINUX_PROT_*, LINUX_MAP_* */
+	struct mappable *obj; /* out: referenced */
+	uint64_t obj_off; /* in: = off; may be changed */
+	bool anon; /* out instead of obj: behave as private anonymous memory (/dev/zero MAP_PRIVATE) */
+	bool deny_write; /* out: mprotect to writable is refused (sealed memfd) */
+};
+
+struct file {
+	struct ref ref; /* nosave */
+	const struct file_ops *ops; /* derived: from the type */
+	_Atomic uint32_t flags; /* saved: LINUX_O_* as F_GETFL shows (plus O_PATH) */
+	bool seekable; /* derived: set by the opener: has a position; pread/pwrite allowed */
+	bool readable, writable; /* derived from flags: FMODE_READ, FMODE_WRITE */
+	struct mutex pos_mu; /* nosave */
+	int64_t pos; /* saved; guarded by pos_mu */
+	struct path path; /* saved, referenced; immutable */
+	struct inode *inode; /* saved, referenced; what fstat sees; never NULL after open */
+	struct cred *cred; /* saved: opener's */
+	struct mutex f_lock; /* nosave */
+	struct {
+		struct pid *pid; /* saved, referenced; NULL none */
+		int type; /* saved: F_OWNER_TID 0, PID 1, PGRP 2 */
+		int sig; /* saved: F_SETSIG */
+		uint32_t uid, euid; /* saved: of the setter */
+	} owner; /* guarded by f_lock */
+	struct waiter *async; /* nosave: O_ASYNC registration, rebuilt after load */
+	struct list epitems; /* derived: epoll items watching this description; guarded by the global epoll lock */
+	struct list locks_owner; /* nosave: OFD and flock locks refer to the file by address; see fs/locks */
+	bool close_reported; /* nosave: inotify IN_CLOSE sent */
+};
+
+/* Initialises the base: one reference, @flags (access mode decides readable/writable), opener's cred of @t (may be NULL: kernel). Takes
+ * its own references on *@path (may be NULL) and @inode (may be NULL for anonymous: a shared anonymous inode is used). */
+void file_init(struct file *f, const struct file_ops *ops, uint32_t flags, struct task *t, const struct path *path, struct inode *inode);
+void file_done(struct file *f); /* releases what file_init took; called by ops->release */
+struct file *file_get(struct file *f);
+void file_put(struct file *f); /* NULL is fine */
+static inline void file_putp(struct file **f)
+{
+	if (*f)
+		file_put(*f);
+}
+#define _cleanup_file_ _cleanup_(file_putp)
+
+static inline bool file_nonblock(const struct file *f)
+{
+	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&f->flags, memory_order_relaxed) & 04000; /* O_NONBLOCK */
+}
+
+uint32_t file_poll(struct file *f);
+/* Registers on the file's queue; false when it has none. */
+bool file_poll_add(struct file *f, struct waiter *w);
+
+/* read(2)-like transfer with blocking, position, restarts and partial progress; what the system calls and sendfile use. @off -1: the
+ * file's position. -ESPIPE for positioned transfers on streams. */
+int64_t file_read(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf);
+int64_t file_write(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf);
+/* The loop itself, for other calls that may block on a file (accept, recvmsg, ...): runs @op until it returns other than -EAGAIN,
+ * waiting for @events between; honours O_NONBLOCK (or @nonblock), @deadline, signals, freeze. */
+int64_t file_block_on(struct file *f, struct task *t, uint32_t events, bool nonblock, int64_t deadline, int64_t (*op)(void *arg), void *arg);
+
+/* Base part of every file's message (schemas/file.proto FileBase). */
+struct _Sentry__FileBase;
+int file_save_base(struct state_writer *w, const struct file *f, struct _Sentry__FileBase *m);
+int file_load_base(struct state_reader *r, struct file *f, const struct file_ops *ops, const struct _Sentry__FileBase *m);
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel object: what all tasks of one sandbox share.
+ *
+ * Locks: tasks_mu is the outermost lock of the task tree (task.h). freeze_mu guards the freeze state and is a leaf.
+ * Checkpoint: the root of the image; it references every container and every thread group.
+ */
+#ifndef SENTRY_KERNEL_KERNEL_H
+#define SENTRY_KERNEL_KERNEL_H
+
+#include "base/list.h"
+#include "base/mutex.h"
+#include "platform/platform.h"
+#include "sentry/kernel/task.h"
+#include "sentry/sentry.h"
+
+struct container {
+	struct list node; /* derived: kernel.containers */
+	struct ref ref; /* nosave */
+	struct kernel *k; /* nosave */
+	char *id; /* saved; a restore gives the new one */
+	struct thread_group *init; /* saved, referenced: kept after its exit for its status */
+	bool started; /* saved */
+	bool init_exited; /* saved */
+	int init_status; /* saved */
+	struct nsproxy *ns; /* saved: what exec'd processes join */
+	struct fs_ctx *fs; /* saved: root of the container */
+	struct p9_client *gofer; /* nosave: re-attached */
+	struct list execs; /* nosave: exec'd processes whose status nobody has asked for yet (struct exec_wait) */
+	uint64_t pids_limit; /* saved */
+	uint64_t memory_limit; /* saved */
+	char *cgroups_path; /* saved */
+};
+
+struct kernel {
+	struct memfile *mf; /* saved */
+	const struct platform_ops *pops; /* nosave */
+	struct platform *plat; /* nosave */
+	struct plat_caps pcaps; /* nosave */
+	struct sentry_config cfg; /* nosave */
+
+	struct mutex tasks_mu; /* nosave; see task.h for the order */
+	struct list groups; /* saved: thread_group.all_node, in creation order; guarded by tasks_mu */
+	struct list containers; /* saved; guarded by tasks_mu */
+	struct pid_ns *root_pid_ns; /* saved */
+	uint32_t nr_tasks; /* derived */
+	struct cond exit_cv; /* nosave: with tasks_mu: a container's process exited */
+
+	/* freeze; guarded by freeze_mu */
+	struct mutex freeze_mu; /* nosave */
+	struct cond freeze_cv; /* nosave */
+	uint32_t freeze_depth; /* nosave: pause and checkpoint nest */
+	uint32_t nr_parked; /* nosave */
+	uint32_t nr_running; /* nosave: task threads that exist and have not exited */
+
+	int64_t boot_mono; /* saved: guest monotonic when the kernel began, for uptime */
+	int64_t boot_real; /* saved */
+	_Atomic uint64_t next_ino; /* saved: inode numbers of anonymous objects */
+	uint64_t generation; /* nosave: fresh at every restore */
+};
+
+/* The kernel of this process; set once by sentry_new(). For code that has no task at hand (timer callbacks, loaders). */
+extern struct kernel *the_kernel;
+
+uint64_t kernel_next_ino(struct kernel *k);
+/* Fresh random bytes from the host, after every restore too. Never fails. */
+void kernel_random(void *buf, size_t n);
+
+#endif

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tasks (threads), thread groups (processes), process groups, sessions, pids.
+ *
+ * A task is run by one pthread, from task_start() to its exit. Fields marked "own" are written only by that thread; others may
+ * read them when the task is parked (frozen, stopped) or where a reader tolerates change.
+ *
+ * Lock order (outermost first):
+ *   kernel.tasks_mu      the tree: parents, children, pids, pgrps, sessions, tg.tasks, exit states
+ *     sighand.mu         see signal.h
+ *       waitq.mu
+ *         task.park_mu   the blocking word of a task
+ *   task.alloc_mu        pointers that other threads may read: mm, files, fs, cred, nsproxy (leaf but for ref counts)
+ *
+ * Checkpoint: every field tagged saved. Tasks are parked at task_park() when saved: either about to return to the application, or
+ * with `sysctx.redo` set, which dispatches the interrupted system call again.
+ */
+#ifndef SENTRY_KERNEL_TASK_H
+#define SENTRY_KERNEL_TASK_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/htab.h"
+#include "base/list.h"
+#include "base/mutex.h"
+#include "base/ref.h"
+#include "platform/platform.h"
+#include "sentry/abi/restart.h"
+#include "sentry/abi/types.h"
+#include "sentry/kernel/cred.h"
+#include "sentry/kernel/signal.h"
+#include "sentry/kernel/time.h"
+#include "sentry/kernel/waitq.h"
+#include "sentry/mm/mm.h"
+
+struct container;
+struct fd_table;
+struct fs_ctx; /* root, cwd, umask: sentry/fs/fs_ctx.h */
+struct kernel;
+struct mnt_ns;
+struct ipc_ns;
+struct net_ns;
+struct uts_ns;
+struct pid_ns;
+struct tty;
+
+#define PID_LEVELS 8
+
+/* An id: a task's, and through it a group's, process group's or session's. Lives as long as any of them uses it. */
+struct pid {
+	struct ref ref; /* nosave */
+	uint32_t level; /* derived: nr_levels - 1 */
+	struct {
+		struct pid_ns *ns; /* saved */
+		int32_t nr; /* saved */
+	} n[PID_LEVELS];
+	struct task *task; /* derived; guarded by tasks_mu: the task with this tid, or NULL */
+	struct thread_group *tg; /* derived: the group with this tgid (until reaped) */
+	struct pgrp *pgrp; /* derived */
+	struct session *session; /* derived */
+	struct waitq exit_wq; /* nosave: pidfd pollers; woken when the group leader's group has exited */
+};
+
+struct pid_ns {
+	struct ref ref; /* nosave */
+	struct pid_ns *parent; /* saved */
+	uint32_t level; /* saved */
+	int32_t last; /* saved: last nr given out; guarded by tasks_mu */
+	struct htab pids; /* derived: nr -> struct pid; guarded by tasks_mu */
+	struct thread_group *init; /* saved: reaper; guarded by tasks_mu */
+	bool dying; /* saved: init has exited */
+	uint64_t ino; /* saved */
+};
+
+struct session {
+	struct ref ref; /* nosave */
+	struct pid *id; /* saved */
+	struct thread_group *leader; /* saved; NULL after its exit; guarded by tasks_mu */
+	struct tty *ctty; /* saved: controlling terminal, referenced; guarded by tasks_mu */
+	struct list pgrps; /* derived */
+};
+
+struct pgrp {
+	struct ref ref; /* nosave: one per member group, plus holders (tty foreground) */
+	struct pid *id; /* saved */
+	struct session *session; /* saved, referenced */
+	struct list node; /* derived: session->pgrps */
+	struct list members; /* derived: thread_group.pgrp_node */
+};
+
+enum tg_state { TG_RUNNING, TG_STOPPED, TG_ZOMBIE, TG_REAPED };
+
+struct rlimit64 {
+	uint64_t cur, max;
+};
+#define LINUX_RLIM_NLIMITS 16
+
+struct tg_usage {
+	int64_t utime, stime; /* ns */
+	int64_t minflt, majflt, inblock, oublock, nvcsw, nivcsw, maxrss_kb;
+};
+
+struct thread_group {
+	struct ref ref; /* nosave */
+	struct kernel *k; /* nosave */
+	struct container *container; /* saved: which container's process this is */
+	struct pid *pid; /* saved: tgid */
+	struct task *leader; /* saved */
+	struct list tasks; /* saved: task.tg_node; guarded by tasks_mu and sighand.mu (both to change) */
+	uint32_t nr_tasks; /* derived */
+	struct list all_node; /* derived: kernel.groups */
+
+	/* the tree; guarded by tasks_mu */
+	struct thread_group *parent; /* saved: NULL for the first process of a container, and exec'd ones */
+	struct task *parent_task; /* saved: thread that forked it, for PDEATHSIG and __WNOTHREAD; NULL when gone */
+	struct list children; /* derived: child_node */
+	struct list child_node; /* derived */
+	struct pgrp *pgrp; /* saved, referenced */
+	struct list pgrp_node; /* derived */
+	struct session *session; /* saved, referenced */
+	struct waitq child_wq; /* nosave: wait4() callers */
+	int exit_signal; /* saved */
+	enum tg_state state; /* saved */
+	int exit_status; /* saved: wait(2) status once zombie */
+	bool did_exec; /* saved: for setpgid's EACCES */
+	bool is_subreaper; /* saved */
+	bool has_child_subreaper; /* saved */
+	bool autoreap; /* saved */
+
+	/* signals; guarded by sighand.mu of its tasks */
+	struct sigpending pending; /* saved: shared queue */
+	bool group_exiting; /* saved: exit_group or fatal signal under way */
+	int group_exit_code; /* saved: wait status to report */
+	struct task *exec_task; /* nosave: thread in execve waiting for the others to die (a freeze waits for it) */
+	uint32_t stop_pending; /* saved: tasks that must still stop for a group stop */
+	int stop_sig; /* saved: signal of the current group stop, 0 none */
+	bool stopped; /* saved: every task has stopped */
+	bool stop_reported, cont_reported; /* saved: wait() flags: a stop / continue not yet collected */
+	int stop_code; /* saved */
+
+	/* limits and accounting; guarded by limits_mu */
+	struct mutex limits_mu; /* nosave */
+	struct rlimit64 rlim[LINUX_RLIM_NLIMITS]; /* saved */
+	struct tg_usage self, children_usage; /* saved: dead threads'; reaped children's */
+	int64_t start_time; /* saved: guest monotonic */
+	int32_t oom_score_adj; /* saved */
+
+	/* timers owned by sentry/kernel/itimer.c and posix_timer.c */
+	struct itimers *itimers; /* saved */
+	struct posix_timers *posix_timers; /* saved */
+};
+
+/* Why a task must leave the application or its wait. Bits of task.work. */
+#define WORK_SIGNAL (1u << 0) /* an unblocked signal is pending, or a group stop, or a kill */
+#define WORK_FREEZE (1u << 1)
+#define WORK_TRACE  (1u << 2) /* ptrace inside the sandbox */
+
+/* What survives of a system call that a freeze (or a restart) interrupted, so that the re-run continues instead of beginning again. */
+struct sysctx {
+	bool redo; /* saved: the call below was interrupted by a freeze; dispatch it again */
+	bool again; /* saved: this dispatch is a re-run (set while redo is dispatched, or on restart after a signal without handler) */
+	uint64_t nr, args[6]; /* saved */
+	bool has_deadline; /* saved */
+	int64_t deadline; /* saved: absolute guest-monotonic (or clock of the call) deadline computed by the first run */
+	uint64_t progress; /* saved: bytes already moved by a partially done transfer */
+	uint64_t val[4]; /* saved: free for the call (vfork's child, sigsuspend's stage, ...) */
+};
+
+enum ns_kind { NS_MNT, NS_UTS, NS_IPC, NS_NET, NS_PID, NS_USER, NS_CGROUP };
+
+struct nsproxy {
+	struct ref ref; /* nosave; immutable, copy to change */
+	struct mnt_ns *mnt; /* saved */
+	struct uts_ns *uts; /* saved */
+	struct ipc_ns *ipc; /* saved */
+	struct net_ns *net; /* saved */
+	struct pid_ns *pid_for_children; /* saved */
+};
+
+struct task {
+	struct ref ref; /* nosave */
+	struct kernel *k; /* nosave */
+	struct pid *pid; /* saved: tid */
+	struct thread_group *tg; /* saved */
+	struct list tg_node; /* derived */
+	pthread_t thread; /* nosave */
+	bool thread_started; /* nosave */
+
+	/* execution; own */
+	struct plat_ctx *pctx; /* saved: as registers */
+	struct arch_state restored; /* nosave: registers to install by a task loaded from an image */
+	struct plat_trap trap; /* nosave */
+	struct sysctx sysctx; /* saved */
+
+	/* shared resources; pointer changes by the own thread under alloc_mu */
+	struct mutex alloc_mu; /* nosave */
+	struct mm *mm; /* saved; NULL after exit */
+	struct fd_table *files; /* saved */
+	struct fs_ctx *fs; /* saved */
+	struct cred *cred; /* saved */
+	struct nsproxy *ns; /* saved */
+	struct sighand *sighand; /* saved */
+	char comm[16]; /* saved */
+
+	/* signals; guarded by sighand->mu */
+	struct sigpending pending; /* saved */
+	sigset64_t blocked; /* saved */
+	sigset64_t real_blocked; /* saved: sigtimedwait's */
+	sigset64_t saved_mask; /* saved: mask to restore when restore_mask */
+	bool restore_mask; /* saved */
+	struct sigaltstack altstack; /* saved; own */
+	bool stop_me; /* saved: must take part in the current group stop */
+	bool stopped; /* saved: is in a group stop */
+	int pdeathsig; /* saved */
+
+	/* blocking */
+	_Atomic uint32_t work; /* derived: WORK_* */
+	struct mutex park_mu; /* nosave */
+	struct cond park_cv; /* nosave */
+	bool woken; /* nosave; guarded by park_mu */
+	bool parked; /* nosave: at the freeze point; guarded by kernel.freeze_mu */
+	const char *blocked_in; /* nosave: for debug and /proc/pid/wchan */
+	_Atomic char run_state; /* nosave: 'R' 'S' 'T' 'D' for /proc */
+
+	/* exit */
+	bool exiting; /* saved */
+	bool is_zombie; /* saved: leader that exited before its threads, or a dead group's leader */
+	int exit_code; /* saved */
+	uint64_t clear_child_tid; /* saved */
+	uint64_t robust_list; /* saved */
+	struct list pi_owned; /* saved by futex.c: PI futexes held */
+	struct task *vfork_parent_wait; /* nosave: see vfork in clone.c; re-established by the parent's re-run */
+	struct waitq vfork_wq; /* nosave: woken when this task releases its mm (exec or exit) */
+	bool vfork_done; /* saved */
+
+	/* misc; own unless said */
+	uint64_t rseq_addr; /* saved */
+	uint32_t rseq_len, rseq_sig; /* saved */
+	uint32_t personality; /* saved */
+	int32_t nice; /* saved */
+	int32_t sched_policy, sched_prio; /* saved */
+	uint64_t cpu_mask[2]; /* saved */
+	uint64_t timer_slack; /* saved */
+	int64_t utime, stime; /* saved: ns */
+	int64_t start_time; /* saved */
+	int64_t minflt, majflt, nvcsw, nivcsw; /* saved */
+};
+
+/* --- references and access --- */
+struct task *task_get(struct task *t);
+void task_put(struct task *t);
+struct thread_group *tg_get(struct thread_group *tg);
+void tg_put(struct thread_group *tg);
+struct pid *pid_get(struct pid *p);
+void pid_put(struct pid *p);
+struct pgrp *pgrp_get(struct pgrp *p);
+void pgrp_put(struct pgrp *p);
+struct session *session_get(struct session *s);
+void session_put(struct session *s);
+/* The id of @p as seen in @ns, 0 when it is not visible there; NULL gives 0. */
+int32_t pid_nr_ns(const struct pid *p, const struct pid_ns *ns);
+/* As seen by @t (the namespace of its own pid). */
+int32_t pid_nr(const struct pid *p, const struct task *viewer);
+struct pid_ns *task_pid_ns(const struct task *t);
+/* Looks up by number in @ns; returns a reference or NULL. */
+struct task *task_find(struct kernel *k, struct pid_ns *ns, int32_t tid);
+struct thread_group *tg_find(struct kernel *k, struct pid_ns *ns, int32_t tgid);
+struct pgrp *pgrp_find(struct kernel *k, struct pid_ns *ns, int32_t pgid);
+/* References to another task's resources, or NULL when it has exited. */
+struct mm *task_mm_get(struct task *t);
+struct fd_table *task_files_get(struct task *t);
+struct fs_ctx *task_fs_get(struct task *t);
+struct cred *task_cred_get(struct task *t);
+struct nsproxy *task_ns_get(struct task *t);
+/* Publishes @c as the own credentials (consumes the reference). Own thread only. */
+void task_set_cred(struct task *t, struct cred *c);
+bool task_capable(struct task *t, int cap); /* own thread */
+uint64_t task_rlimit(const struct task *t, int resource); /* soft limit */
+/* May @t inspect @target like ptrace (Linux PTRACE_MODE_READ/ATTACH)? 0 or -EPERM. */
+int task_ptrace_may_access(struct task *t, struct task *target, bool attach);
+
+/* --- copying, for the calling task --- */
+_must_check_ int copy_in(struct task *t, void *dst, gaddr_t src, size_t n);
+_must_check_ int copy_out(struct task *t, gaddr_t dst, const void *src, size_t n);
+/* A path argument: malloc'd, at most PATH_MAX (4096) with NUL; -ENAMETOOLONG, -EFAULT, -ENOMEM. Empty is allowed here. */
+_must_check_ int copy_in_path(struct task *t, gaddr_t src, char **ret);
+/* A string of at most @max bytes without NUL, malloc'd. */
+_must_check_ int copy_in_string(struct task *t, gaddr_t src, size_t max, char **ret);
+_must_check_ int copy_in_timespec(struct task *t, gaddr_t src, int64_t *ret_ns); /* -EINVAL when out of range */
+_must_check_ int copy_out_timespec(struct task *t, gaddr_t dst, int64_t ns);
+
+/* --- blocking (own thread; call with no lock held) --- */
+
+/* Clears an old wake-up; call after registering waiters and before testing the condition the first time. */
+void task_block_prepare(struct task *t);
+/* Sleeps until a registered waiter fires (0), @deadline (absolute guest CLOCK_MONOTONIC; -ETIMEDOUT), a signal, stop or kill that must be
+ * acted on (-ERESTARTSYS), or a freeze (-EFREEZE: return it unchanged from the system call; keep deadline, progress and val in t->sysctx).
+ * Wakes may be spurious: test again and call again. Consumes the wake-up. */
+_must_check_ int task_block(struct task *t, int64_t deadline);
+/* Wakes @t out of task_block() with 0. Any thread, any lock. */
+void task_wake(struct task *t);
+/* The absolute deadline of a relative timeout: computed on the first run of the system call and remembered over freezes and
+ * restarts. @rel_ns < 0: TIME_FOREVER. */
+int64_t task_deadline(struct task *t, int64_t rel_ns);
+/* Waits on one queue until @ready(arg) returns non-zero (its value is returned: positive results and negative errors other
+ * than -EAGAIN), or as task_block(). */
+int64_t task_wait_on(struct task *t, struct waitq *q, uint32_t mask, int64_t deadline, int64_t (*ready)(void *arg), void *arg);
+
+/* Ensures work is noticed: sets bits and gets the task out of the application or its wait. Any thread. */
+void task_set_work(struct task *t, uint32_t bits);
+
+#endif
