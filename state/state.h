@@ -22,6 +22,9 @@
  *
  * Image bytes are hostile: load() validates every enum, size and id with state_check() and returns a negative errno;
  * it never asserts. A load that fails ends the restoring process, so load() need not undo.
+ *
+ * This header is what object code needs; writers, readers and dumps are made with state/image.h, memory pages are in
+ * state/pages.h, the manifest in state/manifest.h. How to: docs/howto-savable.md.
  */
 #ifndef STATE_STATE_H
 #define STATE_STATE_H
@@ -65,6 +68,7 @@ struct state_type {
 
 /* state/types.def: one STATE_TYPE(id, name) per line. */
 enum state_type_id {
+	STATE_ID_NONE = 0,
 #define STATE_TYPE(id, name) STATE_ID_##name = (id),
 #include "state/types.def"
 #undef STATE_TYPE
@@ -79,12 +83,19 @@ const struct state_type *state_type_by_id(uint32_t id);
 
 /* --- saving (callable only from save functions and the root caller) --- */
 
-/* Returns the id of @obj, queueing it to be saved if it was not seen; 0 for NULL. Never calls save() recursively. */
+/* Returns the id of @obj, queueing it to be saved if it was not seen; 0 for NULL. Never calls save() recursively. An address is
+ * one object: referring to it as two types fails the save (move an embedded savable object away from offset 0). */
 uint64_t state_ref(struct state_writer *w, const struct state_type *t, const void *obj);
 /* Zeroed memory that lives until the current record is written; never NULL: failure is sticky in @w and reported by
  * the writer (a static zero block is returned). n * size is overflow-checked. */
 void *state_zalloc(struct state_writer *w, size_t n, size_t size);
-char *state_strdup(struct state_writer *w, const char *s);
+char *state_strdup(struct state_writer *w, const char *s); /* NULL gives "" */
+/* A sub-message of type @desc, initialised: for message fields and elements of repeated message fields. */
+void *state_new_msg(struct state_writer *w, const struct ProtobufCMessageDescriptor *desc);
+/* If !@ok: the save fails with "<type> <id>: <what>" and -EINVAL; else 0. For what cannot be saved. */
+_must_check_ int state_save_check(struct state_writer *w, bool ok, const char *what);
+/* The caller's context given to the writer (the kernel being saved). */
+void *state_writer_ctx(struct state_writer *w);
 
 /* --- loading --- */
 
