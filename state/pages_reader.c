@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading the page store. The index is hostile: its size comes from fstat, not from its own count, and every entry is checked
+ * against the one before it, so that after open no arithmetic on entries can overflow and no two share a byte.
+ *
+ * Locks: each cache slot has its own mutex, a leaf; a frame always uses the same slot. Nothing else is written after open but
+ * the bitmap of frames known to be good, which is atomic.
+ */
+#include "state/pages.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <zstd.h>
+
+#include "state/crc32c.h"
+#include "state/pages_format.h"
+
+#define SLOTS 8
+#define FRAME_BYTES (PAGES_FRAME * PAGE_SIZE)
+
+/* Frames that are consecutive in the memory file. */
+struct extent {
+	uint64_t file_page, npages;
+	size_t first; /* entry */
+};
+
+struct slot {
+	pthread_mutex_t mu;
+	size_t frame; /* index + 1 of the frame in @data; 0: none */
+	unsigned char *stored, *data; /* FRAME_BYTES each, allocated at first use */
+	ZSTD_DCtx *dctx;
+};
+
+struct pages_reader {
+	int fd_pages;
+	bool raw;
+	uint64_t pages_stored, pages_bytes, index_bytes;
+	uint32_t index_crc;
+	struct pages_entry *entries;
+	size_t nr;
+	struct extent *extents;
+	size_t nr_extents;
+	_Atomic uint8_t *good; /* raw form: one byte per frame whose checksum was right */
+	struct slot slots[SLOTS];
+};
+
+static int check_data_header(struct pages_reader *pr, struct error **err)
+{
+	unsigned char hdr[20];
+	struct stat st;
+	int r = pread_full(pr->fd_pages, hdr, sizeof(hdr), 0);
+
+	if (r < 0)
+		return error_set(err, r, "cannot read pages.img");
+	if (memcmp(hdr, PAGES_DATA_MAGIC, 8) || get_le32(hdr + 16) != crc32c(0, hdr, 16))
+		return error_msg(err, -EINVAL, "pages.img is not a page file of runsc, or is damaged");
+	if (get_le32(hdr + 8) != PAGES_VERSION || get_le32(hdr + 12) != (pr->raw ? PAGES_FLAG_RAW : 0))
+		return error_msg(err, -EINVAL, "pages.img does not belong to pages.idx");
+	if (fstat(pr->fd_pages, &st) < 0)
+		return error_set(err, -errno, "cannot read pages.img");
+	if ((uint64_t)st.st_size != pr->pages_bytes)
+		return error_msg(err, -EINVAL, "pages.img has %llu bytes, pages.idx says %llu", (unsigned long long)st.st_size,
+				 (unsigned long long)pr->pages_bytes);
+	return 0;
+}
+
+/* Parses the entries at @p, which were checksummed, into pr->entries and pr->extents. */
+static int parse_entries(struct pages_reader *pr, const unsigned char *p, struct error **err)
+{
+	uint64_t next_page = 0, next_off = PAGES_DATA_HEADER, stored = 0;
+
+	for (size_t i = 0; i < pr->nr; i++, p += PAGES_ENTRY) {
+		struct pages_entry e = { get_le64(p), get_le64(p + 8), get_le32(p + 16), get_le32(p + 20), get_le32(p + 24) };
+		uint64_t raw = (uint64_t)e.npages * PAGE_SIZE;
+		bool joins = i && e.file_page == next_page;
+
+		if (!e.npages || e.npages > PAGES_FRAME || e.file_page < next_page ||
+		    e.file_page > PAGES_MAX_FILE_PAGE - e.npages || e.offset != next_off || !e.len || e.len > raw ||
+		    (pr->raw && e.len != raw) || e.len > pr->pages_bytes - next_off || get_le32(p + 28))
+			return error_msg(err, -EINVAL, "pages.idx: entry %zu is not possible", i);
+		pr->entries[i] = e;
+		next_page = e.file_page + e.npages;
+		next_off += e.len;
+		stored += e.npages;
+		if (!joins)
+			pr->extents[pr->nr_extents++] = (struct extent){ .file_page = e.file_page, .first = i };
+		pr->extents[pr->nr_extents - 1].npages += e.npages;
+	}
+	if (stored != pr->pages_stored || next_off != pr->pages_bytes)
+		return error_msg(err, -EINVAL, "pages.idx: entries do not add up");
+	return 0;
+}
+
+static int load_index(struct pages_reader *pr, int fd, struct error **err)
+{
+	unsigned char hdr[PAGES_INDEX_HEADER];
+	_cleanup_free_ unsigned char *body = NULL;
+	struct stat st;
+	uint64_t size;
+	int r;
+
+	if (fstat(fd, &st) < 0)
+		return error_set(err, -errno, "cannot read pages.idx");
+	size = (uint64_t)st.st_size;
+	if (size < sizeof(hdr))
+		return error_msg(err, -EINVAL, "pages.idx is truncated");
+	r = pread_full(fd, hdr, sizeof(hdr), 0);
+	if (r < 0)
+		return error_set(err, r, "cannot read pages.idx");
+	if (memcmp(hdr, PAGES_INDEX_MAGIC, 8))
+		return error_msg(err, -EINVAL, "pages.idx is not a page index of runsc");
+	if (get_le32(hdr + 44) != crc32c(0, hdr, 44))
+		return error_msg(err, -EINVAL, "pages.idx: header checksum does not match");
+	if (get_le32(hdr + 8) != PAGES_VERSION || get_le32(hdr + 12) & ~PAGES_FLAG_RAW)
+		return error_msg(err, -EINVAL, "pages.idx has version %u, this build reads %u", get_le32(hdr + 8), PAGES_VERSION);
+	size -= sizeof(hdr);
+	if (size % PAGES_ENTRY || size / PAGES_ENTRY != get_le64(hdr + 16))
+		return error_msg(err, -EINVAL, "pages.idx has the wrong size");
+	pr->raw = get_le32(hdr + 12) & PAGES_FLAG_RAW;
+	pr->nr = size / PAGES_ENTRY;
+	pr->pages_stored = get_le64(hdr + 24);
+	pr->pages_bytes = get_le64(hdr + 32);
+	pr->index_bytes = size + sizeof(hdr);
+	if (pr->pages_bytes < PAGES_DATA_HEADER || pr->pages_bytes > INT64_MAX)
+		return error_msg(err, -EINVAL, "pages.idx: entries do not add up");
+	body = malloc(size + 1);
+	pr->entries = calloc(pr->nr + 1, sizeof(*pr->entries));
+	pr->extents = calloc(pr->nr + 1, sizeof(*pr->extents));
+	pr->good = calloc(pr->nr + 1, 1);
+	if (!body || !pr->entries || !pr->extents || !pr->good)
+		return error_set(err, -ENOMEM, "cannot read pages.idx");
+	r = pread_full(fd, body, size, sizeof(hdr));
+	if (r < 0)
+		return error_set(err, r, "cannot read pages.idx");
+	if (get_le32(hdr + 40) != crc32c(0, body, size))
+		return error_msg(err, -EINVAL, "pages.idx: checksum does not match");
+	pr->index_crc = crc32c(crc32c(0, hdr, sizeof(hdr)), body, size);
+	return parse_entries(pr, body, err);
+}
+
+int pages_reader_open(int fd_index, int fd_pages, struct pages_reader **ret, struct error **err)
+{
+	struct pages_reader *pr = calloc(1, sizeof(*pr));
+	int r;
+
+	if (!pr)
+		return error_set(err, -ENOMEM, "cannot read pages.idx");
+	pr->fd_pages = fd_pages;
+	for (int i = 0; i < SLOTS; i++)
+		pthread_mutex_init(&pr->slots[i].mu, NULL);
+	r = load_index(pr, fd_index, err);
+	if (r >= 0)
+		r = check_data_header(pr, err);
+	if (r < 0) {
+		pages_reader_free(pr);
+		return r;
+	}
+	*ret = pr;
+	return 0;
+}
+
+struct pages_reader *pages_reader_free(struct pages_reader *pr)
+{
+	if (!pr)
+		return NULL;
+	for (int i = 0; i < SLOTS; i++) {
+		pthread_mutex_destroy(&pr->slots[i].mu);
+		free(pr->slots[i].stored);
+		free(pr->slots[i].data);
+		ZSTD_freeDCtx(pr->slots[i].dctx);
+	}
+	free(pr->entries);
+	free(pr->extents);
+	free((void *)pr->good);
+	free(pr);
+	return NULL;
+}
+
+bool pages_reader_is_raw(const struct pages_reader *pr)
+{
+	return pr->raw;
+}
+
+uint64_t pages_reader_end(const struct pages_reader *pr)
+{
+	const struct extent *last = pr->nr_extents ? &pr->extents[pr->nr_extents - 1] : NULL;
+
+	return last ? last->file_page + last->npages : 0;
+}
+
+void pages_reader_stats(const struct pages_reader *pr, struct pages_stats *ret)
+{
+	*ret = (struct pages_stats){
+		.pages_stored = pr->pages_stored,
+		.frames = pr->nr,
+		.pages_bytes = pr->pages_bytes,
+		.index_bytes = pr->index_bytes,
+		.index_crc = pr->index_crc,
+	};
+}
+
+/* The first extent that ends after @file_page; nr_extents when there is none. */
+static size_t find_extent(const struct pages_reader *pr, uint64_t file_page)
+{
+	size_t lo = 0, hi = pr->nr_extents;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (pr->extents[mid].file_page + pr->extents[mid].npages <= file_page)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+static size_t find_entry(const struct pages_reader *pr, uint64_t file_page)
+{
+	size_t lo = 0, hi = pr->nr;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (pr->entries[mid].file_page + pr->entries[mid].npages <= file_page)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+bool pages_reader_run_at(const struct pages_reader *pr, uint64_t file_page, struct pages_run *ret)
+{
+	size_t i = find_extent(pr, file_page);
+	const struct extent *x = &pr->extents[i];
+
+	if (i == pr->nr_extents)
+		return false;
+	ret->file_page = MAX(file_page, x->file_page);
+	ret->npages = x->file_page + x->npages - ret->file_page;
+	return true;
+}
+
+int pages_raw_map_info(const struct pages_reader *pr, const struct pages_run *run, int *ret_fd, uint64_t *ret_offset)
+{
+	size_t i = find_extent(pr, run->file_page);
+	const struct extent *x = &pr->extents[i];
+
+	if (!pr->raw)
+		return -EOPNOTSUPP;
+	if (i == pr->nr_extents || x->file_page > run->file_page ||
+	    run->npages > x->npages - (run->file_page - x->file_page))
+		return -EINVAL;
+	*ret_fd = pr->fd_pages;
+	*ret_offset = pr->entries[x->first].offset + (run->file_page - x->file_page) * PAGE_SIZE;
+	return 0;
+}
+
+static int slot_buffers_locked(struct slot *s)
+{
+	if (!s->stored)
+		s->stored = malloc(FRAME_BYTES);
+	if (!s->data)
+		s->data = malloc(FRAME_BYTES);
+	if (!s->dctx)
+		s->dctx = ZSTD_createDCtx();
+	return s->stored && s->data && s->dctx ? 0 : -ENOMEM;
+}
+
+/* Reads, checks and unpacks a whole frame into @dst. */
+static int frame_load_locked(struct pages_reader *pr, struct slot *s, size_t i, unsigned char *dst)
+{
+	const struct pages_entry *e = &pr->entries[i];
+	size_t raw = e->npages * PAGE_SIZE, n;
+	unsigned char *stored = e->len == raw ? dst : s->stored;
+	int r = pread_full(pr->fd_pages, stored, e->len, e->offset);
+
+	if (r < 0)
+		return r;
+	if (crc32c(0, stored, e->len) != e->crc)
+		return -EIO;
+	pr->good[i] = 1;
+	if (e->len == raw)
+		return 0;
+	n = ZSTD_decompressDCtx(s->dctx, dst, raw, stored, e->len);
+	return !ZSTD_isError(n) && n == raw ? 0 : -EIO;
+}
+
+/* Copies @n pages of frame @i from its page @skip on. */
+static int frame_read(struct pages_reader *pr, size_t i, size_t skip, size_t n, unsigned char *dst)
+{
+	const struct pages_entry *e = &pr->entries[i];
+	struct slot *s = &pr->slots[i % SLOTS];
+	bool whole = n == e->npages, plain = e->len == e->npages * PAGE_SIZE;
+	int r;
+
+	if (plain && pr->good[i])
+		return pread_full(pr->fd_pages, dst, n * PAGE_SIZE, e->offset + skip * PAGE_SIZE);
+	pthread_mutex_lock(&s->mu);
+	r = slot_buffers_locked(s);
+	if (r >= 0 && whole && s->frame != i + 1) {
+		r = frame_load_locked(pr, s, i, dst);
+	} else if (r >= 0) {
+		if (s->frame != i + 1) {
+			s->frame = 0;
+			r = frame_load_locked(pr, s, i, s->data);
+		}
+		if (r >= 0) {
+			s->frame = i + 1;
+			memcpy(dst, s->data + skip * PAGE_SIZE, n * PAGE_SIZE);
+		}
+	}
+	pthread_mutex_unlock(&s->mu);
+	return r;
+}
+
+int pages_read(struct pages_reader *pr, uint64_t file_page, size_t npages, void *dst)
+{
+	unsigned char *p = dst;
+
+	for (size_t i = find_entry(pr, file_page); npages; i++) {
+		const struct pages_entry *e = i < pr->nr ? &pr->entries[i] : NULL;
+		size_t hole = e && e->file_page <= file_page ? 0 : npages, n;
+		int r;
+
+		if (e && e->file_page > file_page)
+			hole = MIN(npages, e->file_page - file_page);
+		memset(p, 0, hole * PAGE_SIZE);
+		p += hole * PAGE_SIZE;
+		file_page += hole;
+		npages -= hole;
+		if (!npages)
+			break;
+		n = MIN(npages, e->npages - (file_page - e->file_page));
+		r = frame_read(pr, i, file_page - e->file_page, n, p);
+		if (r < 0)
+			return r;
+		p += n * PAGE_SIZE;
+		file_page += n;
+		npages -= n;
+	}
+	return 0;
+}
+
+int pages_reader_verify(struct pages_reader *pr, struct error **err)
+{
+	_cleanup_free_ unsigned char *buf = malloc(FRAME_BYTES);
+
+	if (!buf)
+		return error_set(err, -ENOMEM, "cannot verify pages.img");
+	for (size_t i = 0; i < pr->nr; i++) {
+		struct slot *s = &pr->slots[i % SLOTS];
+		int r;
+
+		pthread_mutex_lock(&s->mu);
+		r = slot_buffers_locked(s);
+		if (r >= 0)
+			r = frame_load_locked(pr, s, i, buf);
+		pthread_mutex_unlock(&s->mu);
+		if (r < 0)
+			return error_set(err, r, "pages.img: frame of page %llu at offset %llu",
+					 (unsigned long long)pr->entries[i].file_page, (unsigned long long)pr->entries[i].offset);
+	}
+	return 0;
+}
+
+#define CONVERT_PAGES 1024
+
+int pages_convert(struct pages_reader *pr, struct pages_writer *pw, struct error **err)
+{
+	_cleanup_free_ unsigned char *buf = aligned_alloc(PAGE_SIZE, CONVERT_PAGES * PAGE_SIZE);
+	struct pages_run run;
+
+	if (!buf)
+		return error_set(err, -ENOMEM, "cannot convert pages.img");
+	for (uint64_t at = 0; pages_reader_run_at(pr, at, &run); at = run.file_page + run.npages) {
+		int r;
+
+		run.npages = MIN(run.npages, (uint64_t)CONVERT_PAGES);
+		r = pages_read(pr, run.file_page, run.npages, buf);
+		if (r < 0)
+			return error_set(err, r, "cannot read pages.img at page %llu", (unsigned long long)run.file_page);
+		r = pages_writer_add(pw, run.file_page, buf, run.npages);
+		if (r >= 0)
+			r = pages_writer_drain(pw);
+		if (r < 0)
+			return error_set(err, r, "cannot write pages.img");
+	}
+	return 0;
+}

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writing the page store.
+ *
+ * The caller's pages are cut into jobs of up to 1 MiB in a ring. Whoever is free (helper threads, or the caller when the ring is
+ * full) takes the oldest job and runs three stages:
+ *   1 scan    find non-zero runs, cut frames, checksum or compress them       in parallel
+ *   2 commit  take the next file range and append the index entries           strictly in job order
+ *   3 write   one pwritev or pwrite                                           in parallel
+ * Jobs are taken in order, so the one whose turn it is to commit is always running: stage 2 cannot deadlock. File contents
+ * depend on the input only. Helpers start when the second job is queued: a small container never pays for threads.
+ *
+ * Lock: pages_writer.mu is a leaf; it guards the ring, the turn and the index.
+ */
+#include "state/pages.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/uio.h>
+#include <zstd.h>
+
+#include "state/crc32c.h"
+#include "state/pages_format.h"
+
+#define JOB_PAGES 256
+#define RING 16
+#define THREADS_MAX 8
+
+struct seg {
+	uint64_t file_page;
+	const unsigned char *data;
+	size_t npages;
+};
+
+struct job {
+	enum { JOB_FREE, JOB_FILLING, JOB_QUEUED, JOB_RUNNING } state;
+	uint64_t seq;
+	size_t nr_segs, npages;
+	struct seg segs[JOB_PAGES];
+};
+
+/* What one thread needs to run jobs. */
+struct bench {
+	ZSTD_CCtx *cctx;
+	unsigned char *out; /* compressed form: JOB_PAGES pages */
+	size_t nr, bytes, nr_iov;
+	struct pages_entry entries[JOB_PAGES];
+	struct iovec iov[JOB_PAGES];
+};
+
+struct pages_writer {
+	int fd_index, fd_pages, level;
+	unsigned int want_threads, nr_threads;
+	pthread_t threads[THREADS_MAX];
+	struct bench *own; /* the caller's */
+	uint64_t next_file_page; /* caller only */
+	struct job *filling; /* caller only */
+
+	pthread_mutex_t mu;
+	pthread_cond_t work, turn, freed;
+	bool stop;
+	uint64_t queued, taken, committed, done; /* counts of jobs */
+	struct job ring[RING];
+	struct pages_entry *index;
+	size_t nr_index, cap_index;
+	uint64_t size, seen, stored;
+	_Atomic int error; /* sticky negative errno */
+};
+
+static void writer_fail(struct pages_writer *pw, int code)
+{
+	int none = 0;
+
+	atomic_compare_exchange_strong(&pw->error, &none, code);
+}
+
+typedef uint64_t vec __attribute__((vector_size(16), may_alias));
+
+bool pages_are_zero(const void *p, size_t npages)
+{
+	const vec *v = p, *end = v + npages * (PAGE_SIZE / sizeof(vec));
+
+	for (; v < end; v += 16) {
+		vec a = v[0] | v[1] | v[2] | v[3], b = v[4] | v[5] | v[6] | v[7];
+		vec c = v[8] | v[9] | v[10] | v[11], d = v[12] | v[13] | v[14] | v[15];
+
+		a = (a | b) | (c | d);
+		if (a[0] | a[1])
+			return false;
+	}
+	return true;
+}
+
+static struct bench *bench_free(struct bench *b)
+{
+	if (!b)
+		return NULL;
+	ZSTD_freeCCtx(b->cctx);
+	free(b->out);
+	free(b);
+	return NULL;
+}
+
+static struct bench *bench_new(int level)
+{
+	struct bench *b = calloc(1, sizeof(*b));
+
+	if (!b || !level)
+		return b;
+	b->cctx = ZSTD_createCCtx();
+	b->out = malloc(JOB_PAGES * PAGE_SIZE);
+	return b->cctx && b->out ? b : bench_free(b);
+}
+
+/* One frame of non-zero pages. */
+static void bench_frame(struct pages_writer *pw, struct bench *b, uint64_t file_page, const unsigned char *data, size_t npages)
+{
+	struct pages_entry *e = &b->entries[b->nr++];
+	size_t raw = npages * PAGE_SIZE, len = raw;
+	const unsigned char *stored = data;
+
+	if (pw->level) {
+		unsigned char *out = b->out + b->bytes;
+
+		len = ZSTD_compressCCtx(b->cctx, out, raw - 1, data, raw, pw->level);
+		if (ZSTD_isError(len)) {
+			memcpy(out, data, raw);
+			len = raw;
+		}
+		stored = out;
+	} else {
+		struct iovec *last = b->nr_iov ? &b->iov[b->nr_iov - 1] : NULL;
+
+		if (last && (unsigned char *)last->iov_base + last->iov_len == data)
+			last->iov_len += raw;
+		else
+			b->iov[b->nr_iov++] = (struct iovec){ (void *)(uintptr_t)data, raw };
+	}
+	*e = (struct pages_entry){
+		.file_page = file_page,
+		.offset = b->bytes, /* relative until committed */
+		.npages = (uint32_t)npages,
+		.len = (uint32_t)len,
+		.crc = crc32c(0, stored, len),
+	};
+	b->bytes += len;
+}
+
+static void stage_scan(struct pages_writer *pw, struct bench *b, const struct job *j)
+{
+	b->nr = b->bytes = b->nr_iov = 0;
+	for (size_t i = 0; i < j->nr_segs; i++) {
+		const struct seg *s = &j->segs[i];
+		size_t start = 0, k;
+
+		for (k = 0; k < s->npages; k++) {
+			bool zero = pages_are_zero(s->data + k * PAGE_SIZE, 1);
+
+			if (k - start == PAGES_FRAME || (zero && k > start)) {
+				bench_frame(pw, b, s->file_page + start, s->data + start * PAGE_SIZE, k - start);
+				start = k;
+			}
+			if (zero)
+				start = k + 1;
+		}
+		if (k > start)
+			bench_frame(pw, b, s->file_page + start, s->data + start * PAGE_SIZE, k - start);
+	}
+}
+
+/* Called in job order with the lock held; returns the file offset of the job's bytes. */
+static uint64_t stage_commit_locked(struct pages_writer *pw, struct bench *b)
+{
+	uint64_t off = pw->size;
+
+	if (pw->nr_index + b->nr > pw->cap_index) {
+		size_t cap = MAX(pw->cap_index * 2, (size_t)1024);
+		struct pages_entry *v = reallocarray(pw->index, cap, sizeof(*v));
+
+		if (!v) {
+			writer_fail(pw, -ENOMEM);
+			return off;
+		}
+		pw->index = v;
+		pw->cap_index = cap;
+	}
+	for (size_t i = 0; i < b->nr; i++) {
+		b->entries[i].offset += off;
+		pw->stored += b->entries[i].npages;
+		pw->index[pw->nr_index++] = b->entries[i];
+	}
+	pw->size += b->bytes;
+	return off;
+}
+
+static int pwritev_full(int fd, struct iovec *iov, size_t n, uint64_t off)
+{
+	while (n) {
+		ssize_t w = pwritev(fd, iov, (int)n, (off_t)off);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			return -errno;
+		if (w == 0)
+			return -ENOSPC;
+		off += (uint64_t)w;
+		while (n && (size_t)w >= iov->iov_len) {
+			w -= (ssize_t)iov->iov_len;
+			iov++;
+			n--;
+		}
+		if (n) {
+			iov->iov_base = (char *)iov->iov_base + w;
+			iov->iov_len -= (size_t)w;
+		}
+	}
+	return 0;
+}
+
+/* Takes the oldest queued job and runs it. Called and returns with the lock held. */
+static void run_one_locked(struct pages_writer *pw, struct bench *b)
+{
+	struct job *j = &pw->ring[pw->taken++ % RING];
+	uint64_t off;
+	int r = 0;
+
+	j->state = JOB_RUNNING;
+	pthread_mutex_unlock(&pw->mu);
+	if (!pw->error)
+		stage_scan(pw, b, j);
+	else
+		b->nr = b->bytes = b->nr_iov = 0;
+	pthread_mutex_lock(&pw->mu);
+	while (pw->committed != j->seq)
+		pthread_cond_wait(&pw->turn, &pw->mu);
+	off = stage_commit_locked(pw, b);
+	pw->committed++;
+	pthread_cond_broadcast(&pw->turn);
+	pthread_mutex_unlock(&pw->mu);
+	if (!pw->error && b->bytes)
+		r = pw->level ? pwrite_full(pw->fd_pages, b->out, b->bytes, off) :
+				pwritev_full(pw->fd_pages, b->iov, b->nr_iov, off);
+	if (r < 0)
+		writer_fail(pw, r);
+	pthread_mutex_lock(&pw->mu);
+	j->state = JOB_FREE;
+	pw->done++;
+	pthread_cond_broadcast(&pw->freed);
+}
+
+static void *helper(void *arg)
+{
+	struct pages_writer *pw = arg;
+	struct bench *b = bench_new(pw->level);
+
+	pthread_mutex_lock(&pw->mu);
+	/* Without memory for a bench the others do the work. */
+	while (b) {
+		if (pw->taken < pw->queued)
+			run_one_locked(pw, b);
+		else if (pw->stop)
+			break;
+		else
+			pthread_cond_wait(&pw->work, &pw->mu);
+	}
+	pthread_mutex_unlock(&pw->mu);
+	bench_free(b);
+	return NULL;
+}
+
+/* Signals of the process belong to its other threads. */
+static void start_helpers(struct pages_writer *pw)
+{
+	sigset_t all, old;
+
+	if (pw->nr_threads == pw->want_threads || pw->queued < 2)
+		return;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	while (pw->nr_threads < pw->want_threads) {
+		if (pthread_create(&pw->threads[pw->nr_threads], NULL, helper, pw)) {
+			pw->want_threads = pw->nr_threads;
+			break;
+		}
+		pw->nr_threads++;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+int pages_writer_new(int fd_index, int fd_pages, int level, unsigned int threads, struct pages_writer **ret, struct error **err)
+{
+	unsigned char hdr[PAGES_DATA_HEADER] = PAGES_DATA_MAGIC;
+	struct pages_writer *pw;
+	int r;
+
+	if (level < 0 || level > ZSTD_maxCLevel())
+		return error_msg(err, -EINVAL, "compression level %d is not between 0 and %d", level, ZSTD_maxCLevel());
+	pw = calloc(1, sizeof(*pw));
+	if (!pw)
+		return error_set(err, -ENOMEM, "cannot save pages");
+	pw->own = bench_new(level);
+	if (!pw->own) {
+		free(pw);
+		return error_set(err, -ENOMEM, "cannot save pages");
+	}
+	pw->fd_index = fd_index;
+	pw->fd_pages = fd_pages;
+	pw->level = level;
+	pw->want_threads = MIN(threads, (unsigned int)THREADS_MAX);
+	pw->size = PAGES_DATA_HEADER;
+	pthread_mutex_init(&pw->mu, NULL);
+	pthread_cond_init(&pw->work, NULL);
+	pthread_cond_init(&pw->turn, NULL);
+	pthread_cond_init(&pw->freed, NULL);
+	put_le32(hdr + 8, PAGES_VERSION);
+	put_le32(hdr + 12, level ? 0 : PAGES_FLAG_RAW);
+	put_le32(hdr + 16, crc32c(0, hdr, 16));
+	r = pwrite_full(fd_pages, hdr, sizeof(hdr), 0);
+	if (r < 0) {
+		pages_writer_free(pw);
+		return error_set(err, r, "cannot write pages.img");
+	}
+	*ret = pw;
+	return 0;
+}
+
+static void submit(struct pages_writer *pw)
+{
+	struct job *j = TAKE_PTR(pw->filling);
+
+	if (!j)
+		return;
+	pthread_mutex_lock(&pw->mu);
+	j->state = JOB_QUEUED;
+	j->seq = pw->queued++;
+	pthread_cond_signal(&pw->work);
+	pthread_mutex_unlock(&pw->mu);
+	start_helpers(pw);
+}
+
+/* The job being filled; helps with the work while the ring is full. */
+static struct job *next_job(struct pages_writer *pw)
+{
+	struct job *j;
+
+	if (pw->filling)
+		return pw->filling;
+	pthread_mutex_lock(&pw->mu);
+	j = &pw->ring[pw->queued % RING];
+	while (j->state != JOB_FREE) {
+		if (pw->taken < pw->queued)
+			run_one_locked(pw, pw->own);
+		else
+			pthread_cond_wait(&pw->freed, &pw->mu);
+	}
+	j->state = JOB_FILLING;
+	j->nr_segs = j->npages = 0;
+	pthread_mutex_unlock(&pw->mu);
+	return pw->filling = j;
+}
+
+int pages_writer_add(struct pages_writer *pw, uint64_t file_page, const void *data, size_t npages)
+{
+	const unsigned char *p = data;
+	uint64_t end;
+
+	if (pw->error)
+		return pw->error;
+	if (file_page < pw->next_file_page || !IS_ALIGNED((uintptr_t)p, PAGE_SIZE) ||
+	    add_overflow(file_page, (uint64_t)npages, &end) || end > PAGES_MAX_FILE_PAGE) {
+		writer_fail(pw, -EINVAL);
+		return -EINVAL;
+	}
+	pw->next_file_page = end;
+	pw->seen += npages;
+	while (npages) {
+		struct job *j = next_job(pw);
+		struct seg *last = j->nr_segs ? &j->segs[j->nr_segs - 1] : NULL;
+		size_t n = MIN(npages, JOB_PAGES - j->npages);
+
+		if (last && last->file_page + last->npages == file_page && last->data + last->npages * PAGE_SIZE == p)
+			last->npages += n;
+		else
+			j->segs[j->nr_segs++] = (struct seg){ file_page, p, n };
+		j->npages += n;
+		file_page += n;
+		p += n * PAGE_SIZE;
+		npages -= n;
+		if (j->npages == JOB_PAGES)
+			submit(pw);
+	}
+	return 0;
+}
+
+static void drain(struct pages_writer *pw)
+{
+	submit(pw);
+	pthread_mutex_lock(&pw->mu);
+	while (pw->done < pw->queued) {
+		if (pw->taken < pw->queued)
+			run_one_locked(pw, pw->own);
+		else
+			pthread_cond_wait(&pw->freed, &pw->mu);
+	}
+	pthread_mutex_unlock(&pw->mu);
+}
+
+int pages_writer_drain(struct pages_writer *pw)
+{
+	drain(pw);
+	return pw->error;
+}
+
+static void stop_helpers(struct pages_writer *pw)
+{
+	pthread_mutex_lock(&pw->mu);
+	pw->stop = true;
+	pthread_cond_broadcast(&pw->work);
+	pthread_mutex_unlock(&pw->mu);
+	while (pw->nr_threads)
+		pthread_join(pw->threads[--pw->nr_threads], NULL);
+	pw->want_threads = 0;
+}
+
+static int write_index(struct pages_writer *pw, struct pages_stats *st, struct error **err)
+{
+	struct state_out out = { .fd = pw->fd_index, .name = "pages.idx" };
+	unsigned char hdr[PAGES_INDEX_HEADER] = PAGES_INDEX_MAGIC;
+	size_t len = pw->nr_index * PAGES_ENTRY;
+	_cleanup_free_ unsigned char *body = malloc(len + 1);
+	int r;
+
+	if (!body)
+		return error_set(err, -ENOMEM, "cannot write pages.idx");
+	for (size_t i = 0; i < pw->nr_index; i++)
+		pages_entry_put(body + i * PAGES_ENTRY, &pw->index[i]);
+	put_le32(hdr + 8, PAGES_VERSION);
+	put_le32(hdr + 12, pw->level ? 0 : PAGES_FLAG_RAW);
+	put_le64(hdr + 16, pw->nr_index);
+	put_le64(hdr + 24, pw->stored);
+	put_le64(hdr + 32, pw->size);
+	put_le32(hdr + 40, crc32c(0, body, len));
+	put_le32(hdr + 44, crc32c(0, hdr, 44));
+	r = state_out_write(&out, hdr, sizeof(hdr), err);
+	if (r >= 0)
+		r = state_out_write(&out, body, len, err);
+	st->index_bytes = out.size;
+	st->index_crc = out.crc;
+	return r;
+}
+
+int pages_writer_finish(struct pages_writer *pw, struct pages_stats *ret, struct error **err)
+{
+	struct pages_stats st = { 0 };
+	int r = pages_writer_drain(pw);
+
+	stop_helpers(pw);
+	if (r < 0)
+		return error_set(err, r, "cannot write pages.img");
+	if (ftruncate(pw->fd_pages, (off_t)pw->size) < 0)
+		return error_set(err, -errno, "cannot write pages.img");
+	r = write_index(pw, &st, err);
+	if (r < 0)
+		return r;
+	st.pages_seen = pw->seen;
+	st.pages_stored = pw->stored;
+	st.frames = pw->nr_index;
+	st.pages_bytes = pw->size;
+	if (ret)
+		*ret = st;
+	return 0;
+}
+
+struct pages_writer *pages_writer_free(struct pages_writer *pw)
+{
+	if (!pw)
+		return NULL;
+	/* Queued jobs of an abandoned writer are dropped quickly. */
+	writer_fail(pw, -ECANCELED);
+	drain(pw);
+	stop_helpers(pw);
+	pthread_cond_destroy(&pw->work);
+	pthread_cond_destroy(&pw->turn);
+	pthread_cond_destroy(&pw->freed);
+	pthread_mutex_destroy(&pw->mu);
+	bench_free(pw->own);
+	free(pw->index);
+	free(pw);
+	return NULL;
+}
