@@ -150,5 +150,11 @@ int64_t file_block_on(struct file *f, struct task *t, uint32_t events, bool nonb
 struct _Sentry__FileBase;
 int file_save_base(struct state_writer *w, const struct file *f, struct _Sentry__FileBase *m);
 int file_load_base(struct state_reader *r, struct file *f, const struct file_ops *ops, const struct _Sentry__FileBase *m);
+/* State types of files use these as get and put, which is how a reference is checked to be a file. */
+void file_state_get(void *file);
+void file_state_put(void *file);
+/* For fields that refer to a file of any kind. */
+uint64_t file_state_ref(struct state_writer *w, const struct file *f); /* NULL: 0 */
+_must_check_ int file_state_deref(struct state_reader *r, uint64_t id, struct file **ret);
 
 #endif
