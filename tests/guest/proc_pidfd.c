@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/* pidfd_open, poll, send_signal, getfd, waitid(P_PIDFD), over a checkpoint and after death. */
+#include "guest.h"
+
+void guest_test(void)
+{
+	struct gate g;
+	struct pollfd pf;
+	siginfo_t si = {0};
+	int fd, nfd, got, fds[2];
+	pid_t p;
+
+	gate_init(&g);
+	OK(pipe(fds));
+	CHILD (p) {
+		guest_catch(SIGUSR1, 0);
+		guest_block(SIGUSR1);
+		gate_post(&g);
+		sigset_t s;
+		sigemptyset(&s);
+		sigaddset(&s, SIGUSR1);
+		CHECK_EQ(sigwaitinfo(&s, &si), SIGUSR1);
+		CHECK_EQ(si.si_pid, getppid());
+		_exit(9);
+	}
+	gate_wait(&g);
+	fd = (int)OK(syscall(SYS_pidfd_open, p, 0));
+	CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	nfd = (int)OK(syscall(SYS_pidfd_open, p, O_NONBLOCK));
+	CHECK_EQ(waitid(P_PIDFD, (id_t)fd, &si, WEXITED | WNOHANG), 0);
+	CHECK_ERRNO(waitid(P_PIDFD, (id_t)nfd, &si, WEXITED), EAGAIN);
+	pf = (struct pollfd){fd, POLLIN, 0};
+	CHECK_EQ(poll(&pf, 1, 0), 0);
+	guest_checkpoint();
+	CHECK_EQ(poll(&pf, 1, 0), 0);
+	got = (int)OK(syscall(SYS_pidfd_getfd, fd, fds[1], 0));
+	CHECK_EQ(write(got, "x", 1), 1);
+	char c;
+	CHECK_EQ(read(fds[0], &c, 1), 1);
+	CHECK_ERRNO(syscall(SYS_pidfd_getfd, fd, 999, 0), EBADF);
+	CHECK_EQ(syscall(SYS_pidfd_send_signal, fd, SIGUSR1, NULL, 0), 0);
+	CHECK_EQ(poll(&pf, 1, 5000), 1);
+	CHECK(pf.revents & POLLIN);
+	guest_checkpoint();
+	CHECK_EQ(poll(&pf, 1, 0), 1);
+	CHECK_EQ(waitid(P_PIDFD, (id_t)fd, &si, WEXITED), 0);
+	CHECK_EQ(si.si_pid, p);
+	CHECK_EQ(si.si_status, 9);
+	CHECK_ERRNO(waitid(P_PIDFD, (id_t)fd, &si, WEXITED), ECHILD);
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), ESRCH);
+	SUBTEST("errors");
+	CHECK_ERRNO(syscall(SYS_pidfd_open, p, 0), ESRCH);
+	CHECK_ERRNO(syscall(SYS_pidfd_open, 0, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_pidfd_open, -5, 0), EINVAL);
+	CHECK_ERRNO(syscall(SYS_pidfd_open, getpid(), 1), EINVAL);
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, fds[0], 0, NULL, 0), EBADF);
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 99), EINVAL);
+	CHECK_ERRNO(waitid(P_PIDFD, 999, &si, WEXITED), EBADF);
+	CHECK_ERRNO(waitid(P_PIDFD, (id_t)fds[0], &si, WEXITED), EBADF);
+}
