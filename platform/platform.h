@@ -29,7 +29,9 @@ struct plat_as;
 struct plat_ctx;
 
 enum plat_event {
-	PLAT_SYSCALL, /* the application executed `syscall`: trap.nr, trap.args, trap.ip (after the instruction), trap.sp */
+	/* The application executed `syscall`: trap.nr (low 32 bits of rax, sign-extended: what Linux dispatches on), trap.args,
+	 * trap.ip (after the instruction), trap.sp. Also a call into the vsyscall page where the host offers one. */
+	PLAT_SYSCALL,
 	PLAT_FAULT, /* a hardware exception: trap.sig, trap.code, trap.addr, trap.access */
 	PLAT_INTERRUPTED, /* interrupt() was called; nothing happened to the application */
 	PLAT_DEAD, /* the context's stub is gone (killed from outside); the task must die */
@@ -72,15 +74,17 @@ struct platform_ops {
 	const char *name;
 	/* 0, or -errno and in *@why one line saying what the host lacks. Called by a short probe before new(). */
 	int (*probe)(const char **why);
-	/* Called once, single-threaded, before the sandbox's seccomp filter is installed. */
+	/* Called once, single-threaded, before the sandbox's seccomp filter is installed, after its user, namespaces and root are
+	 * final, by the thread that lives as long as the sandbox (stubs die with it). Capabilities may be dropped later. */
 	int (*new)(struct platform **ret, struct error **err);
 	void (*free)(struct platform *p);
 	void (*caps)(const struct platform *p, struct plat_caps *ret);
 
 	int (*as_new)(struct platform *p, struct plat_as **ret);
-	/* No context may still be running in it. */
+	/* No context may still be running in it. Contexts last run there may be freed or switched elsewhere later. */
 	void (*as_free)(struct plat_as *as);
-	/* Maps [@addr, +@len) to @fd at @off, MAP_SHARED, replacing what was there. Page-aligned. @fd is an fd of the Sentry process. */
+	/* Maps [@addr, +@len) to @fd at @off, MAP_SHARED, replacing what was there. Page-aligned. @fd is an fd of the Sentry
+	 * process. After an error there is a hole. */
 	int (*map)(struct plat_as *as, struct plat_ctx *self, uint64_t addr, uint64_t len, uint32_t prot, int fd, uint64_t off,
 		   uint32_t flags);
 	int (*unmap)(struct plat_as *as, struct plat_ctx *self, uint64_t addr, uint64_t len);
@@ -96,8 +100,8 @@ struct platform_ops {
 	/* From any thread: makes a running or the next switch_to() return PLAT_INTERRUPTED soon. May be spurious. */
 	void (*interrupt)(struct plat_ctx *c);
 
-	/* Full state, pulled if necessary; the pointer stays valid until the next switch_to() and edits to it are pushed
-	 * then. After a PLAT_SYSCALL: r.rax holds the value to return (-ENOSYS until set), r.orig_rax the number, r.rip the
+	/* Full state, pulled if necessary; the pointer stays valid until the next switch_to() and edits to it are pushed then.
+	 * By the bound thread; others only after that one has called it (fpu true if they want that) and parked. After a PLAT_SYSCALL: r.rax holds the value to return (-ENOSYS until set), r.orig_rax the number, r.rip the
 	 * address after `syscall`. @fpu false: the caller does not touch ->fpu (cheaper). Not NULL. */
 	struct arch_state *(*regs)(struct plat_ctx *c, bool fpu);
 	/* Sets the return value of the trapped call without pulling registers. */

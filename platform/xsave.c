@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Size and components of the XSAVE area the host enabled, from CPUID leaf 0DH and XCR0. */
+#include <cpuid.h>
+
+#include "platform/regs.h"
+
+#define LEGACY_AREA 576 /* FXSAVE image and XSAVE header */
+
+static bool have_xsave(void)
+{
+	uint32_t a, b, c = 0, d;
+
+	return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_OSXSAVE);
+}
+
+uint64_t arch_xsave_mask(void)
+{
+	uint32_t lo, hi;
+
+	if (!have_xsave())
+		return 3;
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	return (uint64_t)hi << 32 | lo;
+}
+
+uint32_t arch_xsave_size(void)
+{
+	uint32_t a, b = 0, c, d;
+
+	if (!have_xsave() || !__get_cpuid_count(0xd, 0, &a, &b, &c, &d) || b < LEGACY_AREA)
+		return LEGACY_AREA;
+	return MIN(b, (uint32_t)ARCH_XSAVE_MAX);
+}
