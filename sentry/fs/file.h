@@ -147,9 +147,9 @@ int64_t file_write(struct file *f, struct task *t, struct uio *u, int64_t off, i
 int64_t file_block_on(struct file *f, struct task *t, uint32_t events, bool nonblock, int64_t deadline, int64_t (*op)(void *arg), void *arg);
 
 /* Base part of every file's message (schemas/file.proto FileBase). */
-struct _Sentry__FileBase;
-int file_save_base(struct state_writer *w, const struct file *f, struct _Sentry__FileBase *m);
-int file_load_base(struct state_reader *r, struct file *f, const struct file_ops *ops, const struct _Sentry__FileBase *m);
+struct Sentry__FileBase;
+int file_save_base(struct state_writer *w, const struct file *f, struct Sentry__FileBase *m);
+int file_load_base(struct state_reader *r, struct file *f, const struct file_ops *ops, const struct Sentry__FileBase *m);
 /* State types of files use these as get and put, which is how a reference is checked to be a file. */
 void file_state_get(void *file);
 void file_state_put(void *file);

@@ -110,11 +110,11 @@ bool mount_option_next(char **p, char **key, char **val);
 int parse_size_option(const char *s, uint64_t total, uint64_t *ret); /* "64k", "1g", "50%" (of @total) */
 
 /* State: like inodes. */
-struct _Sentry__SuperBlockBase;
+struct Sentry__SuperBlockBase;
 void sb_state_get(void *sb);
 void sb_state_put(void *sb);
-int sb_save_base(struct state_writer *w, const struct super_block *sb, struct _Sentry__SuperBlockBase *m);
-int sb_load_base(struct state_reader *r, struct super_block *sb, const struct sb_ops *ops, const struct _Sentry__SuperBlockBase *m);
+int sb_save_base(struct state_writer *w, const struct super_block *sb, struct Sentry__SuperBlockBase *m);
+int sb_load_base(struct state_reader *r, struct super_block *sb, const struct sb_ops *ops, const struct Sentry__SuperBlockBase *m);
 uint64_t sb_state_ref(struct state_writer *w, const struct super_block *sb);
 int sb_state_deref(struct state_reader *r, uint64_t id, struct super_block **ret);
 

@@ -208,12 +208,12 @@ struct inode *anon_inode(void);
 struct inode *anon_inode_new(struct task *t, uint32_t mode, uint32_t fs_magic);
 
 /* State. Types of inodes use these get/put, which is how references are checked to be inodes. */
-struct _Sentry__InodeBase;
+struct Sentry__InodeBase;
 void inode_state_get(void *inode);
 void inode_state_put(void *inode);
-int inode_save_base(struct state_writer *w, const struct inode *i, struct _Sentry__InodeBase *m);
+int inode_save_base(struct state_writer *w, const struct inode *i, struct Sentry__InodeBase *m);
 /* The object is zeroed; sets up everything but the kind's own fields. */
-int inode_load_base(struct state_reader *r, struct inode *i, const struct inode_ops *ops, const struct _Sentry__InodeBase *m);
+int inode_load_base(struct state_reader *r, struct inode *i, const struct inode_ops *ops, const struct Sentry__InodeBase *m);
 /* For fields that refer to an inode of any kind. */
 uint64_t inode_state_ref(struct state_writer *w, const struct inode *i);
 int inode_state_deref(struct state_reader *r, uint64_t id, struct inode **ret);

@@ -29,8 +29,8 @@ struct strbuf;
 struct kernel;
 void locks_show(struct inode *i, struct task *viewer, struct strbuf *b, unsigned *nr);
 /* After a restore the POSIX owner is the same table object. */
-struct _Sentry__FileLock;
-int locks_save(struct state_writer *w, const struct inode *i, struct _Sentry__FileLock ***ret, size_t *n);
-int locks_load(struct state_reader *r, struct inode *i, struct _Sentry__FileLock **l, size_t n);
+struct Sentry__FileLock;
+int locks_save(struct state_writer *w, const struct inode *i, struct Sentry__FileLock ***ret, size_t *n);
+int locks_load(struct state_reader *r, struct inode *i, struct Sentry__FileLock **l, size_t n);
 
 #endif
