@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages as JSON by reflection, for `runsc image show`. */
+#ifndef STATE_JSON_H
+#define STATE_JSON_H
+
+#include "base/strbuf.h"
+#include "state/image.h"
+
+/* One object per call, on one line when @indent is 0, else indented by @indent spaces per level. Fields have their names of the
+ * schema, every field is shown (defaults too; of a oneof only the one that is set); enums by name; 64-bit integers as numbers;
+ * bytes as {"hex": "..."}; strings escaped, bytes that are not UTF-8 as \u00XX. */
+void state_msg_json(struct strbuf *b, const struct ProtobufCMessage *msg, unsigned int indent);
+/* {"type": ..., "id": ..., "fields": {...}}, or "error" when the message cannot be shown; {"roots": [...]} for the last. */
+void state_record_json(struct strbuf *b, const struct state_dump_record *rec, unsigned int indent);
+
+#endif

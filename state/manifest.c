@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The manifest. File: magic, version, length, packed image.Manifest, crc32c of all before it; nothing may follow.
+ *
+ * It is the first thing read of a hostile image: at most MANIFEST_MAX bytes are looked at, unpacked memory is limited, and
+ * nothing is believed about the other files that is not checked against them.
+ */
+#include "state/manifest.h"
+
+#include "state/message.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "base/strbuf.h"
+#include "schemas/image.pb-c.h"
+#include "state/crc32c.h"
+#include "state/image.h"
+#include "state/pages.h"
+#include "state/pages_format.h"
+#include "state/record.h"
+
+#define MANIFEST_MAX ((size_t)1 << 20)
+#define MANIFEST_MEMORY ((uint64_t)64 << 20)
+#define HEADER 16
+#define NAME "inventory.img"
+
+static const char magic[8] = "RUNSCINV";
+
+void manifest_set_parts(struct manifest *m, const struct state_stats *kernel, const struct pages_stats *pages)
+{
+	m->kernel = (struct manifest_part){ RECORD_FILE_VERSION, kernel->file_bytes, kernel->file_crc };
+	m->index = (struct manifest_part){ PAGES_VERSION, pages->index_bytes, pages->index_crc };
+	m->pages = (struct manifest_part){ PAGES_VERSION, pages->pages_bytes, 0 };
+	m->objects = kernel->objects;
+	m->pages_stored = pages->pages_stored;
+}
+
+static size_t list_len(char **v)
+{
+	size_t n = 0;
+
+	while (v && v[n])
+		n++;
+	return n;
+}
+
+static char *str(char *s)
+{
+	return s ? s : (char *)protobuf_c_empty_string;
+}
+
+static void part_to_msg(Image__Part *p, const struct manifest_part *m)
+{
+	image__part__init(p);
+	p->version = m->version;
+	p->size = m->size;
+	p->crc = m->crc;
+}
+
+static int write_packed(int fd, const Image__Manifest *msg, struct error **err)
+{
+	struct state_out out = { .fd = fd, .name = NAME };
+	size_t len = image__manifest__get_packed_size(msg);
+	_cleanup_free_ unsigned char *buf = NULL;
+
+	if (len > MANIFEST_MAX)
+		return error_msg(err, -EFBIG, "%s would be larger than the limit", NAME);
+	buf = malloc(HEADER + len + 4);
+	if (!buf)
+		return error_set(err, -ENOMEM, "cannot write %s", NAME);
+	memcpy(buf, magic, 8);
+	put_le32(buf + 8, MANIFEST_FORMAT);
+	put_le32(buf + 12, (uint32_t)len);
+	image__manifest__pack(msg, buf + HEADER);
+	put_le32(buf + HEADER + len, crc32c(0, buf, HEADER + len));
+	return state_out_write(&out, buf, HEADER + len + 4, err);
+}
+
+int manifest_write(int fd, const struct manifest *m, struct error **err)
+{
+	Image__Manifest msg = IMAGE__MANIFEST__INIT;
+	Image__Part kernel, index, pages;
+	_cleanup_free_ Image__XsaveComponent *xs = calloc(m->nr_xsave + 1, sizeof(*xs));
+	_cleanup_free_ Image__XsaveComponent **xp = calloc(m->nr_xsave + 1, sizeof(*xp));
+
+	if (!xs || !xp)
+		return error_set(err, -ENOMEM, "cannot write %s", NAME);
+	for (size_t i = 0; i < m->nr_xsave; i++) {
+		image__xsave_component__init(&xs[i]);
+		xs[i].bit = m->xsave[i].bit;
+		xs[i].offset = m->xsave[i].offset;
+		xs[i].size = m->xsave[i].size;
+		xp[i] = &xs[i];
+	}
+	part_to_msg(&kernel, &m->kernel);
+	part_to_msg(&index, &m->index);
+	part_to_msg(&pages, &m->pages);
+	msg.format = MANIFEST_FORMAT;
+	msg.product = str(m->product);
+	msg.created_ns = m->created_ns;
+	msg.containers = m->containers;
+	msg.n_containers = list_len(m->containers);
+	msg.platform = str(m->platform);
+	msg.arch = str(m->arch);
+	msg.cpu_features = m->cpu_features;
+	msg.n_cpu_features = list_len(m->cpu_features);
+	msg.xcr0 = m->xcr0;
+	msg.xsave_size = m->xsave_size;
+	msg.xsave = xp;
+	msg.n_xsave = m->nr_xsave;
+	msg.features = m->features;
+	msg.n_features = list_len(m->features);
+	msg.kernel = &kernel;
+	msg.index = &index;
+	msg.pages = &pages;
+	msg.pages_stored = m->pages_stored;
+	msg.objects = m->objects;
+	return write_packed(fd, &msg, err);
+}
+
+static char **list_copy(char *const *v, size_t n)
+{
+	char **r = calloc(n + 1, sizeof(*r));
+
+	for (size_t i = 0; r && i < n; i++) {
+		r[i] = strdup(v[i]);
+		if (!r[i]) {
+			while (i)
+				free(r[--i]);
+			free(r);
+			return NULL;
+		}
+	}
+	return r;
+}
+
+static void list_free(char **v)
+{
+	for (size_t i = 0; v && v[i]; i++)
+		free(v[i]);
+	free(v);
+}
+
+void manifest_done(struct manifest *m)
+{
+	free(m->product);
+	free(m->platform);
+	free(m->arch);
+	free(m->xsave);
+	list_free(m->containers);
+	list_free(m->cpu_features);
+	list_free(m->features);
+	*m = (struct manifest){ 0 };
+}
+
+static struct manifest_part part_from_msg(const Image__Part *p)
+{
+	return (struct manifest_part){ p->version, p->size, p->crc };
+}
+
+static int from_msg(const Image__Manifest *msg, struct manifest *ret, struct error **err)
+{
+	_cleanup_manifest_ struct manifest m = { 0 };
+
+	if (msg->format != MANIFEST_FORMAT)
+		return error_msg(err, -EINVAL, "%s has format %u, this build reads %u", NAME, msg->format, MANIFEST_FORMAT);
+	if (!msg->kernel || !msg->index || !msg->pages)
+		return error_msg(err, -EINVAL, "%s does not list every part", NAME);
+	m.xsave = calloc(msg->n_xsave + 1, sizeof(*m.xsave));
+	m.product = strdup(msg->product);
+	m.platform = strdup(msg->platform);
+	m.arch = strdup(msg->arch);
+	m.containers = list_copy(msg->containers, msg->n_containers);
+	m.cpu_features = list_copy(msg->cpu_features, msg->n_cpu_features);
+	m.features = list_copy(msg->features, msg->n_features);
+	if (!m.xsave || !m.product || !m.platform || !m.arch || !m.containers || !m.cpu_features || !m.features)
+		return error_set(err, -ENOMEM, "cannot read %s", NAME);
+	for (size_t i = 0; i < msg->n_xsave; i++)
+		m.xsave[i] = (struct manifest_xsave){ msg->xsave[i]->bit, msg->xsave[i]->offset, msg->xsave[i]->size };
+	m.nr_xsave = msg->n_xsave;
+	m.format = msg->format;
+	m.created_ns = msg->created_ns;
+	m.xcr0 = msg->xcr0;
+	m.xsave_size = msg->xsave_size;
+	m.kernel = part_from_msg(msg->kernel);
+	m.index = part_from_msg(msg->index);
+	m.pages = part_from_msg(msg->pages);
+	m.pages_stored = msg->pages_stored;
+	m.objects = msg->objects;
+	*ret = m;
+	m = (struct manifest){ 0 };
+	return 0;
+}
+
+int manifest_read(int fd, struct manifest *ret, struct error **err)
+{
+	struct state_in in = { .fd = fd, .name = NAME };
+	unsigned char hdr[HEADER], extra;
+	_cleanup_free_ unsigned char *buf = NULL;
+	struct message_budget budget = { .left = MANIFEST_MEMORY };
+	ProtobufCAllocator alloc;
+	ProtobufCMessage *msg;
+	char why[160];
+	ssize_t n;
+	size_t len;
+	int r;
+
+	r = state_in_read_full(&in, hdr, sizeof(hdr), err);
+	if (r < 0)
+		return r;
+	if (memcmp(hdr, magic, 8))
+		return error_msg(err, -EINVAL, "%s is not a manifest of runsc", NAME);
+	len = get_le32(hdr + 12);
+	if (get_le32(hdr + 8) > MANIFEST_FORMAT)
+		return error_msg(err, -EINVAL, "%s has format %u, this build reads %u: written by a newer build", NAME,
+				 get_le32(hdr + 8), MANIFEST_FORMAT);
+	if (get_le32(hdr + 8) != MANIFEST_FORMAT || len > MANIFEST_MAX)
+		return error_msg(err, -EINVAL, "%s: bad header", NAME);
+	buf = malloc(len + 4);
+	if (!buf)
+		return error_set(err, -ENOMEM, "cannot read %s", NAME);
+	r = state_in_read_full(&in, buf, len + 4, err);
+	if (r < 0)
+		return r;
+	if (get_le32(buf + len) != crc32c(crc32c(0, hdr, sizeof(hdr)), buf, len))
+		return error_msg(err, -EINVAL, "%s: checksum does not match", NAME);
+	n = state_in_read(&in, &extra, 1, err);
+	if (n)
+		return n < 0 ? (int)n : error_msg(err, -EINVAL, "%s: data after the end", NAME);
+	message_allocator(&budget, &alloc);
+	msg = message_unpack(&image__manifest__descriptor, &alloc, &budget, buf, len, why, sizeof(why));
+	if (!msg)
+		return error_msg(err, -EINVAL, "%s: %s", NAME, why);
+	r = from_msg((const Image__Manifest *)msg, ret, err);
+	protobuf_c_message_free_unpacked(msg, &alloc);
+	return r;
+}
+
+static bool list_has(char **v, const char *s)
+{
+	for (size_t i = 0; v && v[i]; i++)
+		if (!strcmp(v[i], s))
+			return true;
+	return false;
+}
+
+/* Appends to @b the strings of @need that are not in @have. Image strings are shown only if they are plain words. */
+static void list_missing(struct strbuf *b, const char *what, char **need, char **have)
+{
+	const char *sep = "";
+	size_t shown = 0;
+
+	for (size_t i = 0; need && need[i]; i++) {
+		const char *s = need[i];
+		bool plain = *s && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == strlen(s) &&
+			     strlen(s) <= 64;
+
+		if (list_has(have, s) || ++shown > 20)
+			continue;
+		if (!*sep)
+			strbuf_addf(b, "%s%s ", b->len ? "; " : "", what);
+		strbuf_addf(b, "%s%s", sep, plain ? s : "(unprintable)");
+		sep = ", ";
+	}
+	if (shown > 20)
+		strbuf_addf(b, " and %zu more", shown - 20);
+}
+
+static const struct manifest_xsave *xsave_find(const struct manifest *m, uint32_t bit)
+{
+	for (size_t i = 0; i < m->nr_xsave; i++)
+		if (m->xsave[i].bit == bit)
+			return &m->xsave[i];
+	return NULL;
+}
+
+int manifest_check_features(const struct manifest *image, const struct manifest *have, struct error **err)
+{
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+
+	if (image->arch && have->arch && strcmp(image->arch, have->arch))
+		return error_msg(err, -ENOTSUP, "the image is for another architecture than this machine's %s", have->arch);
+	list_missing(&b, "this build lacks image features:", image->features, have->features);
+	list_missing(&b, "this CPU lacks:", image->cpu_features, have->cpu_features);
+	if (image->xcr0 & ~have->xcr0)
+		strbuf_addf(&b, "%sthis CPU lacks XSAVE components: mask 0x%llx", b.len ? "; " : "",
+			    (unsigned long long)(image->xcr0 & ~have->xcr0));
+	for (size_t i = 0; i < image->nr_xsave; i++) {
+		const struct manifest_xsave *x = &image->xsave[i], *y = xsave_find(have, x->bit);
+
+		if (x->bit < 64 && image->xcr0 & ~have->xcr0 & 1ull << x->bit)
+			continue;
+		if (!y || y->offset != x->offset || y->size != x->size) {
+			strbuf_addf(&b, "%sXSAVE component %u is laid out differently on this CPU", b.len ? "; " : "", x->bit);
+			break;
+		}
+	}
+	if (strbuf_error(&b) < 0)
+		return error_set(err, -ENOMEM, "cannot check the image");
+	return b.len ? error_msg(err, -ENOTSUP, "the image cannot be restored here: %s", b.data) : 0;
+}
+
+static int check_part(const char *name, const struct manifest_part *p, uint32_t version, int fd, bool sum, struct error **err)
+{
+	const size_t chunk = (size_t)256 << 10;
+	_cleanup_free_ unsigned char *buf = NULL;
+	struct stat st;
+	uint32_t crc = 0;
+
+	if (p->version != version)
+		return error_msg(err, -EINVAL, "%s has version %u, this build reads %u", name, p->version, version);
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return error_set(err, -errno, "cannot read %s", name);
+	if ((uint64_t)st.st_size != p->size)
+		return error_msg(err, -EINVAL, "%s has %llu bytes, the manifest says %llu", name, (unsigned long long)st.st_size,
+				 (unsigned long long)p->size);
+	if (!sum)
+		return 0;
+	buf = malloc(chunk);
+	if (!buf)
+		return error_set(err, -ENOMEM, "cannot read %s", name);
+	for (uint64_t off = 0; off < p->size; off += chunk) {
+		size_t n = MIN((uint64_t)chunk, p->size - off);
+		int r = pread_full(fd, buf, n, off);
+
+		if (r < 0)
+			return error_set(err, r, "cannot read %s", name);
+		crc = crc32c(crc, buf, n);
+	}
+	return crc == p->crc ? 0 : error_msg(err, -EINVAL, "%s is damaged: checksum does not match the manifest", name);
+}
+
+int manifest_check_parts(const struct manifest *m, int fd_kernel, int fd_index, int fd_pages, struct error **err)
+{
+	int r = check_part("kernel.img", &m->kernel, RECORD_FILE_VERSION, fd_kernel, true, err);
+
+	if (r >= 0)
+		r = check_part("pages.idx", &m->index, PAGES_VERSION, fd_index, true, err);
+	return r < 0 ? r : check_part("pages.img", &m->pages, PAGES_VERSION, fd_pages, false, err);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The manifest, inventory.img: what an image is, what it needs and what its parts are. It is written last (the caller fsyncs and
+ * renames it), read first, and a reader looks at nothing else before manifest_check_features() has accepted it.
+ *
+ * Save:     manifest_set_parts() from the writers' stats, manifest_write().
+ * Restore:  manifest_read(), manifest_check_features(), manifest_check_parts(), then the parts.
+ */
+#ifndef STATE_MANIFEST_H
+#define STATE_MANIFEST_H
+
+#include "base/error.h"
+#include "base/util.h"
+
+#define MANIFEST_FORMAT 1
+
+struct state_stats;
+struct pages_stats;
+
+struct manifest_part {
+	uint32_t version;
+	uint64_t size;
+	uint32_t crc; /* of the whole file; pages: 0 */
+};
+
+struct manifest_xsave {
+	uint32_t bit, offset, size;
+};
+
+/* Strings and arrays belong to the caller when writing, to the manifest (manifest_done) after manifest_read(). String lists end
+ * with NULL; NULL is an empty list. */
+struct manifest {
+	uint32_t format; /* set by manifest_write() */
+	char *product;
+	int64_t created_ns;
+	char **containers;
+	char *platform, *arch;
+	char **cpu_features; /* required */
+	uint64_t xcr0;
+	uint32_t xsave_size;
+	struct manifest_xsave *xsave;
+	size_t nr_xsave;
+	char **features; /* required */
+	struct manifest_part kernel, index, pages;
+	uint64_t pages_stored, objects;
+};
+
+/* Fills the parts, their versions and the counts from what the writers reported. */
+void manifest_set_parts(struct manifest *m, const struct state_stats *kernel, const struct pages_stats *pages);
+/* Writes at the current position of @fd; does not sync. */
+_must_check_ int manifest_write(int fd, const struct manifest *m, struct error **err);
+/* Reads the whole file from the current position of @fd. *@ret is written on success only. */
+_must_check_ int manifest_read(int fd, struct manifest *ret, struct error **err);
+void manifest_done(struct manifest *m);
+#define _cleanup_manifest_ _cleanup_(manifest_done)
+
+/* @have describes this machine and build: arch, cpu_features, xcr0, xsave, features. Fails with -ENOTSUP and a message that
+ * names everything that is missing. */
+_must_check_ int manifest_check_features(const struct manifest *image, const struct manifest *have, struct error **err);
+/* Sizes and versions of the three files, and the checksums of kernel and index (read whole, from offset 0 by pread). -1 skips
+ * a file. */
+_must_check_ int manifest_check_parts(const struct manifest *m, int fd_kernel, int fd_index, int fd_pages, struct error **err);
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The manifest: round trip, damage at every byte, features and parts that do not fit. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "state/crc32c.h"
+#include "state/image.h"
+#include "state/manifest.h"
+#include "state/pages.h"
+
+static struct manifest_xsave xs[] = { { 2, 576, 256 }, { 9, 2688, 8 } };
+static struct manifest example = {
+	.product = (char *)"runsc 0.1.0",
+	.created_ns = 1234567890123456789,
+	.containers = (char *[]){ (char *)"c1", (char *)"c2", NULL },
+	.platform = (char *)"ptrace",
+	.arch = (char *)"x86_64",
+	.cpu_features = (char *[]){ (char *)"sse4_2", (char *)"avx2", NULL },
+	.xcr0 = 0x207,
+	.xsave_size = 2696,
+	.xsave = xs,
+	.nr_xsave = 2,
+	.features = (char *[]){ (char *)"raw-pages", NULL },
+	.kernel = { 1, 100, 7 },
+	.index = { 1, 200, 8 },
+	.pages = { 1, 300, 0 },
+	.pages_stored = 5,
+	.objects = 6,
+};
+
+static int temp(const void *data, size_t len)
+{
+	int fd = memfd_create("m", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, data, len), len);
+	lseek(fd, 0, SEEK_SET);
+	return fd;
+}
+
+static void round_trip(void **state)
+{
+	int fd = temp("", 0), fd2;
+	struct manifest m = { 0 };
+	struct error *err = NULL;
+	unsigned char buf[4096];
+	ssize_t len;
+
+	assert_int_equal(manifest_write(fd, &example, NULL), 0);
+	lseek(fd, 0, SEEK_SET);
+	assert_int_equal(manifest_read(fd, &m, &err), 0);
+	assert_string_equal(m.product, "runsc 0.1.0");
+	assert_string_equal(m.containers[1], "c2");
+	assert_null(m.containers[2]);
+	assert_int_equal(m.created_ns, example.created_ns);
+	assert_int_equal(m.nr_xsave, 2);
+	assert_int_equal(m.xsave[1].offset, 2688);
+	assert_int_equal(m.pages.size, 300);
+	assert_int_equal(m.format, MANIFEST_FORMAT);
+	assert_int_equal(manifest_check_features(&m, &example, &err), 0);
+	manifest_done(&m);
+	manifest_done(&m);
+	len = pread(fd, buf, sizeof(buf), 0);
+	for (ssize_t i = 0; i < len; i++) {
+		fd2 = temp(buf, (size_t)i);
+		assert_true(manifest_read(fd2, &m, &err) < 0);
+		err = error_free(err);
+		close(fd2);
+		buf[i] ^= 4;
+		fd2 = temp(buf, (size_t)len);
+		buf[i] ^= 4;
+		assert_true(manifest_read(fd2, &m, &err) < 0);
+		err = error_free(err);
+		close(fd2);
+	}
+	fd2 = temp(buf, (size_t)len + 1);
+	assert_true(manifest_read(fd2, &m, NULL) < 0);
+	close(fd2);
+	close(fd);
+}
+
+#define REFUSED(have, text)                                                                                                    \
+	do {                                                                                                                   \
+		struct error *_e = NULL;                                                                                       \
+		assert_int_equal(manifest_check_features(&example, &(have), &_e), -ENOTSUP);                                   \
+		assert_string_equal(error_text(_e), text);                                                                     \
+		error_free(_e);                                                                                                \
+	} while (0)
+
+static void features(void **state)
+{
+	struct manifest have = example;
+	struct manifest_xsave other[] = { { 2, 576, 256 }, { 9, 2696, 8 } };
+
+	have.cpu_features = (char *[]){ (char *)"avx2", (char *)"more", NULL };
+	have.features = NULL;
+	REFUSED(have, "the image cannot be restored here: this build lacks image features: raw-pages; this CPU lacks: sse4_2");
+	have = example;
+	have.xcr0 = 7;
+	have.nr_xsave = 1;
+	REFUSED(have, "the image cannot be restored here: this CPU lacks XSAVE components: mask 0x200");
+	have = example;
+	have.xsave = other;
+	REFUSED(have, "the image cannot be restored here: XSAVE component 9 is laid out differently on this CPU");
+	have.arch = (char *)"aarch64";
+	REFUSED(have, "the image is for another architecture than this machine's aarch64");
+}
+
+static void parts(void **state)
+{
+	int k = temp("kernel", 6), i = temp("index!!", 7), p = temp("pages", 5);
+	struct manifest m = { .kernel = { 1, 6, crc32c(0, "kernel", 6) }, .index = { 1, 7, crc32c(0, "index!!", 7) },
+			      .pages = { 1, 5, 0 } };
+	struct error *err = NULL;
+
+	assert_int_equal(manifest_check_parts(&m, k, i, p, &err), 0);
+	m.index.crc ^= 1;
+	assert_true(manifest_check_parts(&m, k, i, p, &err) < 0);
+	assert_string_equal(error_text(err), "pages.idx is damaged: checksum does not match the manifest");
+	err = error_free(err);
+	m.index.crc ^= 1;
+	m.pages.size = 6;
+	assert_true(manifest_check_parts(&m, k, i, p, &err) < 0);
+	assert_string_equal(error_text(err), "pages.img has 5 bytes, the manifest says 6");
+	err = error_free(err);
+	m.kernel.version = 2;
+	assert_true(manifest_check_parts(&m, -1, -1, -1, &err) < 0);
+	assert_string_equal(error_text(err), "kernel.img has version 2, this build reads 1");
+	error_free(err);
+	close(k), close(i), close(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(round_trip),
+		cmocka_unit_test(features),
+		cmocka_unit_test(parts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
