@@ -34,6 +34,30 @@ void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t len);
 _must_check_ int memfile_ensure(struct memfile *mf, uint64_t off, uint64_t len);
 /* Makes [off, len) zero again and gives its host memory back (madvise DONTNEED of exclusively owned pages, hole punching). */
 void memfile_decommit(struct memfile *mf, uint64_t off, uint64_t len);
+/* Copies pages inside the file without bringing holes to life. @dst is freshly allocated (zero). 0 or -EIO. */
+_must_check_ int memfile_copy(struct memfile *mf, uint64_t dst, uint64_t src, uint64_t len);
+/* True when nothing was ever written to [off, +len) (it reads as zero and costs the host nothing). */
+bool memfile_is_hole(struct memfile *mf, uint64_t off, uint64_t len);
+
+/* Where absent content comes from after a lazy restore. read() fills @len bytes (page multiples) of the content of file offset
+ * @off into @dst, which is zero; it may be called by several threads. 0 or -EIO. */
+struct memfile_source {
+	int (*read)(void *ctx, uint64_t off, uint64_t len, void *dst);
+	void (*release)(void *ctx);
+	void *ctx;
+};
+/* Installs the source; memfile_mark_absent() then names what it holds. Called once, before anything runs. */
+void memfile_set_source(struct memfile *mf, const struct memfile_source *src);
+_must_check_ int memfile_mark_absent(struct memfile *mf, uint64_t off, uint64_t len);
+/* Makes everything present and releases the source. */
+_must_check_ int memfile_ensure_all(struct memfile *mf);
+uint64_t memfile_absent(const struct memfile *mf); /* bytes still only in the source */
+
+/* Allocates exactly [off, +len) with @refs references: a restore. -EEXIST when taken. */
+_must_check_ int memfile_restore_range(struct memfile *mf, uint64_t off, uint64_t len, uint32_t refs);
+/* Calls @fn for each allocated range in ascending order; stops when it returns non-zero, and returns that. */
+int memfile_for_each(struct memfile *mf, int (*fn)(void *arg, uint64_t off, uint64_t len, uint32_t refs), void *arg);
+
 uint64_t memfile_used(const struct memfile *mf); /* bytes allocated */
 uint64_t memfile_committed(const struct memfile *mf); /* bytes the host holds (fstat blocks) */
 void memfile_set_limit(struct memfile *mf, uint64_t bytes);

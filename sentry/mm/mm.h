@@ -47,6 +47,20 @@ _must_check_ int mm_as(struct mm *mm, struct plat_as **ret);
 struct mm_layout *mm_layout(struct mm *mm); /* guarded by the task that execs; readers tolerate change */
 struct memfile *kernel_memfile(struct kernel *k);
 
+/* Says that the calling thread runs a task whose mm is @mm with context @self (NULL, NULL: none), so that its own accesses to @mm may
+ * use the cheap form of platform operations. The task loop calls it at start, after execve and at exit. */
+void mm_bind_thread(struct mm *mm, struct plat_ctx *self);
+/* Chooses where mappings and the stack go in a fresh mm: @stack_rlimit is RLIMIT_STACK's soft limit. execve calls it first; without it
+ * defaults apply. */
+void mm_pick_layout(struct mm *mm, uint64_t stack_rlimit, bool randomize);
+uint64_t mm_stack_top(const struct mm *mm); /* end (exclusive, page-aligned) of the initial stack's VMA */
+uint64_t mm_mmap_base(const struct mm *mm);
+/* Where a position-independent executable of @len bytes goes: low part of the address space (ELF_ET_DYN_BASE), randomised. */
+uint64_t mm_pie_base(const struct mm *mm);
+/* Sets where the heap begins (page-aligned inside) and that it is empty. */
+void mm_set_brk(struct mm *mm, uint64_t start);
+struct kernel *mm_kernel(const struct mm *mm);
+
 /* The result of a fault that could not be resolved. */
 struct mm_fault {
 	int sig, code; /* SIGSEGV SEGV_MAPERR/SEGV_ACCERR, SIGBUS BUS_ADRERR */
@@ -63,6 +77,12 @@ int64_t mm_mprotect(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, 
 int64_t mm_mremap(struct mm *mm, struct task *t, uint64_t old, uint64_t old_len, uint64_t new_len, uint32_t flags, uint64_t new_addr);
 int64_t mm_madvise(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, int advice);
 int64_t mm_brk(struct mm *mm, struct task *t, uint64_t addr);
+int64_t mm_mlock(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, bool on, bool onfault);
+int64_t mm_mlockall(struct mm *mm, struct task *t, uint32_t mcl); /* 0: munlockall */
+int64_t mm_msync(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t flags);
+int64_t mm_mincore(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, gaddr_t vec);
+/* PR_SET_VMA_ANON_NAME; @name NULL removes. */
+int64_t mm_set_anon_name(struct mm *mm, uint64_t addr, uint64_t len, const char *name);
 /* Maps a mappable directly (vDSO, SysV shm, loader): like mmap with MAP_FIXED when @fixed. @name shows in /proc/pid/maps. */
 int64_t mm_map_object(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t prot, uint32_t flags, struct mappable *obj,
 		      uint64_t off, const char *name);
@@ -78,6 +98,7 @@ _must_check_ int mm_zero_out(struct mm *mm, gaddr_t dst, size_t n);
 int64_t mm_access(struct mm *mm, gaddr_t addr, void *buf, size_t n, bool write, bool force);
 /* Partial-tolerant forms used by uio: bytes copied before the first inaccessible byte. */
 size_t mm_copy_in_some(struct mm *mm, void *dst, gaddr_t src, size_t n);
+size_t mm_zero_out_some(struct mm *mm, gaddr_t dst, size_t n);
 size_t mm_copy_out_some(struct mm *mm, gaddr_t dst, const void *src, size_t n);
 /* Reads a NUL-terminated string into @dst (capacity @cap incl. NUL): its length, -EFAULT, or -ENAMETOOLONG when it does not fit. */
 int64_t mm_copy_in_str(struct mm *mm, char *dst, gaddr_t src, size_t cap);

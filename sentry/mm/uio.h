@@ -20,11 +20,14 @@ struct task;
 
 struct uio {
 	struct mm *mm; /* NULL: kernel buffer */
-	struct linux_iovec *iov; /* remaining; iov[0] is consumed from its front */
+	struct linux_iovec *iov; /* remaining; never written to, so that a mark can be restored */
 	size_t nr_iov;
+	size_t skip; /* bytes of iov[0] already consumed */
 	size_t left; /* bytes remaining over all */
 	struct linux_iovec fast[UIO_FASTIOV];
 	struct linux_iovec *heap; /* owned array when more than UIO_FASTIOV */
+	struct uio_pinned *pins; /* what uio_pin() holds; NULL: nothing */
+	int nr_pins;
 };
 
 /* One application range. Lengths are cut to MAX_RW_COUNT; a range outside user space is -EFAULT. */

@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory file.
+ *
+ * Model:      one sparse memfd. `allocs` maps every allocated range to its reference count; what lies between is free and a
+ *             hole, so a fresh allocation is zero without writing to it. First fit from the bottom keeps the file dense.
+ * Freeing:    a range whose count reaches zero stays in `allocs` with count 0 while its hole is punched without the lock, and
+ *             only then can be allocated again.
+ * Mapping:    1 GiB pieces, mapped on first use and never unmapped, so memfile_ptr() is arithmetic.
+ * Absent:     after a lazy restore, ranges whose content is still in the image. Every path to content goes through
+ *             memfile_ensure(). Loading is by aligned windows, serialised by load_mu; readers of present memory only look at
+ *             the counter nr_absent.
+ * Locks:      load_mu > mu (leaf).
+ * Checkpoint: see the end of the file.
+ */
+#include "sentry/mm/memfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/mutex.h"
+#include "base/rangemap.h"
+#include "sentry/mm/safecopy.h"
+
+#ifndef MFD_EXEC
+#define MFD_EXEC 0x0010U
+#endif
+
+#define CHUNK_SHIFT 30
+#define CHUNK_SIZE  (1UL << CHUNK_SHIFT)
+#define MAX_CHUNKS  4096UL /* 4 TiB */
+#define HUGE_SIZE   (2UL << 20)
+#define LOAD_WINDOW (256UL << 10)
+
+struct mf_range {
+	struct range r;
+	uint32_t refs; /* allocs: references of each page; 0: being freed. absent: unused */
+};
+
+struct memfile {
+	int fd; /* nosave: a new memfd per sandbox */
+	uint64_t size; /* nosave: of the file; fixed */
+	uint64_t limit; /* nosave: set by the restoring side's configuration */
+
+	struct mutex mu;
+	struct rangemap allocs; /* saved: ranges; guarded by mu */
+	struct rangemap absent; /* nosave: a save makes content present; guarded by mu */
+
+	struct mutex load_mu; /* nosave: one loader at a time */
+	struct memfile_source src; /* nosave */
+	_Atomic uint64_t nr_absent; /* derived: bytes in absent */
+	_Atomic(char *) chunk[MAX_CHUNKS]; /* nosave: Sentry mappings */
+};
+
+/* A node of a few dozen bytes. The callers (unref above all) cannot fail; a host that cannot give a page to the Sentry's heap has
+ * lost this sandbox anyway. */
+static struct mf_range *node_new(uint64_t start, uint64_t end, uint32_t refs)
+{
+	struct mf_range *n = calloc(1, sizeof(*n));
+
+	if (!n) {
+		log_error("memory file: out of host memory for bookkeeping");
+		abort();
+	}
+	n->r.start = start;
+	n->r.end = end;
+	n->refs = refs;
+	return n;
+}
+
+static struct range *mf_split(struct rangemap *m, struct range *r, uint64_t at)
+{
+	(void)m;
+	return &node_new(at, r->end, container_of(r, struct mf_range, r)->refs)->r;
+}
+
+static bool mf_can_merge(const struct range *a, const struct range *b)
+{
+	uint32_t x = container_of(a, struct mf_range, r)->refs;
+
+	/* Ranges being freed keep their identity: their freer holds them without the lock. */
+	return x != 0 && x == container_of(b, struct mf_range, r)->refs;
+}
+
+static void mf_free(struct rangemap *m, struct range *r)
+{
+	(void)m;
+	free(container_of(r, struct mf_range, r));
+}
+
+static const struct rangemap_ops mf_ops = { mf_split, mf_can_merge, mf_free };
+
+int memfile_new(struct memfile **ret)
+{
+	struct memfile *mf = calloc(1, sizeof(*mf));
+
+	if (!mf)
+		return -ENOMEM;
+	safecopy_init();
+	/* Application code runs from it, so it must stay executable whatever vm.memfd_noexec says; old kernels lack the flag. */
+	mf->fd = memfd_create("runsc-memory", MFD_CLOEXEC | MFD_EXEC);
+	if (mf->fd < 0 && errno == EINVAL)
+		mf->fd = memfd_create("runsc-memory", MFD_CLOEXEC);
+	if (mf->fd < 0) {
+		int r = -errno;
+
+		free(mf);
+		return r;
+	}
+	/* A sparse size costs nothing; RLIMIT_FSIZE may forbid the whole. */
+	for (mf->size = MAX_CHUNKS * CHUNK_SIZE; ftruncate(mf->fd, (off_t)mf->size) < 0; mf->size /= 2)
+		if (mf->size <= CHUNK_SIZE) {
+			int r = -errno;
+
+			(void)close(mf->fd);
+			free(mf);
+			return r;
+		}
+	mf->limit = mf->size;
+	mutex_init(&mf->mu, "memfile.mu");
+	mutex_init(&mf->load_mu, "memfile.load_mu");
+	rangemap_init(&mf->allocs, &mf_ops);
+	rangemap_init(&mf->absent, &mf_ops);
+	*ret = mf;
+	return 0;
+}
+
+static void drop_all(struct rangemap *m)
+{
+	while (m->first) {
+		struct range *r = m->first;
+
+		rangemap_remove(m, r);
+		mf_free(m, r);
+	}
+}
+
+void memfile_free(struct memfile *mf)
+{
+	if (!mf)
+		return;
+	for (size_t i = 0; i < MAX_CHUNKS; i++)
+		if (mf->chunk[i])
+			(void)munmap(mf->chunk[i], CHUNK_SIZE);
+	if (mf->src.release)
+		mf->src.release(mf->src.ctx);
+	drop_all(&mf->allocs);
+	drop_all(&mf->absent);
+	(void)close(mf->fd);
+	mutex_destroy(&mf->mu);
+	mutex_destroy(&mf->load_mu);
+	free(mf);
+}
+
+int memfile_fd(const struct memfile *mf)
+{
+	return mf->fd;
+}
+
+int memfile_alloc(struct memfile *mf, uint64_t len, bool huge, uint64_t *ret_off)
+{
+	struct mf_range *n;
+	uint64_t off, total;
+
+	if (len == 0 || !IS_ALIGNED(len, PAGE_SIZE) || len > mf->size)
+		return -ENOMEM;
+	mutex_guard(&mf->mu);
+	if (add_overflow(mf->allocs.total, len, &total) || total > mf->limit)
+		return -ENOMEM;
+	if (!(huge && len >= HUGE_SIZE && rangemap_gap_up(&mf->allocs, 0, mf->size, len, HUGE_SIZE, &off)) &&
+	    !rangemap_gap_up(&mf->allocs, 0, mf->size, len, PAGE_SIZE, &off))
+		return -ENOMEM;
+	n = node_new(off, off + len, 1);
+	(void)rangemap_insert(&mf->allocs, &n->r);
+	(void)rangemap_merge(&mf->allocs, &n->r);
+	*ret_off = off;
+	return 0;
+}
+
+int memfile_restore_range(struct memfile *mf, uint64_t off, uint64_t len, uint32_t refs)
+{
+	struct mf_range *n;
+	uint64_t end;
+
+	if (!IS_ALIGNED(off | len, PAGE_SIZE) || len == 0 || refs == 0 || add_overflow(off, len, &end) || end > mf->size)
+		return -EINVAL;
+	mutex_guard(&mf->mu);
+	n = node_new(off, end, refs);
+	if (!rangemap_insert(&mf->allocs, &n->r)) {
+		free(n);
+		return -EEXIST;
+	}
+	(void)rangemap_merge(&mf->allocs, &n->r);
+	return 0;
+}
+
+/* Callers hold references, so the range is allocated; anything else is a bug that would corrupt an application's memory. */
+static void isolate_owned(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	if (unlikely(!IS_ALIGNED(off | len, PAGE_SIZE) || off + len < off || !rangemap_covers(&mf->allocs, off, off + len))) {
+		log_error("memory file: [%#lx, +%#lx) is not allocated", off, len);
+		abort();
+	}
+	if (rangemap_isolate(&mf->allocs, off, off + len) < 0)
+		abort();
+}
+
+void memfile_ref(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	if (len == 0)
+		return;
+	mutex_guard(&mf->mu);
+	isolate_owned(mf, off, len);
+	for (struct range *r = rangemap_find(&mf->allocs, off); r && r->start < off + len; r = r->next) {
+		struct mf_range *n = container_of(r, struct mf_range, r);
+
+		if (unlikely(n->refs == 0 || n->refs == UINT32_MAX))
+			abort();
+		n->refs++;
+	}
+	rangemap_merge_in(&mf->allocs, off, off + len);
+}
+
+static void punch(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	if (fallocate(mf->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) < 0) {
+		/* Never seen on shmem; the promise "a fresh allocation is zero" must hold all the same. */
+		log_error("memory file: punch [%#lx, +%#lx): %d", off, len, errno);
+		while (len > 0) {
+			uint64_t n = MIN(len, CHUNK_SIZE - (off & (CHUNK_SIZE - 1)));
+			char *p = mf->chunk[off >> CHUNK_SHIFT];
+
+			if (p)
+				(void)safezero(p + (off & (CHUNK_SIZE - 1)), n);
+			off += n;
+			len -= n;
+		}
+	}
+}
+
+/* Forgets that [off, +len) waits in the image. */
+static void absent_drop_locked(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	struct range *r, *next;
+
+	if (!mf->absent.root)
+		return;
+	if (rangemap_isolate(&mf->absent, off, off + len) < 0)
+		abort();
+	for (r = rangemap_first_in(&mf->absent, off, off + len); r && r->start < off + len; r = next) {
+		next = r->next;
+		rangemap_remove(&mf->absent, r);
+		mf_free(&mf->absent, r);
+	}
+	atomic_store(&mf->nr_absent, mf->absent.total);
+}
+
+void memfile_unref(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	uint64_t end = off + len;
+	bool zero = false, loading;
+
+	if (len == 0)
+		return;
+	/* A loader fills whole windows: it must be done with ours before they can be allocated anew. */
+	loading = atomic_load(&mf->nr_absent) != 0;
+	if (loading)
+		mutex_lock(&mf->load_mu);
+	mutex_lock(&mf->mu);
+	isolate_owned(mf, off, len);
+	for (struct range *r = rangemap_find(&mf->allocs, off); r && r->start < end; r = r->next) {
+		struct mf_range *n = container_of(r, struct mf_range, r);
+
+		if (unlikely(n->refs == 0))
+			abort();
+		if (--n->refs == 0)
+			zero = true;
+	}
+	while (zero) {
+		struct range *first, *r;
+		uint64_t from, to;
+
+		for (first = rangemap_first_in(&mf->allocs, off, end); first && first->start < end; first = first->next)
+			if (container_of(first, struct mf_range, r)->refs == 0)
+				break;
+		if (!first || first->start >= end)
+			break;
+		from = first->start;
+		to = first->end;
+		for (r = first->next; r && r->start == to && r->end <= end && container_of(r, struct mf_range, r)->refs == 0; r = r->next)
+			to = r->end;
+		absent_drop_locked(mf, from, to - from);
+		mutex_unlock(&mf->mu);
+		punch(mf, from, to - from);
+		mutex_lock(&mf->mu);
+		while ((r = rangemap_first_in(&mf->allocs, from, to))) {
+			rangemap_remove(&mf->allocs, r);
+			free(container_of(r, struct mf_range, r));
+		}
+		off = to;
+		zero = off < end;
+	}
+	rangemap_merge_in(&mf->allocs, end - len, end);
+	mutex_unlock(&mf->mu);
+	if (loading)
+		mutex_unlock(&mf->load_mu);
+}
+
+bool memfile_exclusive(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	mutex_guard(&mf->mu);
+	for (struct range *r = rangemap_find(&mf->allocs, off); r && r->start < off + len; r = r->next)
+		if (container_of(r, struct mf_range, r)->refs != 1)
+			return false;
+	return true;
+}
+
+static char *chunk_ptr(struct memfile *mf, uint64_t idx)
+{
+	char *p = atomic_load_explicit(&mf->chunk[idx], memory_order_acquire), *want = NULL;
+
+	if (likely(p != NULL))
+		return p;
+	p = mmap(NULL, CHUNK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, mf->fd, (off_t)(idx << CHUNK_SHIFT));
+	if (p == MAP_FAILED)
+		return NULL;
+	if (!atomic_compare_exchange_strong(&mf->chunk[idx], &want, p)) {
+		(void)munmap(p, CHUNK_SIZE);
+		return want;
+	}
+	return p;
+}
+
+static char *raw_ptr(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	uint64_t idx = off >> CHUNK_SHIFT, in = off & (CHUNK_SIZE - 1);
+	char *p;
+
+	if (unlikely(off >= mf->size || len > CHUNK_SIZE - in))
+		return NULL;
+	p = chunk_ptr(mf, idx);
+	return p ? p + in : NULL;
+}
+
+void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	if (unlikely(atomic_load_explicit(&mf->nr_absent, memory_order_acquire) != 0) && memfile_ensure(mf, off, len) < 0)
+		return NULL;
+	return raw_ptr(mf, off, len);
+}
+
+/* Loads one absent piece that meets [off, end); 1: did, 0: none left, or -EIO. load_mu held. */
+static int load_piece(struct memfile *mf, uint64_t off, uint64_t end)
+{
+	struct range *r;
+	uint64_t from, to;
+	char *p;
+
+	mutex_lock(&mf->mu);
+	r = rangemap_first_in(&mf->absent, off, end);
+	if (!r) {
+		mutex_unlock(&mf->mu);
+		return 0;
+	}
+	/* Aligned windows: the neighbourhood is likely to be wanted next and the image stores it together. */
+	from = ALIGN_DOWN(MAX(off, r->start), LOAD_WINDOW);
+	from = MAX(from, r->start);
+	to = ALIGN_DOWN(from, LOAD_WINDOW) + LOAD_WINDOW;
+	to = MIN(to, r->end);
+	mutex_unlock(&mf->mu);
+	p = raw_ptr(mf, from, to - from);
+	if (!p)
+		return -EIO;
+	if (mf->src.read(mf->src.ctx, from, to - from, p) < 0) {
+		log_error("memory file: the image gave no content for [%#lx, %#lx)", from, to);
+		return -EIO;
+	}
+	mutex_lock(&mf->mu);
+	absent_drop_locked(mf, from, to - from);
+	mutex_unlock(&mf->mu);
+	return 1;
+}
+
+int memfile_ensure(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	bool any;
+	int r;
+
+	if (likely(atomic_load_explicit(&mf->nr_absent, memory_order_acquire) == 0) || len == 0)
+		return 0;
+	mutex_lock(&mf->mu);
+	any = rangemap_first_in(&mf->absent, off, off + len) != NULL;
+	mutex_unlock(&mf->mu);
+	if (!any)
+		return 0;
+	mutex_guard(&mf->load_mu);
+	do
+		r = load_piece(mf, off, off + len);
+	while (r > 0);
+	return r;
+}
+
+int memfile_ensure_all(struct memfile *mf)
+{
+	for (;;) {
+		struct range *r;
+		uint64_t off = 0, len = 0;
+		int err;
+
+		mutex_lock(&mf->mu);
+		r = mf->absent.first;
+		if (r) {
+			off = r->start;
+			len = MIN(r->end - r->start, LOAD_WINDOW);
+		}
+		mutex_unlock(&mf->mu);
+		if (!r)
+			break;
+		err = memfile_ensure(mf, off, len);
+		if (err < 0)
+			return err;
+	}
+	mutex_guard(&mf->load_mu);
+	if (mf->src.release)
+		mf->src.release(mf->src.ctx);
+	mf->src = (struct memfile_source){ 0 };
+	return 0;
+}
+
+void memfile_set_source(struct memfile *mf, const struct memfile_source *src)
+{
+	mf->src = *src;
+}
+
+int memfile_mark_absent(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	struct mf_range *n;
+	uint64_t end;
+
+	if (!IS_ALIGNED(off | len, PAGE_SIZE) || len == 0 || add_overflow(off, len, &end) || end > mf->size)
+		return -EINVAL;
+	mutex_guard(&mf->mu);
+	if (!rangemap_covers(&mf->allocs, off, end))
+		return -EINVAL;
+	n = node_new(off, end, 1);
+	if (!rangemap_insert(&mf->absent, &n->r)) {
+		free(n);
+		return -EEXIST;
+	}
+	(void)rangemap_merge(&mf->absent, &n->r);
+	atomic_store(&mf->nr_absent, mf->absent.total);
+	return 0;
+}
+
+uint64_t memfile_absent(const struct memfile *mf)
+{
+	return mf->nr_absent;
+}
+
+void memfile_decommit(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	if (len == 0)
+		return;
+	if (atomic_load(&mf->nr_absent) != 0) {
+		/* A loader must not bring back what we are dropping. */
+		mutex_guard(&mf->load_mu);
+		mutex_guard(&mf->mu);
+		absent_drop_locked(mf, off, len);
+	}
+	punch(mf, off, len);
+}
+
+bool memfile_is_hole(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	off_t data;
+
+	if (atomic_load(&mf->nr_absent) != 0) {
+		mutex_guard(&mf->mu);
+		if (rangemap_first_in(&mf->absent, off, off + len))
+			return false;
+	}
+	/* Unlike mincore(), SEEK_DATA also sees pages the host has swapped out. */
+	data = lseek(mf->fd, (off_t)off, SEEK_DATA);
+	if (data < 0)
+		return errno == ENXIO;
+	return (uint64_t)data >= off + len;
+}
+
+int memfile_copy(struct memfile *mf, uint64_t dst, uint64_t src, uint64_t len)
+{
+	while (len > 0) {
+		uint64_t room = CHUNK_SIZE - MAX(dst & (CHUNK_SIZE - 1), src & (CHUNK_SIZE - 1));
+		uint64_t n = MIN(len, room);
+		char *d, *s;
+
+		if (!memfile_is_hole(mf, src, n)) {
+			d = raw_ptr(mf, dst, n);
+			s = memfile_ptr(mf, src, n);
+			if (!d || !s || safecopy(d, s, n) != 0)
+				return -EIO;
+		}
+		dst += n;
+		src += n;
+		len -= n;
+	}
+	return 0;
+}
+
+uint64_t memfile_used(const struct memfile *mf)
+{
+	struct memfile *m = (struct memfile *)(uintptr_t)mf;
+
+	mutex_guard(&m->mu);
+	return m->allocs.total;
+}
+
+uint64_t memfile_committed(const struct memfile *mf)
+{
+	struct stat st;
+
+	return fstat(mf->fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+}
+
+void memfile_set_limit(struct memfile *mf, uint64_t bytes)
+{
+	mutex_guard(&mf->mu);
+	mf->limit = MIN(bytes, mf->size);
+}
+
+int memfile_for_each(struct memfile *mf, int (*fn)(void *arg, uint64_t off, uint64_t len, uint32_t refs), void *arg)
+{
+	mutex_guard(&mf->mu);
+	for (struct range *r = mf->allocs.first; r; r = r->next) {
+		uint32_t refs = container_of(r, struct mf_range, r)->refs;
+		int e = refs ? fn(arg, r->start, r->end - r->start, refs) : 0;
+
+		if (e != 0)
+			return e;
+	}
+	return 0;
+}

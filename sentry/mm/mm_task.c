@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What sentry/mm knows about tasks and the kernel object: contexts, limits, capabilities. */
+#include <string.h>
+#include <sys/random.h>
+
+#include "sentry/fs/file.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/mm/mm_internal.h"
+
+/* Until the kernel core is linked (unit tests of early builds) these may be missing. */
+__attribute__((weak)) uint64_t task_rlimit(const struct task *t, int resource);
+__attribute__((weak)) bool task_capable(struct task *t, int cap);
+__attribute__((weak)) void kernel_random(void *buf, size_t n);
+__attribute__((weak)) void file_put(struct file *f);
+__attribute__((weak)) struct file *file_get(struct file *f);
+
+#define CAP_IPC_LOCK_NR 14
+
+static __thread struct {
+	const struct mm *mm;
+	struct plat_ctx *self;
+} bound;
+
+void mm_bind_thread(struct mm *mm, struct plat_ctx *self)
+{
+	bound.mm = mm;
+	bound.self = self;
+}
+
+struct plat_ctx *mm_self(const struct mm *mm, struct plat_ctx *self)
+{
+	if (self)
+		return self;
+	return bound.mm == mm ? bound.self : NULL;
+}
+
+struct plat_ctx *mm_task_ctx(const struct mm *mm, const struct task *t)
+{
+	return t && t->mm == mm ? t->pctx : NULL;
+}
+
+uint64_t mm_task_rlimit(const struct task *t, int resource)
+{
+	return t && task_rlimit ? task_rlimit(t, resource) : UINT64_MAX;
+}
+
+bool mm_task_may_lock(const struct task *t)
+{
+	return !t || !task_capable || task_capable((struct task *)(uintptr_t)t, CAP_IPC_LOCK_NR);
+}
+
+struct memfile *kernel_memfile(struct kernel *k)
+{
+	return k->mf;
+}
+
+struct file *mm_file_get(struct file *f)
+{
+	return f && file_get ? file_get(f) : NULL;
+}
+
+void mm_file_put(struct file *f)
+{
+	if (f && file_put)
+		file_put(f);
+}
+
+void mm_random(void *buf, size_t n)
+{
+	if (kernel_random)
+		kernel_random(buf, n);
+	else if (getrandom(buf, n, 0) != (ssize_t)n)
+		abort();
+}

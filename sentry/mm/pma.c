@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Page mappings: which backing pages are there, and copy on write.
+ *
+ * A pma is private (its pages of the memory file belong to the application; `cow` when a fork may have shared them) or an
+ * object's (found by translate(); private VMAs copy before the first write). Pages are brought in by windows: for anonymous
+ * memory a window grows with the run of pages next to it, so a program that walks through memory faults logarithmically often.
+ *
+ * Order of a removal: platform first, reference last; else the application could see a page that has a new owner.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "sentry/mm/mm_internal.h"
+
+static struct range *split(struct rangemap *m, struct range *r, uint64_t at)
+{
+	struct pma *p = pma_of(r), *hi = pma_new();
+
+	(void)m;
+	if (!hi)
+		return NULL;
+	*hi = *p;
+	hi->off += at - r->start;
+	return &hi->r;
+}
+
+static bool can_merge(const struct range *a, const struct range *b)
+{
+	const struct pma *x = pma_of(a), *y = pma_of(b);
+
+	return x->priv == y->priv && x->cow == y->cow && x->wr == y->wr && x->mapped == y->mapped && x->fd == y->fd &&
+	       x->off + (a->end - a->start) == y->off;
+}
+
+static void merged(struct rangemap *m, struct range *r)
+{
+	(void)m;
+	free(pma_of(r));
+}
+
+const struct rangemap_ops pma_map_ops = { split, can_merge, merged };
+
+struct pma *pma_new(void)
+{
+	struct pma *p = calloc(1, sizeof(*p));
+
+	if (p)
+		p->fd = -1;
+	return p;
+}
+
+bool pma_writable(const struct pma *p, const struct vma *v)
+{
+	return p->priv ? !p->cow : (v->flags & VMA_SHARED) && p->wr;
+}
+
+static void pma_free(struct mm *mm, struct pma *p)
+{
+	if (p->fd < 0)
+		memfile_unref(mm->mf, p->off, p->r.end - p->r.start);
+	free(p);
+}
+
+int pma_drop_range(struct mm *mm, struct plat_ctx *self, uint64_t start, uint64_t end, bool keep_priv)
+{
+	struct range *i, *next;
+	uint64_t first = UINT64_MAX, last = 0;
+	int r;
+
+	if (!rangemap_first_in(&mm->pmas, start, end))
+		return 0;
+	r = rangemap_isolate(&mm->pmas, start, end);
+	if (r < 0)
+		return r;
+	for (i = rangemap_first_in(&mm->pmas, start, end); i && i->start < end; i = i->next) {
+		if (!pma_of(i)->mapped || (keep_priv && pma_of(i)->priv))
+			continue;
+		first = MIN(first, i->start);
+		last = i->end;
+	}
+	if (first < last)
+		as_unmap(mm, self, first, last - first);
+	for (i = rangemap_first_in(&mm->pmas, start, end); i && i->start < end; i = next) {
+		struct pma *p = pma_of(i);
+
+		next = i->next;
+		if (keep_priv && p->priv) {
+			p->mapped = false;
+			continue;
+		}
+		rangemap_remove(&mm->pmas, i);
+		pma_free(mm, p);
+	}
+	return 0;
+}
+
+static uint32_t pma_prot(const struct pma *p, const struct vma *v)
+{
+	return (pma_writable(p, v) ? v->prot : v->prot & ~LINUX_PROT_WRITE) & LINUX_PROT_RWX;
+}
+
+void pma_reprotect(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t start, uint64_t end)
+{
+	uint64_t from = 0, to = 0;
+	uint32_t prot = 0;
+
+	for (struct range *i = rangemap_first_in(&mm->pmas, start, end); i && i->start < end; i = i->next) {
+		struct pma *p = pma_of(i);
+		uint64_t a = MAX(i->start, start), b = MIN(i->end, end);
+
+		if (!p->mapped)
+			continue;
+		/* One operation per run of equal protection; unmapped pages between are skipped by the platform. */
+		if (to && pma_prot(p, v) == prot) {
+			to = b;
+			continue;
+		}
+		if (to)
+			as_protect(mm, self, from, to - from, prot);
+		from = a;
+		to = b;
+		prot = pma_prot(p, v);
+	}
+	if (to)
+		as_protect(mm, self, from, to - from, prot);
+}
+
+int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t addr, uint32_t flags)
+{
+	uint64_t start = MAX(p->r.start, v->r.start), end = MIN(p->r.end, v->r.end), w = ALIGN_DOWN(addr, WINDOW_MAX);
+	int fd = p->fd, r;
+
+	if (!mm->as)
+		return 0;
+	start = MAX(start, w);
+	end = MIN(end, w + WINDOW_MAX);
+	if (p->fd < 0) {
+		fd = memfile_fd(mm->mf);
+		/* Only what is there may become visible; a lazily restored window is loaded now, and no more than needed. */
+		if (memfile_absent(mm->mf)) {
+			uint64_t lw = ALIGN_DOWN(addr, WINDOW_MIN);
+
+			start = MAX(start, lw);
+			end = MIN(end, lw + WINDOW_MIN);
+			r = memfile_ensure(mm->mf, p->off + (start - p->r.start), end - start);
+			if (r < 0) {
+				as_unmap(mm, self, start, end - start);
+				return r;
+			}
+		}
+	}
+	r = as_map(mm, self, start, end - start, pma_prot(p, v), fd, p->off + (start - p->r.start), flags);
+	if (r < 0) {
+		/* What the platform still shows there may be pages that a copy has replaced. */
+		as_unmap(mm, self, start, end - start);
+		return r;
+	}
+	p->mapped = true;
+	(void)rangemap_merge(&mm->pmas, &p->r);
+	return 0;
+}
+
+/* Inserts a run of pages; consumes nothing on failure. */
+static struct pma *pma_add(struct mm *mm, uint64_t start, uint64_t end, bool priv, bool wr, int fd, uint64_t off)
+{
+	struct pma *p = pma_new();
+
+	if (!p)
+		return NULL;
+	p->r.start = start;
+	p->r.end = end;
+	p->priv = priv;
+	p->wr = wr;
+	p->fd = fd;
+	p->off = off;
+	if (!rangemap_insert(&mm->pmas, &p->r)) {
+		free(p);
+		return NULL;
+	}
+	return p;
+}
+
+/* The free part of @v around @page, cut to a window of @size. */
+static void free_window(const struct mm *mm, const struct vma *v, uint64_t page, uint64_t size, uint64_t *ret_start, uint64_t *ret_end)
+{
+	struct range *next = rangemap_find_next(&mm->pmas, page), *prev = next ? next->prev : mm->pmas.last;
+	uint64_t start = ALIGN_DOWN(page, size), end = start + size;
+
+	start = MAX(start, v->r.start);
+	end = MIN(end, v->r.end);
+	if (prev)
+		start = MAX(start, prev->end);
+	if (next)
+		end = MIN(end, next->start);
+	*ret_start = start;
+	*ret_end = end;
+}
+
+/* New zero pages for private anonymous memory. */
+static int fill_anon(struct mm *mm, struct vma *v, uint64_t page, struct pma **ret)
+{
+	struct range *next = rangemap_find_next(&mm->pmas, page), *prev = next ? next->prev : mm->pmas.last;
+	uint64_t size = WINDOW_MIN, run = 0, start, end, off;
+	int r;
+
+	/* The neighbouring run doubles; beyond it lies what will be touched next, whichever way the program walks. */
+	if (prev && prev->end + WINDOW_MIN > page && prev->end > v->r.start)
+		run = prev->end - MAX(prev->start, v->r.start);
+	else if (next && next->start < page + WINDOW_MIN && next->start < v->r.end)
+		run = MIN(next->end, v->r.end) - next->start;
+	while (size < run && size < WINDOW_MAX)
+		size *= 2;
+	if (v->flags & VMA_HUGEPAGE)
+		size = WINDOW_MAX;
+	free_window(mm, v, page, size, &start, &end);
+	r = memfile_alloc(mm->mf, end - start, size == WINDOW_MAX, &off);
+	if (r < 0 && end - start > PAGE_SIZE) {
+		start = page;
+		end = page + PAGE_SIZE;
+		r = memfile_alloc(mm->mf, PAGE_SIZE, false, &off);
+	}
+	if (r < 0)
+		return r;
+	*ret = pma_add(mm, start, end, true, false, -1, off);
+	if (!*ret) {
+		memfile_unref(mm->mf, off, end - start);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* An object's pages around @page. */
+static int fill_obj(struct mm *mm, struct vma *v, uint64_t page, bool write, struct pma **ret)
+{
+	uint64_t pos, end;
+	int r = 0;
+
+	free_window(mm, v, page, WINDOW_MIN, &pos, &end);
+	*ret = NULL;
+	while (pos < end) {
+		struct backing b;
+		struct pma *p;
+
+		r = v->obj->ops->translate(v->obj, v->off + (pos - v->r.start), end - pos, write, &b);
+		if (r < 0) {
+			if (pos >= page)
+				break;
+			pos = page;
+			continue;
+		}
+		b.len = MIN(b.len, end - pos);
+		p = pma_add(mm, pos, pos + b.len, false, b.writable, b.kind == BACKING_HOST ? b.fd : -1, b.off);
+		if (!p) {
+			if (b.kind == BACKING_MEMFILE)
+				memfile_unref(mm->mf, b.off, b.len);
+			r = -ENOMEM;
+			break;
+		}
+		pos += b.len;
+		if (p->r.start <= page && page < p->r.end) {
+			*ret = p;
+			break;
+		}
+	}
+	return *ret ? 0 : r < 0 ? r : -EIO;
+}
+
+/* Copies @n bytes at @p + @in to fresh pages at @dst of the memory file. */
+static int copy_pages(struct mm *mm, const struct pma *p, uint64_t in, uint64_t n, uint64_t dst)
+{
+	uint64_t done = 0;
+
+	if (p->fd < 0)
+		return memfile_copy(mm->mf, dst, p->off + in, n);
+	while (done < n) {
+		uint64_t room = (1UL << 30) - ((dst + done) & ((1UL << 30) - 1)), want = MIN(n - done, room);
+		char *d = memfile_ptr(mm->mf, dst + done, want);
+		ssize_t got = d ? pread(p->fd, d, want, (off_t)(p->off + in + done)) : -1;
+
+		if (got < 0 && (!d || errno != EINTR))
+			return -EIO;
+		if (got == 0)
+			break; /* beyond the end of the host file: zero, as in its last page */
+		done += got > 0 ? (uint64_t)got : 0;
+	}
+	return 0;
+}
+
+/* Replaces the pages around @page by a private copy. */
+static int break_cow(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t page, bool will_map, struct pma **ret)
+{
+	uint64_t start = ALIGN_DOWN(page, COW_WINDOW), end = start + COW_WINDOW, off;
+	bool mapped = p->mapped;
+	struct pma *q;
+	int r;
+
+	start = MAX(start, p->r.start);
+	start = MAX(start, v->r.start);
+	end = MIN(end, p->r.end);
+	end = MIN(end, v->r.end);
+	r = memfile_alloc(mm->mf, end - start, false, &off);
+	if (r < 0)
+		return r;
+	r = copy_pages(mm, p, start - p->r.start, end - start, off);
+	if (r == 0)
+		r = rangemap_isolate(&mm->pmas, start, end);
+	q = r == 0 ? pma_new() : NULL;
+	if (!q) {
+		memfile_unref(mm->mf, off, end - start);
+		return r < 0 ? r : -ENOMEM;
+	}
+	/* The old pages must not stay visible. */
+	if (mapped && !will_map && as_map(mm, self, start, end - start, v->prot & LINUX_PROT_RWX, memfile_fd(mm->mf), off, 0) < 0) {
+		as_unmap(mm, self, start, end - start);
+		mapped = false;
+	}
+	p = pma_of(rangemap_find(&mm->pmas, page));
+	rangemap_remove(&mm->pmas, &p->r);
+	pma_free(mm, p);
+	q->r.start = start;
+	q->r.end = end;
+	q->priv = true;
+	q->off = off;
+	q->mapped = mapped;
+	(void)rangemap_insert(&mm->pmas, &q->r);
+	*ret = q;
+	return 0;
+}
+
+/* Our own pages that nobody shares any more become writable again, as many as possible. */
+static int try_own(struct mm *mm, struct vma *v, struct pma *p, uint64_t page, struct pma **ret)
+{
+	static const uint64_t sizes[] = { WINDOW_MAX, COW_WINDOW };
+
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		uint64_t w = ALIGN_DOWN(page, sizes[i]), start = MAX(p->r.start, v->r.start), end = MIN(p->r.end, v->r.end);
+
+		start = MAX(start, w);
+		end = MIN(end, w + sizes[i]);
+		if (!memfile_exclusive(mm->mf, p->off + (start - p->r.start), end - start))
+			continue;
+		if (rangemap_isolate(&mm->pmas, start, end) < 0)
+			return -ENOMEM;
+		p = pma_of(rangemap_find(&mm->pmas, page));
+		p->cow = false;
+		*ret = pma_of(rangemap_merge(&mm->pmas, &p->r));
+		*ret = pma_of(rangemap_find(&mm->pmas, page));
+		return 1;
+	}
+	return 0;
+}
+
+/* A shared mapping's first write: the object may have to allocate, or to note the write. */
+static int retranslate(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t page, struct pma **ret)
+{
+	int r = pma_drop_range(mm, self, page, page + PAGE_SIZE, false);
+
+	return r < 0 ? r : fill_obj(mm, v, page, true, ret);
+}
+
+int pma_resolve(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t addr, bool write, bool will_map, struct pma **ret)
+{
+	uint64_t page = ALIGN_DOWN(addr, PAGE_SIZE);
+	struct range *i = rangemap_find(&mm->pmas, page);
+	struct pma *p = i ? pma_of(i) : NULL;
+	int r;
+
+	if (!p) {
+		r = v->obj ? fill_obj(mm, v, page, write && (v->flags & VMA_SHARED), &p) : fill_anon(mm, v, page, &p);
+		if (r < 0)
+			return r;
+		if (mm->pmas.total > mm->hiwater_rss)
+			mm->hiwater_rss = mm->pmas.total;
+	}
+	if (write && !pma_writable(p, v)) {
+		if (!p->priv && (v->flags & VMA_SHARED))
+			return retranslate(mm, self, v, page, ret);
+		if (p->priv) {
+			r = try_own(mm, v, p, page, ret);
+			if (r != 0)
+				return MIN(r, 0);
+		}
+		return break_cow(mm, self, v, p, page, will_map, ret);
+	}
+	*ret = p;
+	return 0;
+}

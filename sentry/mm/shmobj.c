@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Shared anonymous memory: what MAP_SHARED|MAP_ANONYMOUS makes, and what SysV shared memory is built on.
+ *
+ * Model:      a fixed size and the pages touched so far, in the memory file, each with one reference of the object.
+ * Locks:      shmobj.mu (pages) is under mm.lock and mappable.mu's holders never take it.
+ * Checkpoint: size and page ranges; the content is in the memory file.
+ */
+#include <stdlib.h>
+
+#include "sentry/mm/mm_internal.h"
+
+struct shm_pages {
+	struct range r; /* offsets in the object */
+	uint64_t off; /* in the memory file */
+};
+
+struct shmobj {
+	struct mappable m; /* nosave */
+	struct ref ref; /* nosave */
+	struct memfile *mf; /* derived */
+	uint64_t size; /* saved: 1 */
+	struct mutex mu; /* nosave */
+	struct rangemap pages; /* saved: 2; guarded by mu */
+};
+
+static struct range *split(struct rangemap *m, struct range *r, uint64_t at)
+{
+	struct shm_pages *p = container_of(r, struct shm_pages, r), *hi = calloc(1, sizeof(*hi));
+
+	(void)m;
+	if (!hi)
+		return NULL;
+	hi->off = p->off + (at - r->start);
+	return &hi->r;
+}
+
+static bool can_merge(const struct range *a, const struct range *b)
+{
+	return container_of(a, struct shm_pages, r)->off + (a->end - a->start) == container_of(b, struct shm_pages, r)->off;
+}
+
+static void merged(struct rangemap *m, struct range *r)
+{
+	(void)m;
+	free(container_of(r, struct shm_pages, r));
+}
+
+static const struct rangemap_ops pages_ops = { split, can_merge, merged };
+
+static struct shmobj *shm_of(struct mappable *m)
+{
+	return container_of(m, struct shmobj, m);
+}
+
+static struct shm_pages *fill(struct shmobj *s, uint64_t off, uint64_t len)
+{
+	struct range *next = rangemap_find_next(&s->pages, off);
+	struct shm_pages *p = calloc(1, sizeof(*p));
+	uint64_t start = ALIGN_DOWN(off, WINDOW_MIN), end = off + MAX(len, WINDOW_MIN), prev_end;
+
+	if (!p)
+		return NULL;
+	prev_end = next ? (next->prev ? next->prev->end : 0) : (s->pages.last ? s->pages.last->end : 0);
+	start = MAX(start, prev_end);
+	end = MIN(ALIGN_UP(end, WINDOW_MIN), s->size);
+	if (next)
+		end = MIN(end, next->start);
+	if (memfile_alloc(s->mf, end - start, false, &p->off) < 0) {
+		start = off;
+		end = off + PAGE_SIZE;
+		if (memfile_alloc(s->mf, PAGE_SIZE, false, &p->off) < 0) {
+			free(p);
+			return NULL;
+		}
+	}
+	p->r.start = start;
+	p->r.end = end;
+	(void)rangemap_insert(&s->pages, &p->r);
+	(void)rangemap_merge(&s->pages, &p->r);
+	return container_of(rangemap_find(&s->pages, off), struct shm_pages, r);
+}
+
+static int shm_translate(struct mappable *m, uint64_t off, uint64_t len, bool write, struct backing *ret)
+{
+	struct shmobj *s = shm_of(m);
+	struct shm_pages *p;
+	struct range *r;
+
+	(void)write;
+	if (off >= s->size)
+		return -EFAULT;
+	len = MIN(len, s->size - off);
+	mutex_guard(&s->mu);
+	r = rangemap_find(&s->pages, off);
+	p = r ? container_of(r, struct shm_pages, r) : fill(s, off, len);
+	if (!p)
+		return -ENOMEM;
+	*ret = (struct backing){
+		.kind = BACKING_MEMFILE,
+		.off = p->off + (off - p->r.start),
+		.len = MIN(len, p->r.end - off),
+		.writable = true,
+	};
+	memfile_ref(s->mf, ret->off, ret->len);
+	return 0;
+}
+
+static void shm_get(struct mappable *m)
+{
+	ref_get(&shm_of(m)->ref);
+}
+
+static void shm_put(struct mappable *m)
+{
+	struct shmobj *s = shm_of(m);
+
+	if (!ref_put(&s->ref))
+		return;
+	while (s->pages.first) {
+		struct shm_pages *p = container_of(s->pages.first, struct shm_pages, r);
+
+		rangemap_remove(&s->pages, &p->r);
+		memfile_unref(s->mf, p->off, p->r.end - p->r.start);
+		free(p);
+	}
+	mutex_destroy(&s->mu);
+	mutex_destroy(&s->m.mu);
+	free(s);
+}
+
+static const struct mappable_ops shm_ops = {
+	.translate = shm_translate,
+	.get = shm_get,
+	.put = shm_put,
+};
+
+bool mappable_is_shmobj(const struct mappable *m)
+{
+	return m->ops == &shm_ops;
+}
+
+int shmobj_new(struct memfile *mf, uint64_t size, struct mappable **ret)
+{
+	struct shmobj *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return -ENOMEM;
+	mappable_init(&s->m, &shm_ops);
+	ref_init(&s->ref);
+	mutex_init(&s->mu, "shmobj.mu");
+	rangemap_init(&s->pages, &pages_ops);
+	s->mf = mf;
+	s->size = size;
+	*ret = &s->m;
+	return 0;
+}
+
+void shmobj_punch(struct mappable *m, uint64_t off, uint64_t len)
+{
+	struct shmobj *s = shm_of(m);
+	uint64_t end = MIN(off + len, s->size);
+	struct range *r, *next;
+
+	if (off >= end)
+		return;
+	mutex_lock(&s->mu);
+	if (rangemap_isolate(&s->pages, off, end) == 0)
+		for (r = rangemap_first_in(&s->pages, off, end); r && r->start < end; r = next) {
+			struct shm_pages *p = container_of(r, struct shm_pages, r);
+
+			next = r->next;
+			rangemap_remove(&s->pages, r);
+			memfile_unref(s->mf, p->off, r->end - r->start);
+			free(p);
+		}
+	mutex_unlock(&s->mu);
+	mappable_invalidate(m, off, end - off, false);
+}
