@@ -23,13 +23,13 @@ static size_t find(const struct ranges *rs, uint64_t addr)
 }
 
 /* Replaces the @del intervals at @i by @ins (at most 2). */
-static int splice(struct ranges *rs, size_t i, size_t del, const struct range *ins, size_t nins)
+static int splice(struct ranges *rs, size_t i, size_t del, const struct addr_range *ins, size_t nins)
 {
 	size_t n = rs->n - del + nins;
 
 	if (n > rs->cap) {
 		size_t cap = MAX(n, rs->cap * 2 + 8);
-		struct range *v = realloc(rs->v, cap * sizeof(*v));
+		struct addr_range *v = realloc(rs->v, cap * sizeof(*v));
 
 		if (!v)
 			return -ENOMEM;
@@ -48,7 +48,7 @@ int ranges_add(struct ranges *rs, uint64_t start, uint64_t end)
 {
 	/* Touching counts as overlapping; 0 is never a mapped address. */
 	size_t i = find(rs, start - 1), j = i;
-	struct range r = { start, end };
+	struct addr_range r = { start, end };
 
 	for (; j < rs->n && rs->v[j].start <= end; j++) {
 		r.start = MIN(r.start, rs->v[j].start);
@@ -60,24 +60,24 @@ int ranges_add(struct ranges *rs, uint64_t start, uint64_t end)
 int ranges_del(struct ranges *rs, uint64_t start, uint64_t end)
 {
 	size_t i = find(rs, start), j = i, n = 0;
-	struct range rest[2];
+	struct addr_range rest[2];
 
 	for (; j < rs->n && rs->v[j].start < end; j++) {
 		if (rs->v[j].start < start)
-			rest[n++] = (struct range){ rs->v[j].start, start };
+			rest[n++] = (struct addr_range){ rs->v[j].start, start };
 		if (rs->v[j].end > end)
-			rest[n++] = (struct range){ end, rs->v[j].end };
+			rest[n++] = (struct addr_range){ end, rs->v[j].end };
 	}
 	return i == j ? 0 : splice(rs, i, j - i, rest, n);
 }
 
-bool ranges_next(const struct ranges *rs, uint64_t start, uint64_t end, struct range *ret)
+bool ranges_next(const struct ranges *rs, uint64_t start, uint64_t end, struct addr_range *ret)
 {
 	size_t i = find(rs, start);
 
 	if (i == rs->n || rs->v[i].start >= end)
 		return false;
-	*ret = (struct range){ MAX(rs->v[i].start, start), MIN(rs->v[i].end, end) };
+	*ret = (struct addr_range){ MAX(rs->v[i].start, start), MIN(rs->v[i].end, end) };
 	return true;
 }
 

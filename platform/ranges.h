@@ -10,12 +10,12 @@
 
 #include "base/util.h"
 
-struct range {
+struct addr_range {
 	uint64_t start, end; /* [start, end) */
 };
 
 struct ranges {
-	struct range *v;
+	struct addr_range *v;
 	size_t n, cap;
 };
 
@@ -23,7 +23,7 @@ struct ranges {
 int ranges_add(struct ranges *rs, uint64_t start, uint64_t end);
 int ranges_del(struct ranges *rs, uint64_t start, uint64_t end);
 /* The first part of the set inside [@start, @end); false when there is none. */
-bool ranges_next(const struct ranges *rs, uint64_t start, uint64_t end, struct range *ret);
+bool ranges_next(const struct ranges *rs, uint64_t start, uint64_t end, struct addr_range *ret);
 void ranges_done(struct ranges *rs);
 
 #endif

@@ -176,7 +176,7 @@ static int unmap_locked(struct plat_as *as, struct plat_ctx *self, uint64_t addr
 
 static int pt_unmap(struct plat_as *as, struct plat_ctx *self, uint64_t addr, uint64_t len)
 {
-	struct range got;
+	struct addr_range got;
 	int r;
 
 	if (!range_ok(addr, len))
@@ -217,7 +217,7 @@ static int pt_map(struct plat_as *as, struct plat_ctx *self, uint64_t addr, uint
 
 static int pt_protect(struct plat_as *as, struct plat_ctx *self, uint64_t addr, uint64_t len, uint32_t prot)
 {
-	struct range part;
+	struct addr_range part;
 
 	if (!range_ok(addr, len))
 		return -EINVAL;

@@ -19,7 +19,7 @@ static void like_a_bitmap(void **state)
 	for (int i = 0; i < 20000; i++) {
 		uint64_t a = 1 + (uint64_t)rand() % 62, b = a + 1 + (uint64_t)rand() % (63 - a);
 		bool add = rand() & 1;
-		struct range r;
+		struct addr_range r;
 
 		assert_int_equal(add ? ranges_add(&rs, a, b) : ranges_del(&rs, a, b), 0);
 		for (uint64_t k = a; k < b; k++)
