@@ -317,8 +317,9 @@ int p9_call_run(struct p9_call *call)
 	n = buf ? p9_encode(&call->m, buf, c->msize) : -ENOMEM;
 	r = n < 0 ? (int)n : 0;
 	if (r == 0) {
-		if (send_message(c, buf, (size_t)n) < 0)
-			(void)p9_client_fail(c, "gofer closed the connection");
+		r = send_message(c, buf, (size_t)n);
+		if (r < 0)
+			(void)p9_client_fail(c, r == -EAGAIN ? "gofer does not read" : "gofer closed the connection");
 		r = wait_reply(call);
 	}
 	put_buf(c, buf);
@@ -397,7 +398,8 @@ int p9_client_new(int sock, struct p9_client **ret)
 		return -errno;
 	if (type != SOCK_SEQPACKET && type != SOCK_STREAM)
 		return -EPROTOTYPE;
-	if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0)
+	if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) < 0 ||
+	    setsockopt(sock, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv)) < 0)
 		return -errno;
 	c = calloc(1, sizeof(*c));
 	if (!c)

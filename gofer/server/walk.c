@@ -27,6 +27,8 @@ int gofer_tattach(struct req *q)
 
 	if (t->afid != P9_NOFID)
 		return -EOPNOTSUPP;
+	if (t->fid == P9_NOFID)
+		return -EBADF;
 	if (!exp)
 		return -ENOENT;
 	/* O_PATH again, so that an export given as an ordinary fd is not a way to do I/O. */
