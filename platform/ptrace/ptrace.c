@@ -58,6 +58,22 @@ static uint64_t min_addr(void)
 
 /* ---- platform ---- */
 
+static void as_put(struct plat_as *as);
+static int ctx_pull(struct plat_ctx *c);
+static void ctx_lost(struct plat_ctx *c);
+
+/* The last reference is gone, or the platform goes. */
+static void as_destroy(struct plat_as *as)
+{
+	while (as->nparked)
+		tracee_kill(as->parked[--as->nparked]);
+	if (as->leader > 0)
+		tracee_kill(as->leader);
+	ranges_done(&as->mapped);
+	mutex_destroy(&as->mu);
+	free(as);
+}
+
 static int pt_new(struct platform **ret, struct error **err)
 {
 	struct platform *p = calloc(1, sizeof(*p));
@@ -70,6 +86,7 @@ static int pt_new(struct platform **ret, struct error **err)
 	cond_init(&p->work);
 	cond_init(&p->done);
 	list_init(&p->reqs);
+	list_init(&p->pool);
 	r = ptrace_template_start(p, err);
 	if (r < 0) {
 		free(p);
@@ -83,6 +100,10 @@ static void pt_free(struct platform *p)
 {
 	if (!p)
 		return;
+	for (struct plat_as *as; (as = list_first(&p->pool, struct plat_as, pool));) {
+		list_del(&as->pool);
+		as_destroy(as);
+	}
 	service_stop(p);
 	cond_destroy(&p->work);
 	cond_destroy(&p->done);
@@ -102,42 +123,6 @@ static void pt_caps(const struct platform *p, struct plat_caps *ret)
 }
 
 /* ---- address spaces ---- */
-
-static int pt_as_new(struct platform *p, struct plat_as **ret)
-{
-	struct plat_as *as = calloc(1, sizeof(*as));
-
-	if (!as)
-		return -ENOMEM;
-	as->p = p;
-	as->refs = 1;
-	mutex_init(&as->mu, "ptrace.as");
-	*ret = as;
-	return 0;
-}
-
-static void as_put(struct plat_as *as)
-{
-	if (!as || atomic_fetch_sub(&as->refs, 1) != 1)
-		return;
-	ranges_done(&as->mapped);
-	mutex_destroy(&as->mu);
-	free(as);
-}
-
-static void pt_as_free(struct plat_as *as)
-{
-	if (!as)
-		return;
-	/* Contexts still bound keep their stopped stubs until they are freed or switch elsewhere; those never run again. */
-	if (as->leader > 0)
-		tracee_kill(as->leader);
-	as->leader = -1;
-	as_put(as);
-}
-
-static int ctx_pull(struct plat_ctx *c);
-static void ctx_lost(struct plat_ctx *c);
 
 /* A host call in @as by whoever can. 0 and its result in *@ret, or -errno when there was no way to run it. */
 static int as_call(struct plat_as *as, struct plat_ctx *self, bool make, long nr, const uint64_t args[6], int64_t *ret)
@@ -234,6 +219,63 @@ static int pt_protect(struct plat_as *as, struct plat_ctx *self, uint64_t addr, 
 	return 0;
 }
 
+static int pt_as_new(struct platform *p, struct plat_as **ret)
+{
+	struct plat_as *as;
+
+	mutex_lock(&p->mu);
+	as = list_first(&p->pool, struct plat_as, pool);
+	if (as) {
+		list_del(&as->pool);
+		p->npool--;
+	}
+	mutex_unlock(&p->mu);
+	if (!as) {
+		as = calloc(1, sizeof(*as));
+		if (!as)
+			return -ENOMEM;
+		as->p = p;
+		mutex_init(&as->mu, "ptrace.as");
+	}
+	as->refs = 1;
+	*ret = as;
+	return 0;
+}
+
+static void as_put(struct plat_as *as)
+{
+	struct platform *p = as ? as->p : NULL;
+	bool keep;
+
+	if (!as || atomic_fetch_sub(&as->refs, 1) != 1)
+		return;
+	mutex_lock(&p->mu);
+	keep = as->leader > 0 && p->npool < POOL_SPACES;
+	if (keep) {
+		list_add(&p->pool, &as->pool);
+		p->npool++;
+	}
+	mutex_unlock(&p->mu);
+	if (!keep)
+		as_destroy(as);
+}
+
+static void pt_as_free(struct plat_as *as)
+{
+	if (!as)
+		return;
+	/* Contexts still bound keep their stopped stubs until they are freed or switch elsewhere; those never run again. */
+	mutex_lock(&as->mu);
+	if (as->mapped.n && unmap_locked(as, NULL, min_addr(), PTRACE_STUB_ADDR - min_addr()) < 0) {
+		if (as->leader > 0)
+			tracee_kill(as->leader);
+		as->leader = -1;
+	}
+	ranges_done(&as->mapped);
+	mutex_unlock(&as->mu);
+	as_put(as);
+}
+
 /* ---- contexts ---- */
 
 static int pt_ctx_new(struct platform *p, struct plat_ctx **ret)
@@ -296,10 +338,49 @@ static int ctx_pull_fpu(struct plat_ctx *c)
 
 static void ctx_unbind(struct plat_ctx *c)
 {
+	struct plat_as *as = c->as;
+	bool parked = false;
+
 	if (!c->tid)
 		return;
-	tracee_kill(c->tid);
+	/* Only its tracer can park it: not when the context is freed after its thread. */
+	if (c->owner == gettid()) {
+		mutex_guard(&as->mu);
+		if (as->nparked < POOL_STUBS && tracee_park(c->tid, c->p->sentry) == 0) {
+			as->parked[as->nparked++] = c->tid;
+			parked = true;
+		}
+	}
+	if (!parked)
+		tracee_kill(c->tid);
 	ctx_lost(c);
+}
+
+/* A stopped stub thread in @as that the caller traces: a parked one or a new one. */
+static int stub_get(struct plat_as *as)
+{
+	int tid, r;
+
+	for (;;) {
+		bool reused = false;
+
+		mutex_lock(&as->mu);
+		if (as->nparked) {
+			tid = as->parked[--as->nparked];
+			reused = true;
+		}
+		mutex_unlock(&as->mu);
+		if (!reused) {
+			tid = service_thread(as);
+			if (tid < 0)
+				return tid;
+		}
+		r = tracee_attach(tid);
+		if (r == 0)
+			return tid;
+		if (!reused)
+			return r;
+	}
 }
 
 static void pt_ctx_free(struct plat_ctx *c)
@@ -324,12 +405,9 @@ static int ctx_bind(struct plat_ctx *c, struct plat_as *as)
 			return r;
 		ctx_unbind(c);
 	}
-	tid = service_thread(as);
+	tid = stub_get(as);
 	if (tid < 0)
 		return tid;
-	r = tracee_attach(tid);
-	if (r < 0)
-		return r;
 	atomic_fetch_add(&as->refs, 1);
 	c->as = as;
 	c->tid = tid;

@@ -20,7 +20,8 @@
 #define PTRACE_TASK_MAX  0x7ffffffff000UL
 
 extern const char ptrace_stub_begin[], ptrace_stub_end[], ptrace_stub_call[], ptrace_stub_call_trap[];
-extern const char ptrace_stub_clone[], ptrace_stub_clone_trap[], ptrace_stub_park[], ptrace_stub_wipe[], ptrace_stub_wipe_trap[];
+extern const char ptrace_stub_clone[], ptrace_stub_clone_trap[], ptrace_stub_child[], ptrace_stub_park[];
+extern const char ptrace_stub_wipe[], ptrace_stub_wipe_trap[];
 /* Where a label of stub.S is in a stub. */
 #define STUB_AT(label) (PTRACE_STUB_ADDR + (uint64_t)((label)-ptrace_stub_begin))
 
@@ -33,7 +34,13 @@ struct platform {
 	struct list reqs;
 	pthread_t service;
 	bool service_up, service_stop;
+	/* Empty address spaces ready for use: a fork, an exec and an exit then cost no host process. */
+	struct list pool;
+	unsigned npool;
 };
+
+#define POOL_SPACES 4 /* per platform */
+#define POOL_STUBS  2 /* parked per address space */
 
 struct plat_as {
 	struct platform *p;
@@ -41,7 +48,11 @@ struct plat_as {
 	/* Service thread only, until as_free(): the stub that remote operations run in. 0: not forked yet; -1: died. */
 	pid_t leader;
 	struct mutex mu;
-	struct ranges mapped; /* under mu: what map() put there, so that nothing is asked of the host for holes */
+	/* Under mu: */
+	struct ranges mapped; /* what map() put there, so that nothing is asked of the host for holes */
+	pid_t parked[POOL_STUBS]; /* stub threads nobody traces, in the pause loop of stub.S */
+	unsigned nparked;
+	struct list pool; /* node in platform.pool, under platform.mu */
 };
 
 struct plat_ctx {
@@ -72,6 +83,8 @@ int tracee_wait(pid_t tid, int *status);
 /* SEIZEs a running stub and stops it. -ESRCH when it died. */
 int tracee_attach(pid_t tid);
 void tracee_kill(pid_t tid);
+/* Stops tracing a stopped stub; it parks until the next tracee_attach(). -ESRCH when it died. */
+int tracee_park(pid_t tid, pid_t sentry);
 int tracee_getregs(pid_t tid, struct arch_regs *r);
 /* Pushes @r made acceptable to the host: selectors of ring 3, canonical bases, no system call to restart. */
 int tracee_setregs(pid_t tid, const struct arch_regs *r);

@@ -10,9 +10,9 @@
 	.section .rodata.ptrace_stub, "a", @progbits
 	.balign 64
 	.globl ptrace_stub_begin, ptrace_stub_end, ptrace_stub_call, ptrace_stub_call_trap
-	.globl ptrace_stub_clone, ptrace_stub_clone_trap, ptrace_stub_park, ptrace_stub_wipe, ptrace_stub_wipe_trap
+	.globl ptrace_stub_clone, ptrace_stub_clone_trap, ptrace_stub_child, ptrace_stub_park, ptrace_stub_wipe, ptrace_stub_wipe_trap
 	.hidden ptrace_stub_begin, ptrace_stub_end, ptrace_stub_call, ptrace_stub_call_trap
-	.hidden ptrace_stub_clone, ptrace_stub_clone_trap, ptrace_stub_park, ptrace_stub_wipe, ptrace_stub_wipe_trap
+	.hidden ptrace_stub_clone, ptrace_stub_clone_trap, ptrace_stub_child, ptrace_stub_park, ptrace_stub_wipe, ptrace_stub_wipe_trap
 ptrace_stub_begin:
 
 /* One system call, registers set by the tracer; rax is the result at the trap. */
@@ -26,11 +26,12 @@ ptrace_stub_call_trap:
 ptrace_stub_clone:
 	syscall
 	test	%rax, %rax
-	jz	1f
+	jz	ptrace_stub_child
 	int3
 ptrace_stub_clone_trap:
 	hlt
-1:	mov	$157, %eax		/* prctl(PR_SET_PDEATHSIG, SIGKILL) */
+ptrace_stub_child:
+	mov	$157, %eax		/* prctl(PR_SET_PDEATHSIG, SIGKILL) */
 	mov	$1, %edi
 	mov	$9, %esi
 	xor	%edx, %edx

@@ -140,6 +140,16 @@ int tracee_setfpu(pid_t tid, const uint8_t *data, uint32_t size, uint32_t native
 	return tracee_setfpu(tid, NULL, 0, native);
 }
 
+int tracee_park(pid_t tid, pid_t sentry)
+{
+	const struct arch_regs r = { .rip = STUB_AT(ptrace_stub_child), .r12 = (uint64_t)sentry, .cs = USER_CS, .ss = USER_SS,
+				     .eflags = 0x202 };
+
+	if (tracee_setregs(tid, &r) < 0)
+		return -ESRCH;
+	return ptrace(PTRACE_DETACH, tid, NULL, NULL) < 0 ? tracee_gone(tid) : 0;
+}
+
 static int run_stub(pid_t tid, uint64_t entry, uint64_t trap, long nr, const uint64_t a[6], uint64_t r12, int64_t *ret)
 {
 	struct arch_regs r = { .rip = entry, .rax = (uint64_t)nr, .rdi = a[0], .rsi = a[1], .rdx = a[2], .r10 = a[3],
