@@ -111,8 +111,10 @@ int state_reader_new(int fd, const void *mem, size_t len, const struct state_opt
 /* Keeps the first failure: "<type> <id>: <why>". */
 static int fail(struct state_reader *r, size_t index, int code, const char *why)
 {
-	if (!r->err)
+	if (!r->err && index < r->nr)
 		error_msg(&r->err, code, "%s %zu: %s", r->entries[index].type->name, index + 1, why);
+	else if (!r->err)
+		error_msg(&r->err, code, "%s", why);
 	return r->err->code;
 }
 

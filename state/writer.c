@@ -22,6 +22,12 @@
 #define RESERVE ((size_t)1 << 30)
 #define MAX_OBJECTS ((uint64_t)16 << 20)
 
+#ifdef RUNSC_DEBUG_CHECKS
+static const bool debug_checks = true;
+#else
+static const bool debug_checks = false;
+#endif
+
 struct arena_chunk {
 	struct arena_chunk *next;
 	size_t size, used;
@@ -43,7 +49,8 @@ struct state_writer {
 	uint64_t *roots;
 	size_t nr_roots;
 	struct arena_chunk *arena; /* the first chunk is kept */
-	void *reserve; /* RESERVE bytes of address space */
+	void *reserve; /* address space only, until memory runs out */
+	size_t reserve_len;
 	unsigned char *packed;
 	size_t packed_cap;
 	const struct queued *current; /* being saved */
@@ -78,9 +85,14 @@ int state_writer_new(int fd, const struct state_opts *o, struct state_writer **r
 	w->o.max_objects = w->o.max_objects ? w->o.max_objects : MAX_OBJECTS;
 	w->out.fd = fd >= 0 ? fd : -1;
 	w->out.name = w->o.name;
-	w->reserve = mmap(NULL, RESERVE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (w->reserve == MAP_FAILED) {
+	/* Hosts that never overcommit charge it in full, hence the second try. */
+	for (w->reserve_len = RESERVE; w->reserve_len >= RESERVE / 16; w->reserve_len /= 16) {
+		w->reserve = mmap(NULL, w->reserve_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (w->reserve != MAP_FAILED)
+			break;
 		w->reserve = NULL;
+	}
+	if (!w->reserve) {
 		state_writer_free(w);
 		return error_set(err, -ENOMEM, "cannot save");
 	}
@@ -113,22 +125,28 @@ static void arena_reset(struct state_writer *w)
 	w->arena = first;
 }
 
+/* More than any image can hold and than the reserve could stand in for: save() would run past its end. */
+static _Noreturn void too_much(size_t n, size_t size)
+{
+	log_error("state: a message asks for %zu * %zu bytes", n, size);
+	abort();
+}
+
 void *state_zalloc(struct state_writer *w, size_t n, size_t size)
 {
 	struct arena_chunk *c = w->arena;
 	size_t len;
 	void *p;
 
-	if (mul_overflow(n, size, &len) || len > RESERVE) {
-		/* More than can be in an image, so more than can be backed by a block: save() would run past its end. */
-		log_error("state: a message asks for %zu * %zu bytes", n, size);
-		abort();
-	}
+	if (mul_overflow(n, size, &len) || len > SIZE_MAX / 2)
+		too_much(n, size);
 	len = ALIGN_UP(MAX(len, (size_t)1), 16);
 	if (!c || len > c->size - c->used) {
 		size_t cap = MAX(len, ARENA_CHUNK);
 
 		c = malloc(sizeof(*c) + cap);
+		if (!c && len > w->reserve_len)
+			too_much(n, size);
 		if (!c) {
 			(void)writer_fail(w, -ENOMEM, "cannot save: out of memory");
 			return w->reserve;
@@ -229,7 +247,8 @@ uint64_t state_ref(struct state_writer *w, const struct state_type *t, const voi
 	return id;
 }
 
-static int pack_and_write(struct state_writer *w, uint64_t id, const struct state_type *t, const ProtobufCMessage *m)
+static int pack_and_write(struct state_writer *w, uint64_t id, const struct state_type *t, const ProtobufCMessage *m,
+			  size_t *ret_len)
 {
 	size_t len;
 
@@ -249,8 +268,27 @@ static int pack_and_write(struct state_writer *w, uint64_t id, const struct stat
 			return writer_fail(w, -ENOMEM, "cannot save: out of memory");
 		}
 	}
-	len = protobuf_c_message_pack(m, w->packed);
+	*ret_len = len = protobuf_c_message_pack(m, w->packed);
 	return record_write(w->rec, t->id, id, w->packed, len, &w->err);
+}
+
+/* Debug builds: saves the object again: save() is read-only and repeatable, so the bytes must be the same. */
+static void check_repeatable(struct state_writer *w, uint64_t id, const struct state_type *t, const void *obj, size_t len)
+{
+	_cleanup_free_ unsigned char *again = NULL;
+	size_t nr = w->nr;
+	ProtobufCMessage *m;
+
+	arena_reset(w);
+	m = state_new_msg(w, t->desc);
+	if (t->save(w, obj, m) < 0 || w->err)
+		return;
+	if (protobuf_c_message_get_packed_size(m) == len)
+		again = malloc(len + 1);
+	if (again)
+		protobuf_c_message_pack(m, again);
+	if (!again || memcmp(again, w->packed, len) || w->nr != nr)
+		log_warn("state: %s %llu: save() gives other bytes when called again", t->name, (unsigned long long)id);
 }
 
 static int save_one(struct state_writer *w)
@@ -258,20 +296,22 @@ static int save_one(struct state_writer *w)
 	const struct state_type *t = w->queue[w->done].type;
 	const void *obj = w->queue[w->done].obj;
 	ProtobufCMessage *m;
+	size_t len = 0;
 	int r;
 
 	w->current = &w->queue[w->done];
 	arena_reset(w);
 	m = state_new_msg(w, t->desc);
 	r = w->err ? w->err->code : t->save(w, obj, m);
+	if (!w->err && r < 0)
+		r = writer_fail(w, r, "%s %zu: cannot be saved: %s", t->name, w->done + 1, strerror(-r));
+	if (!w->err)
+		r = pack_and_write(w, w->done + 1, t, m, &len);
+	if (debug_checks && !w->err)
+		check_repeatable(w, w->done + 1, t, obj, len);
 	w->current = NULL;
-	if (w->err)
-		return w->err->code;
-	if (r < 0)
-		return writer_fail(w, r, "%s %zu: cannot be saved: %s", t->name, w->done + 1, strerror(-r));
-	r = pack_and_write(w, w->done + 1, t, m);
 	w->done++;
-	return r;
+	return w->err ? w->err->code : r;
 }
 
 int state_writer_save_roots(struct state_writer *w, const struct state_root *roots, size_t n, struct error **err)
@@ -333,7 +373,7 @@ struct state_writer *state_writer_free(struct state_writer *w)
 	arena_reset(w);
 	free(w->arena);
 	if (w->reserve)
-		munmap(w->reserve, RESERVE);
+		munmap(w->reserve, w->reserve_len);
 	record_writer_free(w->rec);
 	htab_done(&w->ids);
 	free(w->queue);

@@ -129,6 +129,37 @@ static void round_trip(void **state)
 	toy_free_all();
 }
 
+/* kernel.img of graph() as the first release wrote it must load for ever. GOLDEN=<file> writes a new one. */
+static const unsigned char golden_v1[] = {
+#include "tests/state/golden_kernel_v1.inc"
+};
+
+static void golden_image(void **state)
+{
+	const char *path = getenv("GOLDEN");
+	struct toy_node *x;
+	struct state_reader *r;
+
+	if (path) {
+		struct state_stats st;
+		struct state_writer *w = save_mem(graph(), &st);
+		size_t len;
+		const unsigned char *p = state_writer_memory(w, &len);
+		FILE *f = fopen(path, "we");
+
+		for (size_t i = 0; i < len; i++)
+			fprintf(f, "0x%02x,%c", p[i], i % 16 == 15 || i + 1 == len ? '\n' : ' ');
+		fclose(f);
+		state_writer_free(w);
+		toy_free_all();
+	}
+	assert_int_equal(load_mem(golden_v1, sizeof(golden_v1), &r, NULL), 0);
+	assert_int_equal(state_reader_root(r, 0, &toy_node_state_type, (void **)&x, NULL), 0);
+	state_reader_free(r);
+	assert_true(x->value == 1 && x->peers[0]->peers[0]->any == x && x->peers[0]->peers[0]->nr_parts == 2);
+	toy_free_all();
+}
+
 static void through_a_file(void **state)
 {
 	int fd = memfd_create("k", MFD_CLOEXEC);
@@ -458,6 +489,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(crc),
 		cmocka_unit_test(round_trip),
+		cmocka_unit_test(golden_image),
 		cmocka_unit_test(through_a_file),
 		cmocka_unit_test(damage_at_every_byte),
 		cmocka_unit_test(hostile_records),
