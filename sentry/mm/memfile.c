@@ -491,6 +491,29 @@ bool memfile_is_hole(struct memfile *mf, uint64_t off, uint64_t len)
 	return (uint64_t)data >= off + len;
 }
 
+uint64_t memfile_resident(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	uint64_t end = off + len, n = 0;
+
+	if (atomic_load(&mf->nr_absent) != 0) {
+		mutex_guard(&mf->mu);
+		for (struct range *r = rangemap_first_in(&mf->absent, off, end); r && r->start < end; r = r->next)
+			n += MIN(r->end, end) - MAX(r->start, off);
+	}
+	while (off < end) {
+		off_t data = lseek(mf->fd, (off_t)off, SEEK_DATA), hole;
+
+		if (data < 0 || (uint64_t)data >= end)
+			break;
+		hole = lseek(mf->fd, data, SEEK_HOLE);
+		if (hole <= data)
+			break;
+		n += MIN((uint64_t)hole, end) - (uint64_t)data;
+		off = (uint64_t)hole;
+	}
+	return MIN(n, len);
+}
+
 int memfile_copy(struct memfile *mf, uint64_t dst, uint64_t src, uint64_t len)
 {
 	while (len > 0) {

@@ -39,6 +39,9 @@ _must_check_ int memfile_copy(struct memfile *mf, uint64_t dst, uint64_t src, ui
 /* True when nothing was ever written to [off, +len) (it reads as zero and costs the host nothing). */
 bool memfile_is_hole(struct memfile *mf, uint64_t off, uint64_t len);
 
+/* How many bytes of the range are not holes. */
+uint64_t memfile_resident(struct memfile *mf, uint64_t off, uint64_t len);
+
 /* Where absent content comes from after a lazy restore. read() fills @len bytes (page multiples) of the content of file offset
  * @off into @dst, which is zero; it may be called by several threads. 0 or -EIO. */
 struct memfile_source {

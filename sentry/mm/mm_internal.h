@@ -115,6 +115,9 @@ uint64_t mm_task_rlimit(const struct task *t, int resource); /* soft limit; @t N
 bool mm_task_may_lock(const struct task *t); /* CAP_IPC_LOCK */
 struct file *mm_file_get(struct file *f); /* NULL is fine, for both */
 void mm_file_put(struct file *f);
+struct kstat;
+/* Device and inode number for /proc/pid/maps; called under mm.lock, so it asks nobody. */
+void mm_file_stat(struct file *f, struct kstat *ret);
 void mm_random(void *buf, size_t n);
 /* The context given, or the calling thread's if it runs a task of @mm (mm_bind_thread), or NULL. */
 struct plat_ctx *mm_self(const struct mm *mm, struct plat_ctx *self);

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "sentry/fs/file.h"
+#include "sentry/fs/inode.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/mm/mm_internal.h"
 
@@ -81,4 +82,12 @@ void mm_random(void *buf, size_t n)
 		kernel_random(buf, n);
 	else if (getrandom(buf, n, 0) != (ssize_t)n)
 		abort();
+}
+
+#pragma weak inode_fill_kstat
+
+void mm_file_stat(struct file *f, struct kstat *ret)
+{
+	if (inode_fill_kstat)
+		inode_fill_kstat(f->inode, ret);
 }

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /proc/pid/maps, smaps, smaps_rollup, and the counters behind /proc/pid/status and statm.
+ * Resident sizes are what the memory file really holds for the mapping's pages, not the windows faults filled ahead.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "sentry/fs/dentry.h"
+#include "sentry/fs/file.h"
+#include "sentry/fs/inode.h"
+#include "sentry/mm/mm_internal.h"
+
+#pragma weak path_text /* until the VFS is linked */
+
+struct vma_sizes {
+	uint64_t rss, anon, shared, priv_dirty;
+};
+
+static void sizes_of(struct mm *mm, const struct vma *v, struct vma_sizes *ret)
+{
+	*ret = (struct vma_sizes){ 0 };
+	for (struct range *i = rangemap_first_in(&mm->pmas, v->r.start, v->r.end); i && i->start < v->r.end; i = i->next) {
+		struct pma *p = pma_of(i);
+		uint64_t a = MAX(i->start, v->r.start), n = MIN(i->end, v->r.end) - a;
+
+		if (p->fd < 0)
+			n = memfile_resident(mm->mf, p->off + (a - i->start), n);
+		ret->rss += n;
+		if (p->priv)
+			ret->anon += n;
+		if (p->priv && !p->cow)
+			ret->priv_dirty += n;
+		else
+			ret->shared += n;
+	}
+}
+
+static void name_of(struct mm *mm, const struct vma *v, struct strbuf *b)
+{
+	const struct mm_layout *l = &mm->layout;
+
+	if (v->name && (v->flags & VMA_ANON_NAME)) {
+		strbuf_addf(b, (v->flags & VMA_SHARED) ? "[anon_shmem:%s]" : "[anon:%s]", v->name->s);
+		return;
+	}
+	if (v->name) {
+		strbuf_adds(b, v->name->s);
+		return;
+	}
+	if (v->file) {
+		if (!path_text || !v->file->path.dentry)
+			v->file->ops->show_name ? v->file->ops->show_name(v->file, b) : strbuf_addf(b, "anon_inode:[%s]", v->file->ops->name);
+		else
+			(void)path_text(&v->file->path, NULL, true, b);
+		return;
+	}
+	if (v->obj && mappable_is_shmobj(v->obj))
+		strbuf_adds(b, "/dev/zero (deleted)");
+	else if (v->r.start <= mm->brk && v->r.end >= l->start_brk && mm->brk > l->start_brk && !v->obj)
+		strbuf_adds(b, "[heap]");
+	else if (l->start_stack && v->r.start <= l->start_stack && v->r.end >= l->start_stack)
+		strbuf_adds(b, "[stack]");
+}
+
+/* One line of maps. Columns as Linux: the name begins at column 74 (or right after a long prefix). */
+static void show_line(struct mm *mm, const struct vma *v, struct strbuf *b)
+{
+	uint64_t dev = 0, ino = 0;
+	size_t from = b->len, before;
+	char pad[80];
+
+	if (v->file && v->file->inode) {
+		struct kstat st = { 0 };
+
+		mm_file_stat(v->file, &st);
+		dev = st.dev;
+		ino = st.ino;
+	} else if (v->obj && mappable_is_shmobj(v->obj)) {
+		dev = 1;
+		ino = (uint64_t)(uintptr_t)v->obj >> 6 & 0xffffff; /* some stable number */
+	}
+	strbuf_addf(b, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", v->r.start, v->r.end, v->prot & LINUX_PROT_READ ? 'r' : '-',
+		    v->prot & LINUX_PROT_WRITE ? 'w' : '-', v->prot & LINUX_PROT_EXEC ? 'x' : '-', v->flags & VMA_SHARED ? 's' : 'p',
+		    v->obj ? v->off : 0, (unsigned)(dev >> 8 & 0xfff), (unsigned)((dev & 0xff) | (dev >> 12 & 0xfff00)), ino);
+	before = b->len;
+	{
+		_cleanup_strbuf_ struct strbuf name = STRBUF_INIT;
+
+		name_of(mm, v, &name);
+		if (name.len) {
+			size_t width = before - from;
+
+			if (width < 73) {
+				memset(pad, ' ', sizeof(pad));
+				strbuf_add(b, pad, 73 - width);
+			}
+			/* A newline in a path would make a line of its own. */
+			for (size_t i = 0; i < name.len; i++) {
+				if (name.data[i] == '\n')
+					strbuf_adds(b, "\\012");
+				else
+					strbuf_addc(b, name.data[i]);
+			}
+		}
+	}
+	strbuf_addc(b, '\n');
+}
+
+int mm_show_maps(struct mm *mm, struct strbuf *b)
+{
+	rwlock_rdlock(&mm->lock);
+	for (struct range *i = mm->vmas.first; i; i = i->next)
+		show_line(mm, vma_of(i), b);
+	rwlock_unlock(&mm->lock);
+	return strbuf_error(b);
+}
+
+static void show_sizes(const struct vma_sizes *s, uint64_t size, uint64_t locked, bool rollup, struct strbuf *b)
+{
+	if (!rollup)
+		strbuf_addf(b, "Size:           %8lu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n", size >> 10);
+	strbuf_addf(b, "Rss:            %8lu kB\nPss:            %8lu kB\nPss_Dirty:      %8lu kB\n", s->rss >> 10, s->rss >> 10,
+		    s->priv_dirty >> 10);
+	if (rollup)
+		strbuf_addf(b, "Pss_Anon:       %8lu kB\nPss_File:       %8lu kB\nPss_Shmem:      %8lu kB\n", s->anon >> 10,
+			    (s->rss - s->anon) >> 10, 0UL);
+	strbuf_addf(b, "Shared_Clean:   %8lu kB\nShared_Dirty:   %8lu kB\nPrivate_Clean:  %8lu kB\nPrivate_Dirty:  %8lu kB\n", s->shared >> 10, 0UL,
+		    0UL, s->priv_dirty >> 10);
+	strbuf_addf(b, "Referenced:     %8lu kB\nAnonymous:      %8lu kB\nKSM:            %8lu kB\nLazyFree:       %8lu kB\n", s->rss >> 10,
+		    s->anon >> 10, 0UL, 0UL);
+	strbuf_addf(b, "AnonHugePages:  %8lu kB\nShmemPmdMapped: %8lu kB\nFilePmdMapped:  %8lu kB\n", 0UL, 0UL, 0UL);
+	strbuf_addf(b, "Shared_Hugetlb: %8lu kB\nPrivate_Hugetlb: %7lu kB\nSwap:           %8lu kB\nSwapPss:        %8lu kB\nLocked:         %8lu kB\n", 0UL,
+		    0UL, 0UL, 0UL, locked >> 10);
+}
+
+static void show_vmflags(const struct vma *v, struct strbuf *b)
+{
+	static const struct {
+		uint32_t flag;
+		char text[3];
+	} names[] = {
+		{ VMA_GROWSDOWN, "gd" }, { VMA_LOCKED, "lo" }, { VMA_SEQUENTIAL, "sr" }, { VMA_RANDOM, "rr" }, { VMA_DONTFORK, "dc" },
+		{ VMA_SPECIAL, "de" }, { VMA_NORESERVE, "nr" }, { VMA_WIPEONFORK, "wf" }, { VMA_DONTDUMP, "dd" }, { VMA_HUGEPAGE, "hg" },
+		{ VMA_NOHUGEPAGE, "nh" },
+	};
+
+	strbuf_adds(b, "VmFlags:");
+	for (int may = 0; may < 2; may++) {
+		static const char *const text[2][4] = { { "rd", "wr", "ex", "sh" }, { "mr", "mw", "me", "ms" } };
+		uint32_t p = may ? v->max_prot : v->prot;
+
+		for (int i = 0; i < 3; i++)
+			if (p & (1u << i))
+				strbuf_addf(b, " %s", text[may][i]);
+		if (v->flags & VMA_SHARED)
+			strbuf_addf(b, " %s", text[may][3]);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (v->flags & names[i].flag)
+			strbuf_addf(b, " %s", names[i].text);
+	strbuf_adds(b, " \n");
+}
+
+int mm_show_smaps(struct mm *mm, struct strbuf *b, bool rollup)
+{
+	struct vma_sizes sum = { 0 }, s;
+
+	rwlock_rdlock(&mm->lock);
+	for (struct range *i = mm->vmas.first; i; i = i->next) {
+		struct vma *v = vma_of(i);
+
+		sizes_of(mm, v, &s);
+		if (!rollup) {
+			show_line(mm, v, b);
+			show_sizes(&s, i->end - i->start, v->flags & VMA_LOCKED ? s.rss : 0, false, b);
+			strbuf_adds(b, "THPeligible:           0\n");
+			show_vmflags(v, b);
+		}
+		sum.rss += s.rss;
+		sum.anon += s.anon;
+		sum.shared += s.shared;
+		sum.priv_dirty += s.priv_dirty;
+	}
+	if (rollup && mm->vmas.first) {
+		strbuf_addf(b, "%08lx-%08lx ---p 00000000 00:00 0 %*s[rollup]\n", mm->vmas.first->start, mm->vmas.last->end, 26, "");
+		show_sizes(&sum, 0, mm->locked, true, b);
+	}
+	rwlock_unlock(&mm->lock);
+	return strbuf_error(b);
+}
+
+void mm_usage(struct mm *mm, struct mm_usage *ret)
+{
+	*ret = (struct mm_usage){ 0 };
+	rwlock_rdlock(&mm->lock);
+	for (struct range *i = mm->vmas.first; i; i = i->next) {
+		struct vma *v = vma_of(i);
+		struct vma_sizes s;
+
+		sizes_of(mm, v, &s);
+		ret->rss += s.rss;
+		if (v->obj && mappable_is_shmobj(v->obj))
+			ret->rss_shmem += s.rss - s.anon;
+		else if (v->obj)
+			ret->rss_file += s.rss - s.anon;
+		if (v->file && (v->prot & LINUX_PROT_EXEC))
+			ret->exec += i->end - i->start;
+	}
+	ret->vm = mm->vmas.total;
+	ret->vm_peak = MAX(mm->hiwater_vm, mm->vmas.total);
+	ret->locked = mm->locked;
+	if (ret->rss > mm->hiwater_rss)
+		mm->hiwater_rss = ret->rss; /* a statistic: a race costs nothing */
+	ret->rss_peak = mm->hiwater_rss;
+	ret->data = mm->data;
+	ret->stack = mm->stack;
+	ret->lib = ret->exec > mm->layout.end_code - mm->layout.start_code ? ret->exec - (mm->layout.end_code - mm->layout.start_code) : 0;
+	ret->exec -= ret->lib;
+	/* Page tables as Linux would need: one page per 2 MiB touched, and the upper levels. */
+	ret->pte = (mm->pmas.total >> 21) * PAGE_SIZE + (mm->pmas.nr / 8 + 4) * PAGE_SIZE;
+	rwlock_unlock(&mm->lock);
+}
