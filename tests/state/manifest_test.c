@@ -14,6 +14,8 @@
 #include "state/manifest.h"
 #include "state/pages.h"
 
+#include "tests/state/toy.inc"
+
 static struct manifest_xsave xs[] = { { 2, 576, 256 }, { 9, 2688, 8 } };
 static struct manifest example = {
 	.product = (char *)"runsc 0.1.0",
@@ -135,12 +137,73 @@ static void parts(void **state)
 	close(k), close(i), close(p);
 }
 
+/* The four files together, as the checkpoint and restore code use them. */
+static void whole_set(void **state)
+{
+	const struct state_opts opts = { .lookup = toy_lookup };
+	int kernel = temp("", 0), index = temp("", 0), data = temp("", 0), inv = temp("", 0);
+	unsigned char *page = aligned_alloc(PAGE_SIZE, 2 * PAGE_SIZE), back[PAGE_SIZE], byte;
+	struct state_root root = { &toy_node_state_type, toy_node_new(9, "root") };
+	struct manifest m = { .arch = (char *)"x86_64" }, got;
+	struct state_stats st;
+	struct pages_stats ps;
+	struct state_writer *w;
+	struct pages_writer *pw;
+	struct state_reader *r;
+	struct pages_reader *pr;
+	struct toy_node *n;
+	struct error *err = NULL;
+
+	memset(page, 0, PAGE_SIZE);
+	memset(page + PAGE_SIZE, 7, PAGE_SIZE);
+	assert_int_equal(state_writer_new(kernel, &opts, &w, &err), 0);
+	assert_int_equal(state_writer_save_roots(w, &root, 1, &err), 0);
+	assert_int_equal(state_writer_finish(w, &st, &err), 0);
+	state_writer_free(w);
+	assert_int_equal(pages_writer_new(index, data, 0, 2, &pw, &err), 0);
+	assert_int_equal(pages_writer_add(pw, 3, page, 2), 0);
+	assert_int_equal(pages_writer_finish(pw, &ps, &err), 0);
+	pages_writer_free(pw);
+	manifest_set_parts(&m, &st, &ps);
+	assert_int_equal(manifest_write(inv, &m, &err), 0);
+	toy_free_all();
+
+	lseek(inv, 0, SEEK_SET);
+	assert_int_equal(manifest_read(inv, &got, &err), 0);
+	assert_int_equal(got.objects, 1);
+	assert_int_equal(got.pages_stored, 1);
+	assert_int_equal(manifest_check_features(&got, &m, &err), 0);
+	assert_int_equal(manifest_check_parts(&got, kernel, index, data, &err), 0);
+	lseek(kernel, 0, SEEK_SET);
+	assert_int_equal(state_reader_new(kernel, NULL, 0, &opts, &r, &err), 0);
+	assert_int_equal(state_reader_load(r, &err), 0);
+	assert_int_equal(state_reader_root(r, 0, &toy_node_state_type, (void **)&n, &err), 0);
+	state_reader_free(r);
+	assert_int_equal(n->value, 9);
+	assert_int_equal(pages_reader_open(index, data, &pr, &err), 0);
+	assert_int_equal(pages_read(pr, 4, 1, back), 0);
+	assert_memory_equal(back, page + PAGE_SIZE, PAGE_SIZE);
+	pages_reader_free(pr);
+	/* one bit of the kernel */
+	assert_int_equal(pread(kernel, &byte, 1, 30), 1);
+	byte ^= 1;
+	assert_int_equal(pwrite(kernel, &byte, 1, 30), 1);
+	assert_true(manifest_check_parts(&got, kernel, index, data, &err) < 0);
+	assert_string_equal(error_text(err), "kernel.img is damaged: checksum does not match the manifest");
+	error_free(err);
+	manifest_done(&got);
+	toy_free_all();
+	free(page);
+	close(kernel), close(index), close(data), close(inv);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(features),
 		cmocka_unit_test(parts),
+		cmocka_unit_test(whole_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
