@@ -13,7 +13,8 @@ const int platform_ptrace_syscalls[] = {
 	SYS_gettid,
 	SYS_futex, /* requests to the service thread */
 	/* starting and ending the service thread */
-	SYS_clone, SYS_clone3, SYS_mmap, SYS_mprotect, SYS_munmap, SYS_madvise, SYS_rt_sigprocmask, SYS_set_robust_list, SYS_rseq,
+	SYS_clone, SYS_clone3, SYS_mmap, SYS_mprotect, SYS_munmap, SYS_madvise, SYS_rt_sigaction, SYS_rt_sigprocmask,
+	SYS_set_robust_list, SYS_rseq,
 	SYS_prctl, /* PR_SET_NAME */
 	SYS_exit,
 	-1,

@@ -163,11 +163,25 @@ int ptrace_template_start(struct platform *p, struct error **err)
 	return 0;
 }
 
+static int probe_child(pid_t pid)
+{
+	int status;
+
+	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(uintptr_t)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)) < 0)
+		return 2;
+	if (ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0 || waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status))
+		return 3;
+	if (ptrace(PTRACE_SYSEMU, pid, NULL, NULL) < 0 || waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status) ||
+	    WSTOPSIG(status) != (SIGTRAP | 0x80))
+		return 4;
+	return 0;
+}
+
 /* In a throw-away process: exit code 0, or what failed. */
 static int probe_main(void)
 {
-	int status;
 	pid_t pid;
+	int r;
 
 	(void)alarm(2);
 	pid = fork();
@@ -178,14 +192,11 @@ static int probe_main(void)
 		for (;;)
 			(void)syscall(SYS_getppid);
 	}
-	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(uintptr_t)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)) < 0)
-		return 2;
-	if (ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0 || waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status))
-		return 3;
-	if (ptrace(PTRACE_SYSEMU, pid, NULL, NULL) < 0 || waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status) ||
-	    WSTOPSIG(status) != (SIGTRAP | 0x80))
-		return 4;
-	return 0;
+	r = probe_child(pid);
+	/* Reaped here, or a caller that is pid 1 would inherit it. */
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, __WALL);
+	return r;
 }
 
 int ptrace_probe(const char **why)

@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <linux/capability.h>
 #include <pthread.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 
 #include "base/util.h"
 #include "platform/platform.h"
+#include "platform/ptrace/seccomp.h"
 
 #define CODE 0x400000UL
 #define DATA 0x500000UL
@@ -444,7 +446,7 @@ struct worker {
 	struct plat_ctx *c;
 	uint64_t slot;
 	int stops;
-	atomic_bool stop;
+	atomic_bool stop, done;
 };
 
 static void *counter_thread(void *arg)
@@ -463,6 +465,9 @@ static void *counter_thread(void *arg)
 			(void)ops->map(w->as, w->c, DATA, PAGE_SIZE, PLAT_PROT_READ | PLAT_PROT_WRITE, memfd, PAGE_SIZE, 0);
 		w->stops++;
 	}
+	/* The interrupter has a pointer to it. */
+	while (!atomic_load(&w->done))
+		usleep(100);
 	ops->ctx_free(w->c);
 	return NULL;
 }
@@ -495,6 +500,7 @@ static void two_threads_and_remote_operations(void **state)
 	for (int i = 0; i < 2; i++) {
 		atomic_store(&w[i].stop, true);
 		ops->interrupt(w[i].c);
+		atomic_store(&w[i].done, true);
 		pthread_join(th[i], NULL);
 		assert_true(w[i].stops > 1);
 	}
@@ -780,6 +786,68 @@ static void as_a_sentry_without_capabilities(void **state)
 	assert_int_equal(status, 0);
 }
 
+static int filter_self(void)
+{
+	static const int own[] = { SYS_exit_group, SYS_brk, SYS_clock_nanosleep };
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_KILL_PROCESS);
+	int r = f ? 0 : -1;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(own); i++)
+		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, own[i], 0);
+	for (size_t i = 0; r == 0 && platform_ptrace_syscalls[i] >= 0; i++) {
+		if (platform_ptrace_syscalls[i] != SYS_ptrace)
+			r = seccomp_rule_add(f, SCMP_ACT_ALLOW, platform_ptrace_syscalls[i], 0);
+	}
+	for (size_t i = 0; r == 0 && platform_ptrace_requests[i] >= 0; i++)
+		r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SYS_ptrace, 1, SCMP_A0(SCMP_CMP_EQ, (uint64_t)platform_ptrace_requests[i]));
+	return r < 0 ? r : seccomp_load(f);
+}
+
+/* Everything of the contract under a filter made of the platform's own list. */
+static void under_its_own_seccomp_list(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct worker w = { 0 };
+		struct plat_ctx *c;
+		pthread_t th;
+
+		(void)alarm(20);
+		if (ops->new(&plat, NULL) < 0 || filter_self() < 0)
+			_exit(1);
+		LOAD(b_avx);
+		w.as = new_as();
+		c = new_ctx(CODE);
+		ops->regs(c, false)->r.rdi = DATA;
+		ops->set_step(c, true);
+		expect_fault(c, w.as, SIGTRAP);
+		ops->set_step(c, false);
+		expect_syscall(c, w.as, 0);
+		ops->regs(c, true);
+		ops->set_ret(c, 1);
+		expect_syscall(c, w.as, 1);
+		ops->set_ret(c, 2);
+		assert_int_equal(ops->map(w.as, c, 0x600000, PAGE_SIZE, PLAT_PROT_READ, memfd, 0, 0), 0);
+		assert_int_equal(ops->protect(w.as, NULL, 0x600000, PAGE_SIZE, PLAT_PROT_READ), 0);
+		ops->ctx_free(c);
+		LOAD(b_count);
+		pthread_create(&th, NULL, counter_thread, &w);
+		while (!*(volatile uint64_t *)(mem + PAGE_SIZE))
+			usleep(100);
+		atomic_store(&w.stop, true);
+		ops->interrupt(w.c);
+		atomic_store(&w.done, true);
+		pthread_join(th, NULL);
+		ops->as_free(w.as);
+		ops->free(plat);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void stubs_die_with_the_sentry(void **state)
 {
 	int p[2], status;
@@ -845,6 +913,9 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	ops->free(plat);
+	/* As pid 1 we inherit the stubs of stubs_die_with_the_sentry(). */
+	while (getpid() == 1 && waitpid(-1, NULL, __WALL) > 0)
+		;
 	return count_children() ? -1 : 0;
 }
 
@@ -852,6 +923,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(as_a_sentry_without_capabilities),
+		cmocka_unit_test(under_its_own_seccomp_list),
 		cmocka_unit_test(stubs_die_with_the_sentry),
 		cmocka_unit_test(returns_and_arguments),
 		cmocka_unit_test(registers_survive),
