@@ -50,13 +50,13 @@ struct user_ns;
 
 struct cred {
 	struct ref ref; /* nosave */
-	uint32_t uid, euid, suid, fsuid; /* saved: uid */
-	uint32_t gid, egid, sgid, fsgid; /* saved: gid */
-	uint64_t cap_inh, cap_perm, cap_eff, cap_bset, cap_amb; /* saved: caps */
-	uint32_t securebits; /* saved: securebits */
-	bool no_new_privs; /* saved; in Linux a task flag, kept here for simplicity: it is inherited the same way */
-	size_t nr_groups; /* derived */
-	uint32_t groups[]; /* saved: groups, sorted */
+	uint32_t uid, euid, suid, fsuid; /* saved: 1 ids */
+	uint32_t gid, egid, sgid, fsgid; /* saved: 1 ids */
+	uint64_t cap_inh, cap_perm, cap_eff, cap_bset, cap_amb; /* saved: 2 caps */
+	uint32_t securebits; /* saved: 3 */
+	bool no_new_privs; /* saved: 4; in Linux a task flag, kept here for simplicity: it is inherited the same way */
+	size_t nr_groups; /* saved: 5 groups */
+	uint32_t *groups; /* saved: 5 */
 };
 
 struct cred *cred_new(size_t nr_groups); /* zeroed, or NULL */

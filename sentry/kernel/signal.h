@@ -16,6 +16,7 @@
 #include "base/mutex.h"
 #include "base/ref.h"
 #include "sentry/abi/types.h"
+#include "sentry/kernel/waitq.h"
 
 #define NSIG_MAX 64
 #define SIG_RTMIN 32 /* the kernel's, not libc's */
@@ -56,13 +57,15 @@ struct sigqueue {
 struct sigpending {
 	sigset64_t set;
 	struct list queue; /* struct sigqueue, oldest first */
+	uint32_t count; /* entries, for RLIMIT_SIGPENDING */
 };
 
 struct sighand {
 	struct ref ref;
 	struct mutex mu;
 	struct linux_sigaction action[NSIG_MAX]; /* saved; guarded by mu */
-	struct list signalfds; /* waiters of signalfd files; guarded by mu */
+	struct waitq signalfd_wq; /* nosave: signalfd files; woken with POLLIN whenever a signal is queued to a user of this sighand */
+	struct sighand *prev; /* nosave: what exec replaced; kept so that a racing sender may still lock it */
 };
 
 struct sigaltstack {
@@ -101,7 +104,27 @@ void signal_set_blocked(struct task *t, sigset64_t set);
 void signal_set_temp_mask(struct task *t, sigset64_t set);
 /* Copies a sigset argument in: checks the size argument. */
 _must_check_ int copy_in_sigset(struct task *t, gaddr_t addr, uint64_t size, sigset64_t *ret);
-void copy_siginfo_canonical(struct linux_siginfo *si);
+
+/* --- for the task loop, exit and exec --- */
+
+/* The handler to run for the next signal of @t: its number with *@ka and *@info filled, or 0. Takes part in group stops, applies default
+ * actions, and does not return when the task must die. */
+int signal_get(struct task *t, struct linux_sigaction *ka, struct linux_siginfo *info);
+/* Locks t->sighand->mu even if exec replaces it meanwhile; returns it. */
+struct sighand *sighand_lock(struct task *t);
+struct sighand *sighand_new(void);
+struct sighand *sighand_dup(struct sighand *s);
+/* Resets handlers to default as execve does. */
+void sighand_reset_handlers(struct sighand *s);
+/* Recomputes WORK_SIGNAL; sighand->mu held. */
+void signal_recalc_locked(struct task *t);
+void sigpending_init(struct sigpending *p);
+void sigpending_flush(struct sigpending *p, sigset64_t set);
+/* Begins the end of the whole group with wait status @status (Linux do_group_exit without the own exit). */
+void signal_kill_group(struct thread_group *tg, int status);
+/* Tells the parent of @tg: CLD_* @why with @status; tasks_mu held. */
+void signal_notify_parent(struct thread_group *tg, int why, int status);
+bool sig_is_default_ignore(int sig);
 
 struct sighand *sighand_get(struct sighand *s);
 void sighand_put(struct sighand *s);

@@ -27,6 +27,7 @@
 #include "base/ref.h"
 #include "platform/platform.h"
 #include "sentry/abi/restart.h"
+#include "sentry/abi/rlimit.h"
 #include "sentry/abi/types.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/signal.h"
@@ -50,7 +51,7 @@ struct tty;
 /* An id: a task's, and through it a group's, process group's or session's. Lives as long as any of them uses it. */
 struct pid {
 	struct ref ref; /* nosave */
-	uint32_t level; /* derived: nr_levels - 1 */
+	uint32_t level; /* derived: levels - 1 */
 	struct {
 		struct pid_ns *ns; /* saved */
 		int32_t nr; /* saved */
@@ -59,6 +60,7 @@ struct pid {
 	struct thread_group *tg; /* derived: the group with this tgid (until reaped) */
 	struct pgrp *pgrp; /* derived */
 	struct session *session; /* derived */
+	bool load_numbered; /* nosave: while loading: the numbers are still in the tables */
 	struct waitq exit_wq; /* nosave: pidfd pollers; woken when the group leader's group has exited */
 };
 
@@ -94,7 +96,7 @@ enum tg_state { TG_RUNNING, TG_STOPPED, TG_ZOMBIE, TG_REAPED };
 struct rlimit64 {
 	uint64_t cur, max;
 };
-#define LINUX_RLIM_NLIMITS 16
+
 
 struct tg_usage {
 	int64_t utime, stime; /* ns */
@@ -136,6 +138,8 @@ struct thread_group {
 	uint32_t stop_pending; /* saved: tasks that must still stop for a group stop */
 	int stop_sig; /* saved: signal of the current group stop, 0 none */
 	bool stopped; /* saved: every task has stopped */
+	bool cont_notify; /* saved: the parent must still be told CLD_CONTINUED */
+	bool unkillable; /* saved: init of a pid namespace: default actions do not apply to signals from inside */
 	bool stop_reported, cont_reported; /* saved: wait() flags: a stop / continue not yet collected */
 	int stop_code; /* saved */
 
@@ -159,6 +163,7 @@ struct thread_group {
 /* What survives of a system call that a freeze (or a restart) interrupted, so that the re-run continues instead of beginning again. */
 struct sysctx {
 	bool redo; /* saved: the call below was interrupted by a freeze; dispatch it again */
+	int restart; /* saved: ERESTART* code waiting for the signal decision, 0 none */
 	bool again; /* saved: this dispatch is a re-run (set while redo is dispatched, or on restart after a signal without handler) */
 	uint64_t nr, args[6]; /* saved */
 	bool has_deadline; /* saved */
@@ -246,6 +251,9 @@ struct task {
 	int64_t start_time; /* saved */
 	int64_t minflt, majflt, nvcsw, nivcsw; /* saved */
 };
+
+/* The task this pthread runs, or NULL (control and timer threads). */
+extern __thread struct task *current_task;
 
 /* --- references and access --- */
 struct task *task_get(struct task *t);

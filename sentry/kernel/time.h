@@ -28,18 +28,16 @@ void ktime_set_offset(int64_t guest_minus_host);
 int64_t ktime_offset(void);
 
 struct ktimer {
-	struct list node; /* private to time.c */
 	size_t heap_idx; /* private: 1-based, 0 when not armed */
 	enum kclock clock;
 	int64_t deadline; /* on @clock */
 	void (*fn)(struct ktimer *);
-	bool running; /* private */
 };
 
 void ktimer_init(struct ktimer *t, enum kclock clock, void (*fn)(struct ktimer *));
 /* (Re)arms at absolute @deadline of its clock; in the past: fires at once. */
 void ktimer_arm(struct ktimer *t, int64_t deadline);
-/* Disarms; when @sync waits until a running callback has returned (never call with a lock the callback takes, nor from it). */
+/* Disarms; the callback itself may free its timer. When @sync waits until a running callback has returned (never call with a lock the callback takes, nor from it). */
 void ktimer_cancel(struct ktimer *t, bool sync);
 /* While the kernel is frozen no callback runs; deadlines that pass meanwhile fire at the thaw. */
 void ktimer_freeze(void);
