@@ -126,6 +126,9 @@ void signal_kill_group(struct thread_group *tg, int status);
 void signal_notify_parent(struct thread_group *tg, int why, int status);
 bool sig_is_default_ignore(int sig);
 
+/* Implemented by posix_timer.c: a timer's queue entry was taken; fills the overrun. sighand->mu held. */
+void posix_timer_delivered(struct sigqueue *q, struct linux_siginfo *si);
+
 struct sighand *sighand_get(struct sighand *s);
 void sighand_put(struct sighand *s);
 

@@ -138,9 +138,10 @@ struct thread_group {
 	uint32_t stop_pending; /* saved: tasks that must still stop for a group stop */
 	int stop_sig; /* saved: signal of the current group stop, 0 none */
 	bool stopped; /* saved: every task has stopped */
+	bool cont_waitable; /* saved: a continue that waitid(WCONTINUED) has not collected */
 	bool cont_notify; /* saved: the parent must still be told CLD_CONTINUED */
 	bool unkillable; /* saved: init of a pid namespace: default actions do not apply to signals from inside */
-	bool stop_reported, cont_reported; /* saved: wait() flags: a stop / continue not yet collected */
+	bool stop_reported; /* saved: the current stop was collected by wait() */
 	int stop_code; /* saved */
 
 	/* limits and accounting; guarded by limits_mu */

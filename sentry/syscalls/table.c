@@ -26,6 +26,11 @@ const char *syscall_name(uint64_t nr)
 	return nr < ARRAY_SIZE(table) && table[nr].name ? table[nr].name : "?";
 }
 
+const char *syscall_kinds(uint64_t nr)
+{
+	return nr < ARRAY_SIZE(table) && table[nr].kinds ? table[nr].kinds : "";
+}
+
 int64_t syscall_dispatch(struct task *t, uint64_t nr, const struct sys_args *a)
 {
 	if (nr >= ARRAY_SIZE(table) || !table[nr].name)

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The end of tasks and groups. */
+#ifndef SENTRY_KERNEL_EXIT_H
+#define SENTRY_KERNEL_EXIT_H
+
+#include "sentry/kernel/task.h"
+
+/* Ends the calling task's thread; @status is a wait(2) status. Never returns. */
+void task_exit(struct task *t, int status) __attribute__((noreturn));
+/* Ends the whole group (unless its end with another status has begun). Never returns. */
+void task_exit_group(struct task *t, int status) __attribute__((noreturn));
+/* Removes a zombie group from the tree; tasks_mu held. Consumes the tree's reference. */
+void tg_reap_locked(struct thread_group *tg);
+/* Gives @t's memory back at exec or exit, waking a vfork parent. */
+void task_release_mm(struct task *t);
+
+#endif
