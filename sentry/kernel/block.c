@@ -25,7 +25,13 @@ void task_block_prepare(struct task *t)
 	mutex_unlock(&t->park_mu);
 }
 
-int task_block(struct task *t, int64_t deadline)
+static bool fatal_pending(struct task *t)
+{
+	return __atomic_load_n(&t->tg->group_exiting, __ATOMIC_ACQUIRE) ||
+	       (__atomic_load_n(&t->pending.set, __ATOMIC_ACQUIRE) & SIGBIT(SIGKILL));
+}
+
+static int block(struct task *t, int64_t deadline, bool killable)
 {
 	int64_t host_deadline = ktime_to_host(deadline);
 	int r;
@@ -40,7 +46,7 @@ int task_block(struct task *t, int64_t deadline)
 			r = 0;
 			break;
 		}
-		if (work & (WORK_SIGNAL | WORK_TRACE)) {
+		if ((work & (WORK_SIGNAL | WORK_TRACE)) && (!killable || fatal_pending(t))) {
 			r = -ERESTARTSYS;
 			break;
 		}
@@ -61,6 +67,16 @@ int task_block(struct task *t, int64_t deadline)
 	mutex_unlock(&t->park_mu);
 	t->nvcsw++;
 	return r;
+}
+
+int task_block(struct task *t, int64_t deadline)
+{
+	return block(t, deadline, false);
+}
+
+int task_block_killable(struct task *t, int64_t deadline)
+{
+	return block(t, deadline, true);
 }
 
 void task_wake(struct task *t)

@@ -9,8 +9,12 @@
 void task_exit(struct task *t, int status) __attribute__((noreturn));
 /* Ends the whole group (unless its end with another status has begun). Never returns. */
 void task_exit_group(struct task *t, int status) __attribute__((noreturn));
-/* Removes a zombie group from the tree; tasks_mu held. Consumes the tree's reference. */
+/* Undoes a linked task whose thread could not be started: it has died with @status. */
+void task_abort_unstarted(struct task *t, int status);
+/* Removes a zombie group from the tree; tasks_mu held. Consumes the tree's reference (deferred: kernel_run_deferred()). */
 void tg_reap_locked(struct thread_group *tg);
+/* Tells the parent of a zombie; tasks_mu held. */
+void signal_notify_exit_locked(struct thread_group *tg);
 /* Gives @t's memory back at exec or exit, waking a vfork parent. */
 void task_release_mm(struct task *t);
 

@@ -44,6 +44,7 @@ struct kernel {
 	struct list containers; /* saved; guarded by tasks_mu */
 	struct pid_ns *root_pid_ns; /* saved */
 	uint32_t nr_tasks; /* derived */
+	struct list deferred; /* nosave: groups whose references are to be dropped outside tasks_mu */
 	struct cond exit_cv; /* nosave: with tasks_mu: a container's process exited */
 
 	/* freeze; guarded by freeze_mu */
@@ -61,6 +62,14 @@ struct kernel {
 
 /* The kernel of this process; set once by sentry_new(). For code that has no task at hand (timer callbacks, loaders). */
 extern struct kernel *the_kernel;
+
+/* Drops a reaped group's and its leader's references later, when tasks_mu is free. tasks_mu held. */
+void kernel_defer_put(struct kernel *k, struct task *leader, struct thread_group *tg);
+void kernel_run_deferred(struct kernel *k);
+
+uint32_t container_nr_tasks_locked(const struct container *c);
+/* A process of @c has become a zombie: keeps its status for waiters. tasks_mu held. */
+void container_process_exited_locked(struct container *c, struct thread_group *tg);
 
 uint64_t kernel_next_ino(struct kernel *k);
 /* Fresh random bytes from the host, after every restore too. Never fails. */

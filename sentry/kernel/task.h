@@ -111,7 +111,7 @@ struct thread_group {
 	struct task *leader; /* saved */
 	struct list tasks; /* saved: task.tg_node; guarded by tasks_mu and sighand.mu (both to change) */
 	uint32_t nr_tasks; /* derived */
-	struct list all_node; /* derived: kernel.groups */
+	struct list all_node; /* derived: kernel.groups; then kernel.deferred */
 
 	/* the tree; guarded by tasks_mu */
 	struct thread_group *parent; /* saved: NULL for the first process of a container, and exec'd ones */
@@ -195,7 +195,8 @@ struct task {
 
 	/* execution; own */
 	struct plat_ctx *pctx; /* saved: as registers */
-	struct arch_state restored; /* nosave: registers to install by a task loaded from an image */
+	uint8_t *restored_fpu; /* nosave: FPU image of a task loaded from an image, until it starts */
+	struct arch_state restored; /* nosave: its registers */
 	struct plat_trap trap; /* nosave */
 	struct sysctx sysctx; /* saved */
 
@@ -244,6 +245,7 @@ struct task {
 	uint64_t rseq_addr; /* saved */
 	uint32_t rseq_len, rseq_sig; /* saved */
 	uint32_t personality; /* saved */
+	bool undumpable; /* saved: PR_SET_DUMPABLE 0, or credentials changed since exec */
 	int32_t nice; /* saved */
 	int32_t sched_policy, sched_prio; /* saved */
 	uint64_t cpu_mask[2]; /* saved */
@@ -292,6 +294,9 @@ int task_ptrace_may_access(struct task *t, struct task *target, bool attach);
 /* --- copying, for the calling task --- */
 _must_check_ int copy_in(struct task *t, void *dst, gaddr_t src, size_t n);
 _must_check_ int copy_out(struct task *t, gaddr_t dst, const void *src, size_t n);
+/* An extensible struct (clone3, openat2): @have bytes of @dst from @usize bytes in application memory; short ones are zero-extended, a
+ * longer one must be zero beyond (-E2BIG). */
+_must_check_ int copy_in_struct(struct task *t, void *dst, size_t have, gaddr_t src, size_t usize);
 /* A path argument: malloc'd, at most PATH_MAX (4096) with NUL; -ENAMETOOLONG, -EFAULT, -ENOMEM. Empty is allowed here. */
 _must_check_ int copy_in_path(struct task *t, gaddr_t src, char **ret);
 /* A string of at most @max bytes without NUL, malloc'd. */
@@ -307,6 +312,8 @@ void task_block_prepare(struct task *t);
  * acted on (-ERESTARTSYS), or a freeze (-EFREEZE: return it unchanged from the system call; keep deadline, progress and val in t->sysctx).
  * Wakes may be spurious: test again and call again. Consumes the wake-up. */
 _must_check_ int task_block(struct task *t, int64_t deadline);
+/* The same, but only a fatal signal interrupts (-ERESTARTSYS); other signals wait (Linux TASK_KILLABLE). */
+_must_check_ int task_block_killable(struct task *t, int64_t deadline);
 /* Wakes @t out of task_block() with 0. Any thread, any lock. */
 void task_wake(struct task *t);
 /* The absolute deadline of a relative timeout: computed on the first run of the system call and remembered over freezes and

@@ -1,0 +1,507 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * clone, clone3, fork, vfork: making tasks.
+ *
+ * Everything that can fail happens before the child is linked into the tree; linking and starting cannot be undone. A vfork parent
+ * waits with its child's id in sysctx, so that a freeze (or restore) in the middle just waits again.
+ * Linux: kernel/fork.c.
+ */
+#include <sched.h>
+#include <string.h>
+
+#include "sentry/fs/fd_table.h"
+#include "sentry/fs/fs_ctx.h"
+#include "sentry/fs/mount.h"
+#include "sentry/fs/pidfd.h"
+#include "sentry/ipc/ipc_ns.h"
+#include "sentry/kernel/itimer.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/nsproxy.h"
+#include "sentry/kernel/pid.h"
+#include "sentry/kernel/run.h"
+#include "sentry/kernel/task_new.h"
+#include "sentry/net/netns.h"
+#include "sentry/syscalls/syscalls.h"
+
+#define CLONE_CLEAR_SIGHAND_L 0x100000000ULL
+#define CLONE_INTO_CGROUP_L   0x200000000ULL
+#define CLONE_NEWTIME_L       0x80ULL
+#define NAMESPACE_FLAGS       (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP)
+
+#define VFORK_WAITING 1 /* sysctx.val[0]; val[1] is the child's tid in the root namespace, val[2] the value to return */
+
+struct clone_req {
+	uint64_t flags; /* without the exit signal */
+	gaddr_t pidfd, child_tid, parent_tid;
+	int exit_signal;
+	uint64_t stack, tls; /* stack: initial stack pointer, 0 keeps the parent's */
+	int32_t set_tid[PID_LEVELS];
+	size_t nr_set_tid;
+};
+
+static int check_flags(struct task *t, const struct clone_req *q)
+{
+	uint64_t f = q->flags;
+
+	if ((f & (CLONE_NEWNS | CLONE_FS)) == (CLONE_NEWNS | CLONE_FS) || (f & CLONE_NEWUSER))
+		return -EINVAL;
+	if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
+		return -EINVAL;
+	if ((f & CLONE_SIGHAND) && (!(f & CLONE_VM) || (f & CLONE_CLEAR_SIGHAND_L)))
+		return -EINVAL;
+	if ((f & CLONE_PARENT) && t->tg->unkillable)
+		return -EINVAL;
+	if ((f & CLONE_THREAD) && ((f & CLONE_NEWPID) || t->ns->pid_for_children != task_pid_ns(t)))
+		return -EINVAL;
+	if ((f & CLONE_PIDFD) && (f & CLONE_THREAD))
+		return -EINVAL;
+	if ((f & CLONE_NEWIPC) && (f & CLONE_SYSVSEM))
+		return -EINVAL;
+	if ((f & NAMESPACE_FLAGS) && !task_capable(t, LINUX_CAP_SYS_ADMIN))
+		return -EPERM;
+	return 0;
+}
+
+/* New namespaces for @flags on top of @old; @fs is the task's own fs_ctx, moved into a new mount namespace. */
+int nsproxy_unshare(struct kernel *k, uint64_t flags, const struct nsproxy *old, struct fs_ctx *fs,
+		    struct nsproxy **ret)
+{
+	struct nsproxy *n = nsproxy_dup(old);
+	int r = 0;
+
+	if (!n)
+		return -ENOMEM;
+	if (flags & CLONE_NEWNS) {
+		struct mnt_ns *m;
+
+		r = mnt_ns_clone(k, old->mnt, fs, &m);
+		if (r == 0) {
+			mnt_ns_put(n->mnt);
+			n->mnt = m;
+		}
+	}
+	if (r == 0 && (flags & CLONE_NEWUTS)) {
+		struct uts_ns *u = uts_ns_dup(old->uts);
+
+		if (u) {
+			uts_ns_put(n->uts);
+			n->uts = u;
+		} else {
+			r = -ENOMEM;
+		}
+	}
+	if (r == 0 && (flags & CLONE_NEWIPC)) {
+		struct ipc_ns *i = ipc_ns_new(k);
+
+		if (i) {
+			ipc_ns_put(n->ipc);
+			n->ipc = i;
+		} else {
+			r = -ENOMEM;
+		}
+	}
+	if (r == 0 && (flags & CLONE_NEWNET)) {
+		struct net_ns *x = net_ns_new();
+
+		if (x) {
+			net_ns_put(n->net);
+			n->net = x;
+		} else {
+			r = -ENOMEM;
+		}
+	}
+	if (r == 0 && (flags & CLONE_NEWPID)) {
+		struct pid_ns *p = pid_ns_new(old->pid_for_children);
+
+		if (p) {
+			pid_ns_put(n->pid_for_children);
+			n->pid_for_children = p;
+		} else {
+			r = -ENOSPC;
+		}
+	}
+	if (r < 0) {
+		nsproxy_put(n);
+		return r;
+	}
+	*ret = n;
+	return 0;
+}
+
+static int copy_resources(struct task *t, struct task *c, const struct clone_req *q)
+{
+	uint64_t f = q->flags;
+	int r;
+
+	c->cred = cred_get(t->cred);
+	c->fs = f & CLONE_FS ? fs_ctx_get(t->fs) : fs_ctx_dup(t->fs);
+	c->files = f & CLONE_FILES ? fd_table_get(t->files) : fd_table_dup(t->files);
+	c->sighand = f & CLONE_SIGHAND ? sighand_get(t->sighand) : sighand_dup(t->sighand);
+	if (!c->fs || !c->files || !c->sighand)
+		return -ENOMEM;
+	if (f & CLONE_CLEAR_SIGHAND_L)
+		sighand_reset_handlers(c->sighand);
+	if (f & NAMESPACE_FLAGS) {
+		r = nsproxy_unshare(t->k, f, t->ns, c->fs, &c->ns);
+		if (r < 0)
+			return r;
+	} else {
+		c->ns = nsproxy_get(t->ns);
+	}
+	if (f & CLONE_VM) {
+		c->mm = mm_get(t->mm);
+		mm_user_get(c->mm);
+	} else {
+		r = mm_fork(t->mm, t->pctx, &c->mm); /* comes with its first user */
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int copy_context(struct task *t, struct task *c, const struct clone_req *q)
+{
+	const struct platform_ops *p = t->k->pops;
+	struct arch_state *from, *to;
+	int r = p->ctx_new(t->k->plat, &c->pctx);
+
+	if (r < 0)
+		return r;
+	from = p->regs(t->pctx, true);
+	to = p->regs(c->pctx, true);
+	to->r = from->r;
+	to->r.rax = 0;
+	to->r.orig_rax = UINT64_MAX;
+	if (q->stack)
+		to->r.rsp = q->stack;
+	if (q->flags & CLONE_SETTLS)
+		to->r.fs_base = q->tls;
+	to->fpu.size = from->fpu.size;
+	if (from->fpu.size)
+		memcpy(to->fpu.data, from->fpu.data, from->fpu.size);
+	return 0;
+}
+
+static void copy_fields(struct task *t, struct task *c, const struct clone_req *q)
+{
+	memcpy(c->comm, t->comm, sizeof(c->comm));
+	c->blocked = t->blocked;
+	if (!(q->flags & CLONE_VM) || (q->flags & CLONE_VFORK))
+		c->altstack = t->altstack;
+	c->clear_child_tid = q->flags & CLONE_CHILD_CLEARTID ? q->child_tid.v : 0;
+	c->personality = t->personality;
+	c->undumpable = t->undumpable;
+	c->nice = t->nice;
+	c->sched_policy = t->sched_policy;
+	c->sched_prio = t->sched_prio;
+	memcpy(c->cpu_mask, t->cpu_mask, sizeof(c->cpu_mask));
+	c->timer_slack = t->timer_slack;
+	c->start_time = ktime_mono();
+	/* rseq survives fork, not a new thread (Linux rseq_fork). */
+	if (!(q->flags & CLONE_VM)) {
+		c->rseq_addr = t->rseq_addr;
+		c->rseq_len = t->rseq_len;
+		c->rseq_sig = t->rseq_sig;
+	}
+}
+
+static struct thread_group *new_group(struct task *t, const struct clone_req *q)
+{
+	struct thread_group *o = t->tg, *tg = tg_alloc(t->k);
+
+	if (!tg)
+		return NULL;
+	tg->container = o->container;
+	tg->exit_signal = q->flags & CLONE_PARENT ? o->exit_signal : q->exit_signal;
+	mutex_lock(&o->limits_mu);
+	memcpy(tg->rlim, o->rlim, sizeof(tg->rlim));
+	tg->oom_score_adj = o->oom_score_adj;
+	mutex_unlock(&o->limits_mu);
+	tg->start_time = ktime_mono();
+	tg->has_child_subreaper = o->is_subreaper || o->has_child_subreaper;
+	if (itimers_init(tg) < 0) {
+		tg_put(tg);
+		return NULL;
+	}
+	return tg;
+}
+
+/* The commit: from here the child exists. tasks_mu held. */
+static int link_child_locked(struct task *t, struct task *c, const struct clone_req *q)
+{
+	struct kernel *k = t->k;
+	struct container *ct = t->tg->container;
+	struct pid_ns *ns = c->ns->pid_for_children;
+	struct sighand *s;
+	int r;
+
+	if (ns->dying || (ns != k->root_pid_ns && !ns->init && ns->last > 0))
+		return -ENOMEM;
+	if (ct && ct->pids_limit && container_nr_tasks_locked(ct) >= ct->pids_limit)
+		return -EAGAIN;
+	r = pid_new(k, ns, q->set_tid, q->nr_set_tid, &c->pid);
+	if (r < 0)
+		return r;
+	s = sighand_lock(t);
+	/* A signal that arrived must be seen by both or by the parent alone: run it first, then fork again. */
+	if (q->flags & CLONE_THREAD ? t->tg->group_exiting || t->tg->exec_task : signal_pending(t)) {
+		mutex_unlock(&s->mu);
+		return -ERESTARTNOINTR;
+	}
+	if (q->flags & CLONE_THREAD) {
+		c->tg = tg_get(t->tg);
+		c->stop_me = t->tg->stop_sig && !t->tg->stopped && t->stop_me;
+		if (c->stop_me)
+			t->tg->stop_pending++;
+		tg_add_task_locked(c->tg, c);
+	} else {
+		struct thread_group *parent = q->flags & CLONE_PARENT ? t->tg->parent : t->tg;
+
+		c->tg->pid = pid_get(c->pid);
+		c->tg->leader = c;
+		tg_add_task_locked(c->tg, c);
+		tg_link_locked(c->tg, parent, q->flags & CLONE_PARENT ? t->tg->parent_task : t, t->tg->pgrp, t->tg->session);
+		if (!ns->init && pid_nr_ns(c->pid, ns) == 1) {
+			ns->init = c->tg;
+			c->tg->unkillable = true;
+		}
+	}
+	mutex_unlock(&s->mu);
+	return 0;
+}
+
+static void discard(struct task *c)
+{
+	if (c->mm) {
+		mm_user_put(c->mm);
+		mm_put(c->mm);
+	}
+	fd_table_put(c->files, NULL);
+	fs_ctx_put(c->fs);
+	nsproxy_put(c->ns);
+	c->mm = NULL;
+	c->files = NULL;
+	c->fs = NULL;
+	c->ns = NULL;
+	task_put(c);
+}
+
+static int64_t vfork_wait(struct task *t)
+{
+	struct sysctx *x = &t->sysctx;
+	struct task *c = task_find(t->k, t->k->root_pid_ns, (int32_t)x->val[1]);
+	struct waiter w;
+	int r = 0;
+
+	if (c) {
+		task_waiter_init(&w, t, ~0u);
+		task_block_prepare(t);
+		waitq_add(&c->vfork_wq, &w);
+		while (!__atomic_load_n(&c->vfork_done, __ATOMIC_ACQUIRE) && r == 0)
+			r = task_block_killable(t, TIME_FOREVER);
+		waitq_del(&w);
+		task_put(c);
+	}
+	if (r == -EFREEZE)
+		return r;
+	return (int64_t)x->val[2];
+}
+
+static int64_t do_clone(struct task *t, const struct clone_req *q)
+{
+	struct task *c;
+	int64_t tid;
+	int32_t child_tid;
+	int r, pidfd = -EBADF;
+	struct file *pidfile = NULL;
+
+	if (t->sysctx.again && t->sysctx.val[0] == VFORK_WAITING)
+		return vfork_wait(t);
+	r = check_flags(t, q);
+	if (r < 0)
+		return r;
+	c = task_alloc(t->k);
+	if (!c)
+		return -ENOMEM;
+	r = copy_resources(t, c, q);
+	if (r == 0)
+		r = copy_context(t, c, q);
+	if (r == 0 && !(q->flags & CLONE_THREAD)) {
+		c->tg = new_group(t, q);
+		r = c->tg ? 0 : -ENOMEM;
+	}
+	if (r == 0 && (q->flags & CLONE_PIDFD)) {
+		pidfd = fd_reserve(t, 0, true);
+		r = MIN(pidfd, 0);
+	}
+	if (r < 0) {
+		discard(c);
+		return r;
+	}
+	copy_fields(t, c, q);
+	if (!(q->flags & CLONE_VFORK))
+		c->vfork_done = true;
+	mutex_lock(&t->k->tasks_mu);
+	r = link_child_locked(t, c, q);
+	mutex_unlock(&t->k->tasks_mu);
+	if (r == 0 && (q->flags & CLONE_PIDFD)) {
+		r = pidfd_new(t, c->pid, 0, &pidfile);
+		if (r == 0)
+			r = copy_out(t, q->pidfd, &pidfd, sizeof(pidfd));
+		if (r == 0) {
+			fd_commit(t, pidfd, TAKE_PTR(pidfile));
+			pidfd = -EBADF;
+		}
+		r = 0; /* the child exists: as on Linux only its early part could fail; a bad pointer is the caller's loss */
+	}
+	if (pidfd >= 0)
+		fd_unreserve(t, pidfd);
+	file_put(pidfile);
+	if (r < 0) {
+		discard(c);
+		return r;
+	}
+	tid = pid_nr(c->pid, t);
+	child_tid = pid_nr_ns(c->pid, task_pid_ns(c));
+	if (q->flags & CLONE_PARENT_SETTID)
+		(void)!copy_out(t, q->parent_tid, &(int32_t){ (int32_t)tid }, sizeof(int32_t));
+	if (q->flags & CLONE_CHILD_SETTID)
+		(void)!mm_copy_out(c->mm, q->child_tid, &child_tid, sizeof(child_tid));
+	if (q->flags & CLONE_VFORK) {
+		t->sysctx.val[0] = VFORK_WAITING;
+		t->sysctx.val[1] = (uint64_t)pid_nr_ns(c->pid, t->k->root_pid_ns);
+		t->sysctx.val[2] = (uint64_t)tid;
+	}
+	r = task_start(c);
+	if (r < 0) {
+		/* The host refused a thread. The child is linked already, so it ends as if killed before its first instruction. */
+		task_abort_unstarted(c, SIGKILL);
+		task_put(c);
+		return -EAGAIN;
+	}
+	task_put(c);
+	if (q->flags & CLONE_VFORK)
+		return vfork_wait(t);
+	return tid;
+}
+
+int64_t sys_clone(struct task *t, const struct sys_args *a)
+{
+	struct clone_req q = {
+		.flags = (uint32_t)a->a[0] & ~0xffull,
+		.exit_signal = (int)(a->a[0] & 0xff),
+		.stack = a->a[1],
+		.parent_tid = ARG_ADDR(a, 2),
+		.pidfd = ARG_ADDR(a, 2),
+		.child_tid = ARG_ADDR(a, 3),
+		.tls = a->a[4],
+	};
+
+	if ((q.flags & CLONE_PIDFD) && (q.flags & (CLONE_PARENT_SETTID | CLONE_DETACHED)))
+		return -EINVAL;
+	if (q.exit_signal > NSIG_MAX)
+		return -EINVAL;
+	return do_clone(t, &q);
+}
+
+int64_t sys_fork(struct task *t, const struct sys_args *a)
+{
+	return do_clone(t, &(struct clone_req){ .exit_signal = SIGCHLD });
+}
+
+int64_t sys_vfork(struct task *t, const struct sys_args *a)
+{
+	return do_clone(t, &(struct clone_req){ .flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD });
+}
+
+#define CLONE_ARGS_SIZE_VER0 64
+
+int64_t sys_clone3(struct task *t, const struct sys_args *a)
+{
+	uint64_t v[11] = { 0 }, size = a->a[1]; /* flags pidfd child_tid parent_tid exit_signal stack stack_size tls set_tid n cgroup */
+	const uint64_t known = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_PTRACE | CLONE_VFORK |
+			       CLONE_PARENT | CLONE_THREAD | NAMESPACE_FLAGS | CLONE_NEWUSER | CLONE_NEWTIME_L | CLONE_SYSVSEM |
+			       CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_UNTRACED | CLONE_CHILD_SETTID |
+			       CLONE_IO | CLONE_CLEAR_SIGHAND_L | CLONE_INTO_CGROUP_L;
+	struct clone_req q;
+	int r;
+
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	if (size < CLONE_ARGS_SIZE_VER0)
+		return -EINVAL;
+	r = copy_in_struct(t, v, sizeof(v), ARG_ADDR(a, 0), size);
+	if (r < 0)
+		return r;
+	if (v[9] > PID_LEVELS || (v[8] && !v[9]) || (!v[8] && v[9]))
+		return -EINVAL;
+	if (v[4] & ~0xffull || v[4] > NSIG_MAX)
+		return -EINVAL;
+	if ((v[0] & ~known) || (v[0] & (CLONE_INTO_CGROUP_L | CLONE_NEWTIME_L)))
+		return -EINVAL;
+	if ((v[0] & (CLONE_THREAD | CLONE_PARENT)) && v[4])
+		return -EINVAL;
+	if ((v[5] == 0) != (v[6] == 0))
+		return -EINVAL;
+	q = (struct clone_req){
+		.flags = v[0],
+		.pidfd = GADDR(v[1]),
+		.child_tid = GADDR(v[2]),
+		.parent_tid = GADDR(v[3]),
+		.exit_signal = (int)v[4],
+		.stack = v[5] ? v[5] + v[6] : 0,
+		.tls = v[7],
+		.nr_set_tid = v[9],
+	};
+	if (v[9]) {
+		if (!task_capable(t, LINUX_CAP_SYS_ADMIN))
+			return -EPERM;
+		r = copy_in(t, q.set_tid, GADDR(v[8]), v[9] * sizeof(q.set_tid[0]));
+		if (r < 0)
+			return r;
+	}
+	return do_clone(t, &q);
+}
+
+int64_t sys_unshare(struct task *t, const struct sys_args *a)
+{
+	uint64_t f = (uint32_t)a->a[0];
+	struct nsproxy *n;
+	int r;
+
+	if (f & ~(CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VM | CLONE_THREAD | CLONE_SYSVSEM | NAMESPACE_FLAGS | CLONE_NEWUSER))
+		return -EINVAL;
+	if ((f & CLONE_NEWUSER) || ((f & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && t->tg->nr_tasks > 1))
+		return -EINVAL;
+	if ((f & NAMESPACE_FLAGS) && !task_capable(t, LINUX_CAP_SYS_ADMIN))
+		return -EPERM;
+	if ((f & (CLONE_FS | CLONE_NEWNS))) {
+		struct fs_ctx *fs = fs_ctx_dup(t->fs), *old;
+
+		if (!fs)
+			return -ENOMEM;
+		mutex_lock(&t->alloc_mu);
+		old = t->fs;
+		t->fs = fs;
+		mutex_unlock(&t->alloc_mu);
+		fs_ctx_put(old);
+	}
+	if ((f & CLONE_FILES) && fd_table_shared(t->files)) {
+		struct fd_table *ft = fd_table_dup(t->files), *old;
+
+		if (!ft)
+			return -ENOMEM;
+		mutex_lock(&t->alloc_mu);
+		old = t->files;
+		t->files = ft;
+		mutex_unlock(&t->alloc_mu);
+		fd_table_put(old, t);
+	}
+	if (!(f & NAMESPACE_FLAGS))
+		return 0;
+	r = nsproxy_unshare(t->k, f, t->ns, t->fs, &n);
+	if (r < 0)
+		return r;
+	task_set_ns(t, n);
+	return 0;
+}
