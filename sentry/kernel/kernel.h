@@ -57,6 +57,8 @@ struct kernel {
 	int64_t boot_mono; /* saved: guest monotonic when the kernel began, for uptime */
 	int64_t boot_real; /* saved */
 	_Atomic uint64_t next_ino; /* saved: inode numbers of anonymous objects */
+	struct mappable *vdso; /* nosave: this build's vDSO; mappings made by an older build keep theirs */
+	uint64_t vdso_len; /* nosave */
 	uint64_t generation; /* nosave: fresh at every restore */
 };
 

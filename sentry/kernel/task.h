@@ -112,6 +112,7 @@ struct thread_group {
 	struct list tasks; /* saved: task.tg_node; guarded by tasks_mu and sighand.mu (both to change) */
 	uint32_t nr_tasks; /* derived */
 	struct list all_node; /* derived: kernel.groups; then kernel.deferred */
+	struct task *deferred_leader; /* nosave: see kernel_defer_put() */
 
 	/* the tree; guarded by tasks_mu */
 	struct thread_group *parent; /* saved: NULL for the first process of a container, and exec'd ones */
