@@ -27,6 +27,8 @@ void task_park(struct task *t)
 {
 	struct kernel *k = t->k;
 
+	/* Whoever saves the task looks at its registers from another thread: have them here. */
+	(void)k->pops->regs(t->pctx, true);
 	mutex_lock(&k->freeze_mu);
 	if (k->freeze_depth) {
 		t->parked = true;

@@ -21,6 +21,7 @@ struct container {
 	char *id; /* saved; a restore gives the new one */
 	struct thread_group *init; /* saved, referenced: kept after its exit for its status */
 	bool started; /* saved */
+	struct task *ready; /* nosave: init's leader until started, referenced */
 	bool init_exited; /* saved */
 	int init_status; /* saved */
 	struct nsproxy *ns; /* saved: what exec'd processes join */

@@ -30,7 +30,6 @@ void task_put(struct task *t)
 	pid_put(t->pid);
 	if (t->tg)
 		tg_put(t->tg);
-	free(t->restored_fpu);
 	waitq_done(&t->vfork_wq);
 	mutex_destroy(&t->alloc_mu);
 	mutex_destroy(&t->park_mu);

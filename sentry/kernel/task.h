@@ -196,8 +196,6 @@ struct task {
 
 	/* execution; own */
 	struct plat_ctx *pctx; /* saved: as registers */
-	uint8_t *restored_fpu; /* nosave: FPU image of a task loaded from an image, until it starts */
-	struct arch_state restored; /* nosave: its registers */
 	struct plat_trap trap; /* nosave */
 	struct sysctx sysctx; /* saved */
 

@@ -26,6 +26,11 @@ const char *syscall_name(uint64_t nr)
 	return nr < ARRAY_SIZE(table) && table[nr].name ? table[nr].name : "?";
 }
 
+bool syscall_was_missing(uint64_t nr)
+{
+	return nr < ARRAY_SIZE(table) && atomic_load(&logged[nr]);
+}
+
 const char *syscall_kinds(uint64_t nr)
 {
 	return nr < ARRAY_SIZE(table) && table[nr].kinds ? table[nr].kinds : "";

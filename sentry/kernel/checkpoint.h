@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Saving the frozen kernel to an image, and loading one. */
+#ifndef SENTRY_KERNEL_CHECKPOINT_H
+#define SENTRY_KERNEL_CHECKPOINT_H
+
+#include "sentry/kernel/kernel.h"
+
+/* The kernel is frozen. Nothing changes, whatever the result. */
+_must_check_ int checkpoint_save(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
+				 struct sentry_ckpt_stats *st, struct error **err);
+/* Into a fresh, frozen kernel. On success task threads exist, parked. On failure the process must end. */
+_must_check_ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_container *sc,
+				 struct sentry_ckpt_stats *st, struct error **err);
+
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Sentry's entry points for its process. See sentry.h.
+ *
+ * Locks: ctl_mu is the outermost lock of all: it serialises everything that makes containers or processes, pauses, saves. Waiting for
+ * exits and signalling take no ctl_mu, so that they work while a checkpoint is written.
+ */
+#include "sentry/sentry.h"
+
+#include <sched.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "sentry/fs/tty/tty.h"
+#include "sentry/kernel/checkpoint.h"
+#include "sentry/kernel/container.h"
+#include "sentry/kernel/freeze.h"
+#include "sentry/kernel/pid.h"
+#include "sentry/kernel/run.h"
+#include "sentry/loader/loader.h"
+#include "sentry/mm/safecopy.h"
+#include "sentry/sentry_internal.h"
+#include "sentry/syscalls/strace.h"
+
+static size_t host_cpus(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return 1;
+	return (size_t)MAX(CPU_COUNT(&set), 1);
+}
+
+static uint64_t host_memory(void)
+{
+	struct sysinfo si;
+
+	if (sysinfo(&si) < 0)
+		return 2ull << 30;
+	return (uint64_t)si.totalram * si.mem_unit;
+}
+
+static struct kernel *kernel_new(const struct sentry_config *cfg)
+{
+	struct kernel *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->cfg = *cfg;
+	if (!k->cfg.nr_cpus)
+		k->cfg.nr_cpus = host_cpus();
+	if (!k->cfg.total_memory)
+		k->cfg.total_memory = host_memory();
+	mutex_init(&k->tasks_mu, "kernel.tasks_mu");
+	mutex_init(&k->freeze_mu, "kernel.freeze_mu");
+	cond_init(&k->exit_cv);
+	cond_init(&k->freeze_cv);
+	list_init(&k->groups);
+	list_init(&k->containers);
+	list_init(&k->deferred);
+	k->next_ino = 4026531840u; /* where Linux's namespace inode numbers begin */
+	k->boot_mono = ktime_mono();
+	k->boot_real = ktime_real();
+	kernel_random(&k->generation, sizeof(k->generation));
+	the_kernel = k;
+	return k;
+}
+
+int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct error **err)
+{
+	struct sentry *s = calloc(1, sizeof(*s));
+	struct kernel *k = s ? kernel_new(cfg) : NULL;
+	int r;
+
+	if (!k)
+		return error_set(err, -ENOMEM, "cannot make the kernel");
+	mutex_init(&s->ctl_mu, "sentry.ctl_mu");
+	s->k = k;
+	strace_on = cfg->strace;
+	k->pops = platform_find(cfg->platform, err);
+	if (!k->pops)
+		return -ENOSYS;
+	r = k->pops->new(&k->plat, err);
+	if (r < 0)
+		return error_prefix(err, "platform %s", k->pops->name);
+	k->pops->caps(k->plat, &k->pcaps);
+	r = memfile_new(&k->mf);
+	if (r < 0)
+		return error_set(err, r, "cannot make the memory file");
+	k->root_pid_ns = pid_ns_new(NULL);
+	r = k->root_pid_ns ? vdso_init(k) : -ENOMEM;
+	if (r < 0)
+		return error_set(err, r, "cannot make the kernel");
+	*ret = s;
+	return 0;
+}
+
+int sentry_create_container(struct sentry *s, const struct sentry_container *sc, struct error **err)
+{
+	struct container *c;
+	struct task *t;
+	int r;
+
+	mutex_guard(&s->ctl_mu);
+	c = container_find(s->k, sc->id);
+	if (c) {
+		container_put(c);
+		return error_msg(err, -EEXIST, "container with given ID already exists: %s", sc->id);
+	}
+	r = container_new(s->k, sc, &c, &t, err);
+	if (r < 0)
+		return r;
+	c->ready = t;
+	container_put(c);
+	return 0;
+}
+
+static int no_container(const char *id, struct error **err)
+{
+	return error_msg(err, -ENOENT, "container %s does not exist in this sandbox", id);
+}
+
+int sentry_start(struct sentry *s, const char *id, struct error **err)
+{
+	struct container *c;
+	int r = 0;
+
+	mutex_guard(&s->ctl_mu);
+	c = container_find(s->k, id);
+	if (!c)
+		return no_container(id, err);
+	if (s->restored) {
+		/* Loaded tasks run their threads already, parked. */
+		s->restored = false;
+		c->started = true;
+		kernel_thaw(s->k);
+	} else if (c->started || !c->ready) {
+		r = error_msg(err, -EINVAL, "container %s is already started", id);
+	} else {
+		c->started = true;
+		r = task_start(c->ready);
+		if (r < 0)
+			(void)error_set(err, r, "cannot start the init process of %s", id);
+		task_put(c->ready);
+		c->ready = NULL;
+	}
+	container_put(c);
+	return r;
+}
+
+int sentry_exec(struct sentry *s, const char *id, const struct sentry_process *p, pid_t *ret_pid, struct error **err)
+{
+	struct container *c;
+	struct task *t;
+	int r;
+
+	mutex_guard(&s->ctl_mu);
+	c = container_find(s->k, id);
+	if (!c)
+		return no_container(id, err);
+	if (!c->started || c->init_exited) {
+		container_put(c);
+		return error_msg(err, -ESRCH, "container not running: %s", id);
+	}
+	r = container_add_process(c, p, c->ns->pid_for_children, &t, err);
+	if (r == 0) {
+		*ret_pid = pid_nr_ns(t->pid, c->ns->pid_for_children);
+		mutex_lock(&s->k->tasks_mu);
+		r = container_track_exec_locked(c, t->tg, *ret_pid);
+		mutex_unlock(&s->k->tasks_mu);
+		if (r == 0)
+			r = task_start(t);
+		if (r < 0) {
+			task_abort_unstarted(t, SIGKILL);
+			(void)error_set(err, r, "cannot start the process");
+		}
+		task_put(t);
+	}
+	container_put(c);
+	return r;
+}
+
+int sentry_wait(struct sentry *s, const char *id, pid_t pid, int *ret_status, struct error **err)
+{
+	struct container *c = container_find(s->k, id);
+	int r;
+
+	if (!c)
+		return no_container(id, err);
+	r = container_wait(c, pid, ret_status);
+	container_put(c);
+	return r < 0 ? error_msg(err, r, "no such process: %d", pid) : 0;
+}
+
+static int kill_all(struct container *c, int sig)
+{
+	struct thread_group *tg;
+	int r = -ESRCH;
+
+	mutex_lock(&c->k->tasks_mu);
+	list_for_each(tg, &c->k->groups, all_node)
+		if (tg->container == c && tg->state < TG_ZOMBIE) {
+			if (sig == SIGKILL)
+				signal_kill_group(tg, SIGKILL);
+			else
+				(void)signal_send_group(tg, sig, NULL);
+			r = 0;
+		}
+	mutex_unlock(&c->k->tasks_mu);
+	return r;
+}
+
+int sentry_kill(struct sentry *s, const char *id, pid_t pid, bool all, int sig, struct error **err)
+{
+	struct container *c = container_find(s->k, id);
+	struct thread_group *tg = NULL;
+	struct linux_siginfo si = { .si_signo = sig, .si_code = SI_USER };
+	int r = 0;
+
+	if (!c)
+		return no_container(id, err);
+	if (sig < 0 || sig > NSIG_MAX) {
+		container_put(c);
+		return error_msg(err, -EINVAL, "unknown signal %d", sig);
+	}
+	if (c->ready && !c->started && (sig == SIGKILL || sig == SIGTERM)) {
+		/* Created, never started: its init has no thread to take the signal. */
+		struct task *t = TAKE_PTR(c->ready);
+
+		task_abort_unstarted(t, sig);
+		task_put(t);
+	} else if (all) {
+		r = kill_all(c, sig);
+	} else {
+		mutex_lock(&s->k->tasks_mu);
+		if (pid == 0) {
+			tg = c->init ? tg_get(c->init) : NULL;
+		} else {
+			struct pid *p = pid_find_locked(c->ns->pid_for_children, pid);
+
+			tg = p && p->tg ? tg_get(p->tg) : NULL;
+		}
+		mutex_unlock(&s->k->tasks_mu);
+		r = tg ? 0 : -ESRCH;
+		if (tg && sig == SIGKILL)
+			signal_kill_group(tg, SIGKILL);
+		else if (tg)
+			r = signal_send_group(tg, sig, &si);
+		tg_put(tg);
+	}
+	container_put(c);
+	return r == -ESRCH ? error_msg(err, r, "no such process") : r < 0 ? error_set(err, r, "kill") : 0;
+}
+
+int sentry_set_winsize(struct sentry *s, const char *id, pid_t pid, uint16_t rows, uint16_t cols)
+{
+	struct container *c = container_find(s->k, id);
+	struct thread_group *tg = NULL;
+	int r = -ESRCH;
+
+	if (!c)
+		return -ENOENT;
+	mutex_lock(&s->k->tasks_mu);
+	if (pid == 0) {
+		tg = c->init ? tg_get(c->init) : NULL;
+	} else {
+		struct pid *p = pid_find_locked(c->ns->pid_for_children, pid);
+
+		tg = p && p->tg ? tg_get(p->tg) : NULL;
+	}
+	mutex_unlock(&s->k->tasks_mu);
+	if (tg)
+		r = tty_set_winsize(tg, rows, cols);
+	tg_put(tg);
+	container_put(c);
+	return r;
+}
+
+int sentry_pause(struct sentry *s, struct error **err)
+{
+	mutex_guard(&s->ctl_mu);
+	if (!s->paused)
+		kernel_freeze(s->k);
+	s->paused = true;
+	return 0;
+}
+
+int sentry_resume(struct sentry *s, struct error **err)
+{
+	mutex_guard(&s->ctl_mu);
+	if (s->paused)
+		kernel_thaw(s->k);
+	s->paused = false;
+	return 0;
+}
+
+int sentry_destroy_container(struct sentry *s, const char *id, struct error **err)
+{
+	struct container *c;
+
+	mutex_guard(&s->ctl_mu);
+	c = container_find(s->k, id);
+	if (!c)
+		return no_container(id, err);
+	(void)kill_all(c, SIGKILL);
+	mutex_lock(&s->k->tasks_mu);
+	while (container_nr_tasks_locked(c) && c->started)
+		cond_wait(&s->k->exit_cv, &s->k->tasks_mu);
+	list_del(&c->node);
+	mutex_unlock(&s->k->tasks_mu);
+	container_put(c); /* the list's */
+	container_put(c);
+	return 0;
+}
+
+int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
+		      struct sentry_ckpt_stats *ret, struct error **err)
+{
+	struct sentry_ckpt_stats st = { 0 };
+	int64_t t0 = ktime_mono();
+	int r;
+
+	mutex_guard(&s->ctl_mu);
+	kernel_freeze(s->k);
+	st.freeze_us = (uint64_t)(ktime_mono() - t0) / 1000;
+	r = checkpoint_save(s->k, fds, o, &st, err);
+	st.total_us = (uint64_t)(ktime_mono() - t0) / 1000;
+	if (r < 0 || o->leave_running)
+		kernel_thaw(s->k);
+	if (r == 0)
+		*ret = st;
+	return r;
+}
+
+int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_container *sc,
+		   struct sentry_ckpt_stats *ret, struct error **err)
+{
+	struct sentry_ckpt_stats st = { 0 };
+	int64_t t0 = ktime_mono();
+	int r;
+
+	mutex_guard(&s->ctl_mu);
+	/* Frozen from before the first object exists until sentry_start(). */
+	kernel_freeze(s->k);
+	r = checkpoint_load(s->k, fds, sc, &st, err);
+	if (r < 0)
+		return r;
+	s->restored = true;
+	st.total_us = (uint64_t)((ktime_mono() - t0)) / 1000;
+	*ret = st;
+	return 0;
+}

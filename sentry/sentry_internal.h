@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files that implement sentry.h share. */
+#ifndef SENTRY_SENTRY_INTERNAL_H
+#define SENTRY_SENTRY_INTERNAL_H
+
+#include "sentry/kernel/kernel.h"
+
+struct sentry {
+	struct kernel *k;
+	struct mutex ctl_mu;
+	bool paused; /* guarded by ctl_mu */
+	bool restored; /* loaded and not yet let go; guarded by ctl_mu */
+};
+
+#endif
