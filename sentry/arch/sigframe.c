@@ -8,6 +8,8 @@
  */
 #include "sentry/arch/sigframe.h"
 
+#include "sentry/kernel/kernel.h"
+
 #include <string.h>
 
 #define SS_ONSTACK_L    1u

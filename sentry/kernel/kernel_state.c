@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The root of the image: kernel and containers.
+ *
+ * The kernel object being restored exists before the image is read (sentry_new made it with this process's platform and memory file); the
+ * record fills it. Linux has no counterpart.
+ */
+#include <string.h>
+
+#include "schemas/task.pb-c.h"
+#include "sentry/fs/fs_ctx.h"
+#include "sentry/kernel/container.h"
+#include "sentry/kernel/nsproxy.h"
+#include "sentry/kernel/pid.h"
+#include "state/state.h"
+
+#define MAX_GROUPS     (1u << 20)
+#define MAX_CONTAINERS 4096
+
+/* --- container --- */
+
+static void *container_alloc(void)
+{
+	struct container *c = calloc(1, sizeof(*c));
+
+	if (c) {
+		ref_init(&c->ref);
+		list_init(&c->node);
+		list_init(&c->execs);
+		c->k = the_kernel;
+	}
+	return c;
+}
+
+static int container_save(struct state_writer *w, const void *obj, void *msg)
+{
+	const struct container *c = obj;
+	Sentry__Container *m = msg;
+
+	m->id = state_strdup(w, c->id);
+	m->init = state_ref(w, &thread_group_state_type, c->init);
+	m->started = c->started;
+	m->init_exited = c->init_exited;
+	m->init_status = c->init_status;
+	m->ns = state_ref(w, &nsproxy_state_type, c->ns);
+	m->fs = state_ref(w, &fs_ctx_state_type, c->fs);
+	m->pids_limit = c->pids_limit;
+	m->memory_limit = c->memory_limit;
+	m->cgroups_path = state_strdup(w, c->cgroups_path);
+	return 0;
+}
+
+static int container_load(struct state_reader *r, void *obj, const void *msg)
+{
+	struct container *c = obj;
+	const Sentry__Container *m = msg;
+	void *init = NULL;
+	int e = state_deref(r, m->init, &thread_group_state_type, &init);
+
+	if (e >= 0)
+		e = state_deref(r, m->ns, &nsproxy_state_type, (void **)&c->ns);
+	if (e >= 0)
+		e = state_deref(r, m->fs, &fs_ctx_state_type, (void **)&c->fs);
+	if (e >= 0)
+		e = state_check(r, c->ns && c->fs && (init || m->init_exited), "incomplete container");
+	if (e < 0)
+		return e;
+	if (init) {
+		c->init = init; /* not counted, as at run time */
+		tg_put(init);
+	}
+	c->id = strdup(m->id);
+	c->cgroups_path = strdup(m->cgroups_path);
+	c->started = m->started;
+	c->init_exited = m->init_exited;
+	c->init_status = m->init_status;
+	c->pids_limit = m->pids_limit;
+	c->memory_limit = m->memory_limit;
+	return c->id && c->cgroups_path ? 0 : -ENOMEM;
+}
+
+static void container_get_state(void *obj)
+{
+	(void)container_get(obj);
+}
+
+static void container_put_state(void *obj)
+{
+	container_put(obj);
+}
+
+const struct state_type container_state_type = {
+	.id = STATE_ID_container,
+	.name = "container",
+	.desc = &sentry__container__descriptor,
+	.prio = STATE_PRIO_TASK,
+	.alloc = container_alloc,
+	.save = container_save,
+	.load = container_load,
+	.get = container_get_state,
+	.put = container_put_state,
+};
+
+/* --- kernel --- */
+
+/* The one kernel of this process stands for the record. */
+static void *kernel_alloc(void)
+{
+	return the_kernel;
+}
+
+static int kernel_save(struct state_writer *w, const void *obj, void *msg)
+{
+	const struct kernel *k = obj;
+	Sentry__Kernel *m = msg;
+	const struct thread_group *tg;
+	const struct container *c;
+	size_t n = 0;
+
+	list_for_each(tg, &k->groups, all_node)
+		n++;
+	m->groups = state_zalloc(w, n, sizeof(m->groups[0]));
+	list_for_each(tg, &k->groups, all_node)
+		if (m->n_groups < n)
+			m->groups[m->n_groups++] = state_ref(w, &thread_group_state_type, tg);
+	n = 0;
+	list_for_each(c, &k->containers, node)
+		n++;
+	m->containers = state_zalloc(w, n, sizeof(m->containers[0]));
+	list_for_each(c, &k->containers, node)
+		if (m->n_containers < n)
+			m->containers[m->n_containers++] = state_ref(w, &container_state_type, c);
+	m->root_pid_ns = state_ref(w, &pid_ns_state_type, k->root_pid_ns);
+	m->boot_mono = k->boot_mono;
+	m->boot_real = k->boot_real;
+	m->next_ino = k->next_ino;
+	m->mono = k->saved_mono;
+	return 0;
+}
+
+static int kernel_load(struct state_reader *r, void *obj, const void *msg)
+{
+	struct kernel *k = obj;
+	const Sentry__Kernel *m = msg;
+	int e = state_check(r, m->n_groups <= MAX_GROUPS && m->n_containers >= 1 && m->n_containers <= MAX_CONTAINERS,
+			    "too many groups or containers");
+
+	if (e < 0)
+		return e;
+	pid_ns_put(k->root_pid_ns);
+	k->root_pid_ns = NULL;
+	e = state_deref(r, m->root_pid_ns, &pid_ns_state_type, (void **)&k->root_pid_ns);
+	if (e >= 0)
+		e = state_check(r, k->root_pid_ns != NULL, "no root pid namespace");
+	for (size_t i = 0; i < m->n_groups && e >= 0; i++) {
+		struct thread_group *tg;
+
+		e = state_deref(r, m->groups[i], &thread_group_state_type, (void **)&tg);
+		if (e >= 0)
+			e = state_check(r, tg && !list_linked(&tg->all_node), "a thread group listed twice");
+		if (e >= 0)
+			list_add_tail(&k->groups, &tg->all_node);
+	}
+	for (size_t i = 0; i < m->n_containers && e >= 0; i++) {
+		struct container *c;
+
+		e = state_deref(r, m->containers[i], &container_state_type, (void **)&c);
+		if (e >= 0)
+			e = state_check(r, c && !list_linked(&c->node), "a container listed twice");
+		if (e >= 0)
+			list_add_tail(&k->containers, &c->node);
+	}
+	k->boot_mono = m->boot_mono;
+	k->boot_real = m->boot_real;
+	k->next_ino = MAX(m->next_ino, k->next_ino);
+	k->saved_mono = m->mono;
+	return e;
+}
+
+/* Parents come before their children in creation order or not (reparenting), so children are linked when all are there. */
+static int kernel_after_load(struct state_reader *r, void *obj)
+{
+	struct kernel *k = obj;
+	struct thread_group *tg;
+
+	list_for_each(tg, &k->groups, all_node) {
+		struct thread_group *p = tg->parent;
+		int e = state_check(r, p != tg && (!p || list_linked(&p->all_node)), "a parent outside the kernel");
+
+		if (e < 0)
+			return e;
+		if (p)
+			list_add_tail(&p->children, &tg->child_node);
+	}
+	return 0;
+}
+
+static void kernel_ref_nop(void *obj)
+{
+}
+
+const struct state_type kernel_state_type = {
+	.id = STATE_ID_kernel,
+	.name = "kernel",
+	.desc = &sentry__kernel__descriptor,
+	.prio = STATE_PRIO_KERNEL,
+	.alloc = kernel_alloc,
+	.save = kernel_save,
+	.load = kernel_load,
+	.after_load = kernel_after_load,
+	.get = kernel_ref_nop,
+	.put = kernel_ref_nop,
+};
