@@ -134,8 +134,8 @@ int send_with_fds(int sock, const void *buf, size_t n, const int *fds, size_t nr
 	if (nr_fds > FD_SEND_MAX)
 		return -E2BIG;
 	while (n) {
-		struct iovec iov = { (void *)(uintptr_t)p, n };
-		struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
+		struct iovec iov = {(void *)(uintptr_t)p, n};
+		struct msghdr mh = {.msg_iov = &iov, .msg_iovlen = 1};
 		ssize_t w;
 
 		if (first && nr_fds) {
@@ -169,9 +169,12 @@ ssize_t recv_with_fds(int sock, void *buf, size_t n, int *fds, size_t max_fds, s
 		char raw[CMSG_SPACE(sizeof(int) * FD_SEND_MAX)];
 		struct cmsghdr align;
 	} ctl;
-	struct iovec iov = { buf, n };
+	struct iovec iov = {buf, n};
 	struct msghdr mh = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl.raw, .msg_controllen = sizeof(ctl.raw),
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = ctl.raw,
+		.msg_controllen = sizeof(ctl.raw),
 	};
 	ssize_t r;
 

@@ -29,7 +29,8 @@ _must_check_ ssize_t recv_with_fds(int sock, void *buf, size_t n, int *fds, size
 
 /* mkdir -p. */
 _must_check_ int mkdir_parents(const char *path, mode_t mode);
-/* Removes everything below @dirfd/@name and the directory itself; never crosses into another file system by a symlink. */
+/* Removes everything below @dirfd/@name and the directory itself; never crosses into another file system by a symlink.
+ */
 _must_check_ int remove_tree_at(int dirfd, const char *name);
 
 #endif

@@ -25,6 +25,8 @@ const struct platform_ops *platform_find(const char *name, struct error **err)
 	}
 	if (r == -ENOENT)
 		error_msg(err, -EINVAL, "unknown platform \"%s\"", name ? name : "");
+	else if (name)
+		error_msg(err, r, "platform \"%s\" does not work here: %s", name, why ? why : strerror(-r));
 	else
 		error_msg(err, r, "no platform works here: %s", why ? why : strerror(-r));
 	return NULL;

@@ -106,7 +106,8 @@ struct platform_ops {
 	struct arch_state *(*regs)(struct plat_ctx *c, bool fpu);
 	/* Sets the return value of the trapped call without pulling registers. */
 	void (*set_ret)(struct plat_ctx *c, uint64_t val);
-	/* Single-step the next switch_to(): it ends with PLAT_FAULT SIGTRAP after one instruction. */
+	/* Single-step the next switch_to(): it ends with PLAT_FAULT SIGTRAP after one instruction. When that is `syscall`, the first
+	 * switch_to() ends with PLAT_SYSCALL and the one after it with the SIGTRAP, nothing having run. */
 	void (*set_step)(struct plat_ctx *c, bool on);
 };
 

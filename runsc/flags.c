@@ -31,8 +31,8 @@ static bool takes_value(const struct flag *f)
 
 static int parse_bool(const struct flag *f, const char *v, bool *ret, struct error **err)
 {
-	static const char *const yes[] = { "true", "1", "t", "TRUE", "True" };
-	static const char *const no[] = { "false", "0", "f", "FALSE", "False" };
+	static const char *const yes[] = {"true", "1", "t", "TRUE", "True"};
+	static const char *const no[] = {"false", "0", "f", "FALSE", "False"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
 		if (!strcmp(v, yes[i]))
@@ -181,5 +181,5 @@ void flags_print(const struct flag *f)
 void flag_list_done(struct flag_list *l)
 {
 	free(l->v);
-	*l = (struct flag_list){ 0 };
+	*l = (struct flag_list){0};
 }

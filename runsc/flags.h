@@ -10,10 +10,10 @@
 #include "base/util.h"
 
 enum flag_type {
-	FLAG_BOOL, /* bool * */
-	FLAG_STR, /* const char ** */
-	FLAG_LIST, /* struct flag_list *; may be given many times */
-	FLAG_INT, /* int64_t * */
+	FLAG_BOOL,     /* bool * */
+	FLAG_STR,      /* const char ** */
+	FLAG_LIST,     /* struct flag_list *; may be given many times */
+	FLAG_INT,      /* int64_t * */
 	FLAG_NOP_BOOL, /* accepted and without effect here; the help says why */
 	FLAG_NOP_STR,
 };
@@ -33,8 +33,8 @@ struct flag {
 };
 
 enum flags_mode {
-	FLAGS_ANYWHERE, /* flags before and after positional arguments; "--" ends them */
-	FLAGS_FIRST, /* the first positional argument ends the flags */
+	FLAGS_ANYWHERE,       /* flags before and after positional arguments; "--" ends them */
+	FLAGS_FIRST,          /* the first positional argument ends the flags */
 	FLAGS_BEFORE_COMMAND, /* flags around the first positional argument (the id) end at the second or at "--" */
 };
 

@@ -13,10 +13,10 @@
 #include "base/error.h"
 #include "base/util.h"
 
-#define OCI_VERSION	"1.1.0"
+#define OCI_VERSION     "1.1.0"
 #define OCI_VERSION_MIN "1.0.0"
-#define OCI_FILE_MAX	(16U << 20) /* bytes of a config.json or process file */
-#define OCI_ITEMS_MAX	16384 /* elements of any array */
+#define OCI_FILE_MAX    (16U << 20) /* bytes of a config.json or process file */
+#define OCI_ITEMS_MAX   16384       /* elements of any array */
 
 struct oci_kv {
 	char *key, *value;
@@ -47,11 +47,11 @@ struct oci_process {
 
 struct oci_mount {
 	char *destination;
-	char *type; /* "" when absent */
+	char *type;   /* "" when absent */
 	char *source; /* "" when absent */
 	bool bind, recursive;
 	uint64_t flags; /* MS_RDONLY, MS_NOSUID, ... */
-	char *data; /* remaining options, comma-separated */
+	char *data;     /* remaining options, comma-separated */
 };
 
 enum oci_hook_kind {
@@ -66,8 +66,8 @@ enum oci_hook_kind {
 
 struct oci_hook {
 	char *path;
-	char **args; /* NULL when absent */
-	char **env; /* empty when absent */
+	char **args;      /* NULL when absent */
+	char **env;       /* empty when absent */
 	uint32_t timeout; /* seconds; 0: none */
 };
 
@@ -93,7 +93,7 @@ struct oci_idmap {
 
 struct oci_resources {
 	uint64_t pids_limit, memory_limit; /* 0: none */
-	json_t *json; /* the whole object, borrowed from spec->json; NULL when absent */
+	json_t *json;                      /* the whole object, borrowed from spec->json; NULL when absent */
 };
 
 struct oci_linux {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* config.json as a whole. The file comes from the engine, not from the container, but is parsed as if it were hostile. */
+/* config.json as a whole. The file comes from the engine, not from the container, but is parsed as if it were hostile.
+ */
 #include <string.h>
 
 #include "runsc/oci_internal.h"
@@ -23,7 +24,7 @@ static int parse_spec(const struct jv *doc, struct oci_spec *s)
 	struct jv proc;
 	int r = jv_is_obj(doc);
 
-	s->version = (char *)(uintptr_t)"";
+	s->version = (char *)(uintptr_t) "";
 	if (r >= 0)
 		r = jv_str(doc, "ociVersion", &s->version);
 	if (r >= 0 && (!s->version[0] || (strncmp(s->version, "1.", 2) != 0 && strncmp(s->version, "0.", 2) != 0)))
@@ -53,8 +54,8 @@ static int parse_spec(const struct jv *doc, struct oci_spec *s)
 int oci_spec_from_json(json_t *json, const char *label, struct oci_spec **ret, struct error **err)
 {
 	_cleanup_oci_spec_ struct oci_spec *s = calloc(1, sizeof(*s));
-	struct oci_ctx ctx = { .label = label, .err = err };
-	struct jv doc = { .ctx = &ctx, .v = json };
+	struct oci_ctx ctx = {.label = label, .err = err};
+	struct jv doc = {.ctx = &ctx, .v = json};
 	int r;
 
 	if (!s)

@@ -20,7 +20,7 @@ struct jv {
 	const struct oci_ctx *ctx;
 	json_t *v;
 	const struct jv *up; /* NULL: the document */
-	const char *key; /* NULL: element @idx of an array */
+	const char *key;     /* NULL: element @idx of an array */
 	size_t idx;
 };
 

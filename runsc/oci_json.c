@@ -73,7 +73,7 @@ static bool member(const struct jv *in, const char *key, struct jv *ret)
 
 	if (!v || json_is_null(v))
 		return false;
-	*ret = (struct jv){ .ctx = in->ctx, .v = v, .up = in, .key = key };
+	*ret = (struct jv){.ctx = in->ctx, .v = v, .up = in, .key = key};
 	return true;
 }
 
@@ -113,7 +113,7 @@ size_t jv_len(const struct jv *arr)
 
 struct jv jv_at(const struct jv *arr, size_t i)
 {
-	return (struct jv){ .ctx = arr->ctx, .v = json_array_get(arr->v, i), .up = arr, .idx = i };
+	return (struct jv){.ctx = arr->ctx, .v = json_array_get(arr->v, i), .up = arr, .idx = i};
 }
 
 static int copy_str(const struct jv *at, char **ret)
@@ -234,8 +234,9 @@ int jv_map(const struct jv *in, const char *key, struct oci_kv **ret, size_t *re
 	kv = arena_zalloc(in->ctx->arena, json_object_size(o.v) + 1, sizeof(*kv));
 	if (!kv)
 		return jv_oom(&o);
-	json_object_foreach(o.v, k, v) {
-		struct jv e = { .ctx = in->ctx, .v = v, .up = &o, .key = k };
+	json_object_foreach(o.v, k, v)
+	{
+		struct jv e = {.ctx = in->ctx, .v = v, .up = &o, .key = k};
 
 		r = copy_str(&e, &kv[n].value);
 		if (r < 0)

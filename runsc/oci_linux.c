@@ -6,7 +6,7 @@
 
 static int parse_namespaces(const struct jv *lnx, struct oci_spec *s)
 {
-	static const char *const types[] = { "pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time" };
+	static const char *const types[] = {"pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"};
 	struct jv arr;
 	int r = jv_arr(lnx, "namespaces", &arr);
 
@@ -21,7 +21,7 @@ static int parse_namespaces(const struct jv *lnx, struct oci_spec *s)
 		struct jv e = jv_at(&arr, i);
 		bool known = false;
 
-		ns->type = ns->path = (char *)(uintptr_t)"";
+		ns->type = ns->path = (char *)(uintptr_t) "";
 		r = jv_is_obj(&e);
 		if (r >= 0)
 			r = jv_str(&e, "type", &ns->type);
@@ -146,9 +146,9 @@ int oci_parse_resources(const struct jv *in, struct oci_resources *res)
 
 int oci_resources_from_json(json_t *json, const char *label, struct oci_resources *ret, struct error **err)
 {
-	struct arena a = { 0 };
-	struct oci_ctx ctx = { &a, label, err };
-	struct jv doc = { .ctx = &ctx, .v = json };
+	struct arena a = {0};
+	struct oci_ctx ctx = {&a, label, err};
+	struct jv doc = {.ctx = &ctx, .v = json};
 	int r = jv_is_obj(&doc);
 
 	if (r >= 0)
@@ -164,7 +164,7 @@ int oci_parse_linux(const struct jv *doc, struct oci_spec *s)
 	int r = jv_obj(doc, "linux", &lnx);
 
 	s->lnx.masked_paths = s->lnx.readonly_paths = empty;
-	s->lnx.cgroups_path = (char *)(uintptr_t)"";
+	s->lnx.cgroups_path = (char *)(uintptr_t) "";
 	if (r <= 0)
 		return r;
 	r = parse_namespaces(&lnx, s);

@@ -120,7 +120,7 @@ static int parse_mount(const struct jv *e, struct oci_mount *m)
 	char **opts = NULL;
 	int r = jv_is_obj(e);
 
-	m->destination = m->type = m->source = (char *)(uintptr_t)"";
+	m->destination = m->type = m->source = (char *)(uintptr_t) "";
 	if (r >= 0)
 		r = jv_str(e, "destination", &m->destination);
 	if (r >= 0)

@@ -61,9 +61,9 @@ static int parse_caps(const struct jv *in, struct oci_process *p)
 		const char *key;
 		uint64_t *set;
 	} sets[] = {
-		{ "bounding", &p->cap_bounding },	{ "effective", &p->cap_effective },
-		{ "inheritable", &p->cap_inheritable }, { "permitted", &p->cap_permitted },
-		{ "ambient", &p->cap_ambient },
+		{"bounding", &p->cap_bounding},       {"effective", &p->cap_effective},
+		{"inheritable", &p->cap_inheritable}, {"permitted", &p->cap_permitted},
+		{"ambient", &p->cap_ambient},
 	};
 	struct jv caps;
 	int r = jv_obj(in, "capabilities", &caps);
@@ -131,7 +131,7 @@ int oci_parse_process(const struct jv *in, struct oci_process *p)
 	int r;
 
 	p->env = empty;
-	p->cwd = (char *)(uintptr_t)"";
+	p->cwd = (char *)(uintptr_t) "";
 	r = jv_strv(in, "args", &p->args, NULL);
 	if (r >= 0)
 		r = jv_strv(in, "env", &p->env, NULL);
@@ -174,8 +174,8 @@ int oci_parse_process(const struct jv *in, struct oci_process *p)
 int oci_process_from_json(json_t *json, const char *label, struct arena *a, struct oci_process **ret,
 			  struct error **err)
 {
-	struct oci_ctx ctx = { a, label, err };
-	struct jv doc = { .ctx = &ctx, .v = json };
+	struct oci_ctx ctx = {a, label, err};
+	struct jv doc = {.ctx = &ctx, .v = json};
 	struct oci_process *p = arena_new(a, struct oci_process);
 	int r;
 

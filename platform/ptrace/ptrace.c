@@ -24,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "base/log.h"
 #include "platform/ptrace/ptrace_internal.h"
 
 #define SIG_INTERRUPT SIGCHLD /* default-ignored: harmless if it hits anything but a traced stub */
@@ -304,6 +305,10 @@ static int ctx_pull(struct plat_ctx *c)
 {
 	if (c->regs_valid)
 		return 0;
+	if (c->owner != gettid()) {
+		log_error("ptrace: thread %d asks for registers that only thread %d can read", gettid(), c->owner);
+		return -EPERM;
+	}
 	if (tracee_getregs(c->tid, &c->st.r) < 0) {
 		ctx_lost(c);
 		return -ESRCH;
@@ -328,6 +333,8 @@ static int ctx_pull_fpu(struct plat_ctx *c)
 	}
 	if (c->fpu_valid)
 		return 0;
+	if (c->owner != gettid())
+		return -EPERM;
 	if (tracee_getfpu(c->tid, c->st.fpu.data, &c->st.fpu.size) < 0) {
 		ctx_lost(c);
 		return -ESRCH;
@@ -443,8 +450,8 @@ static int ctx_push(struct plat_ctx *c)
 static struct arch_state *pt_regs(struct plat_ctx *c, bool fpu)
 {
 	/* A stub that died leaves the last state known; the next switch reports it. */
-	(void)ctx_pull(c);
-	c->regs_dirty = true;
+	if (ctx_pull(c) != -EPERM)
+		c->regs_dirty = true;
 	if (fpu && ctx_pull_fpu(c) == 0)
 		c->fpu_dirty = true;
 	return &c->st;
@@ -591,6 +598,19 @@ static int ctx_dead(struct plat_ctx *c, struct plat_trap *t, bool reaped)
 	return 0;
 }
 
+/* Stepping over a system call: the trap comes when the call is done, before the next instruction (as user_single_step_report()). */
+static int step_after_syscall(struct plat_ctx *c, struct plat_trap *t)
+{
+	if (ctx_pull(c) < 0)
+		return -ESRCH;
+	c->in_syscall = false;
+	c->st.r.orig_rax = UINT64_MAX;
+	c->regs_dirty = true;
+	*t = (struct plat_trap){ .event = PLAT_FAULT, .sig = SIGTRAP, .code = TRAP_BRKPT, .ip = c->st.r.rip, .sp = c->st.r.rsp,
+				 .addr = c->st.r.rip, .access = PLAT_ACCESS_UNKNOWN, .trapno = TRAPNO_DB };
+	return 0;
+}
+
 static int pt_switch_to(struct plat_ctx *c, struct plat_as *as, struct plat_trap *t)
 {
 	int r, status, sig;
@@ -602,6 +622,8 @@ static int pt_switch_to(struct plat_ctx *c, struct plat_as *as, struct plat_trap
 		if (r < 0)
 			return r;
 	}
+	if (c->step && c->in_syscall)
+		return step_after_syscall(c, t) < 0 ? ctx_dead(c, t, true) : 0;
 	if (ctx_push(c) < 0)
 		return ctx_dead(c, t, true);
 	for (;;) {

@@ -11,7 +11,7 @@
  *             memfile_ensure(). Loading is by aligned windows, serialised by load_mu; readers of present memory only look at
  *             the counter nr_absent.
  * Locks:      load_mu > mu (leaf).
- * Checkpoint: see the end of the file.
+ * Checkpoint: no record of its own, see memfile.h; pages at the end of the file.
  */
 #include "sentry/mm/memfile.h"
 
@@ -26,6 +26,7 @@
 #include "base/mutex.h"
 #include "base/rangemap.h"
 #include "sentry/mm/safecopy.h"
+#include "state/pages.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
@@ -48,7 +49,7 @@ struct memfile {
 	uint64_t limit; /* nosave: set by the restoring side's configuration */
 
 	struct mutex mu;
-	struct rangemap allocs; /* saved: ranges; guarded by mu */
+	struct rangemap allocs; /* derived: by memfile_adopt(); guarded by mu */
 	struct rangemap absent; /* nosave: a save makes content present; guarded by mu */
 
 	struct mutex load_mu; /* nosave: one loader at a time */
@@ -179,23 +180,6 @@ int memfile_alloc(struct memfile *mf, uint64_t len, bool huge, uint64_t *ret_off
 	(void)rangemap_insert(&mf->allocs, &n->r);
 	(void)rangemap_merge(&mf->allocs, &n->r);
 	*ret_off = off;
-	return 0;
-}
-
-int memfile_restore_range(struct memfile *mf, uint64_t off, uint64_t len, uint32_t refs)
-{
-	struct mf_range *n;
-	uint64_t end;
-
-	if (!IS_ALIGNED(off | len, PAGE_SIZE) || len == 0 || refs == 0 || add_overflow(off, len, &end) || end > mf->size)
-		return -EINVAL;
-	mutex_guard(&mf->mu);
-	n = node_new(off, end, refs);
-	if (!rangemap_insert(&mf->allocs, &n->r)) {
-		free(n);
-		return -EEXIST;
-	}
-	(void)rangemap_merge(&mf->allocs, &n->r);
 	return 0;
 }
 
@@ -564,6 +548,121 @@ int memfile_for_each(struct memfile *mf, int (*fn)(void *arg, uint64_t off, uint
 
 		if (e != 0)
 			return e;
+	}
+	return 0;
+}
+
+int memfile_adopt(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	uint64_t end, pos = off;
+
+	if (!IS_ALIGNED(off | len, PAGE_SIZE) || len == 0 || add_overflow(off, len, &end) || end > mf->size)
+		return -EINVAL;
+	mutex_guard(&mf->mu);
+	if (rangemap_isolate(&mf->allocs, off, end) < 0)
+		return -ENOMEM;
+	while (pos < end) {
+		struct range *r = rangemap_find_next(&mf->allocs, pos);
+		struct mf_range *n;
+
+		if (r && r->start == pos) {
+			n = container_of(r, struct mf_range, r);
+			if (n->refs == 0 || n->refs == UINT32_MAX)
+				return -EINVAL;
+			n->refs++;
+		} else {
+			n = node_new(pos, r ? MIN(r->start, end) : end, 1);
+			(void)rangemap_insert(&mf->allocs, &n->r);
+		}
+		pos = n->r.end;
+	}
+	rangemap_merge_in(&mf->allocs, off, end);
+	return mf->allocs.total > mf->limit ? -ENOMEM : 0;
+}
+
+int memfile_save_pages(struct memfile *mf, struct pages_writer *pw)
+{
+	uint64_t pos = 0;
+	int r = memfile_ensure_all(mf);
+
+	/* Holes outside allocations are skipped with the rest: freed ranges are holes. */
+	while (r == 0) {
+		off_t data = lseek(mf->fd, (off_t)pos, SEEK_DATA), hole;
+
+		if (data < 0) {
+			r = errno == ENXIO ? 0 : -errno;
+			break;
+		}
+		hole = lseek(mf->fd, data, SEEK_HOLE);
+		if (hole <= data) {
+			r = -EIO;
+			break;
+		}
+		for (pos = (uint64_t)data; r == 0 && pos < (uint64_t)hole;) {
+			uint64_t room = CHUNK_SIZE - (pos & (CHUNK_SIZE - 1)), n = MIN((uint64_t)hole - pos, room);
+			char *p = raw_ptr(mf, pos, n);
+
+			r = p ? pages_writer_add(pw, pos >> PAGE_SHIFT, p, n >> PAGE_SHIFT) : -ENOMEM;
+			pos += n;
+		}
+	}
+	return r;
+}
+
+struct image_source {
+	struct pages_reader *pr;
+	int fd;
+};
+
+static int image_read(void *ctx, uint64_t off, uint64_t len, void *dst)
+{
+	struct image_source *s = ctx;
+
+	return pages_read(s->pr, off >> PAGE_SHIFT, len >> PAGE_SHIFT, dst);
+}
+
+static void image_release(void *ctx)
+{
+	struct image_source *s = ctx;
+
+	(void)pages_reader_free(s->pr);
+	if (s->fd >= 0)
+		(void)close(s->fd);
+	free(s);
+}
+
+int memfile_attach_pages(struct memfile *mf, struct pages_reader *pr, int fd)
+{
+	struct image_source *s = malloc(sizeof(*s));
+	struct pages_run run;
+	uint64_t page = 0;
+
+	if (!s)
+		return -ENOMEM;
+	*s = (struct image_source){ pr, fd };
+	mf->src = (struct memfile_source){ image_read, image_release, s };
+	while (pages_reader_run_at(pr, page, &run)) {
+		uint64_t pos = run.file_page << PAGE_SHIFT, end = (run.file_page + run.npages) << PAGE_SHIFT;
+
+		/* Pages nobody adopted are not wanted. */
+		while (pos < end) {
+			uint64_t from, to;
+			struct range *r;
+			int e;
+
+			mutex_lock(&mf->mu);
+			r = rangemap_first_in(&mf->allocs, pos, end);
+			from = r ? MAX(r->start, pos) : end;
+			to = r ? MIN(r->end, end) : end;
+			mutex_unlock(&mf->mu);
+			if (from >= to)
+				break;
+			e = memfile_mark_absent(mf, from, to - from);
+			if (e < 0)
+				return e;
+			pos = to;
+		}
+		page = run.file_page + run.npages;
 	}
 	return 0;
 }

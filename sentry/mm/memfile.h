@@ -3,8 +3,11 @@
  * The memory file: a memfd that is the physical memory of the application kernel (anonymous memory, tmpfs, page cache).
  * Allocated in page ranges with a reference count per page (kept as ranges). The Sentry maps it in large chunks on demand.
  *
- * Locks: memfile.mu is a leaf. Checkpoint: ranges with references and their non-zero pages (state/pages.h); holders save
- * offsets, which stay the same after restore.
+ * Locks: memfile.mu is a leaf.
+ *
+ * Checkpoint: the file itself has no record. Every holder of pages (pma, shmobj, tmpfs file, ...) saves its offsets, which stay the
+ * same, and in its after_load calls memfile_adopt() for each range it holds one reference of; so counts are right by
+ * construction, whatever the image says. The content travels in the page store: memfile_save_pages(), memfile_attach_pages().
  */
 #ifndef SENTRY_MM_MEMFILE_H
 #define SENTRY_MM_MEMFILE_H
@@ -56,8 +59,15 @@ _must_check_ int memfile_mark_absent(struct memfile *mf, uint64_t off, uint64_t 
 _must_check_ int memfile_ensure_all(struct memfile *mf);
 uint64_t memfile_absent(const struct memfile *mf); /* bytes still only in the source */
 
-/* Allocates exactly [off, +len) with @refs references: a restore. -EEXIST when taken. */
-_must_check_ int memfile_restore_range(struct memfile *mf, uint64_t off, uint64_t len, uint32_t refs);
+/* Restore: one more reference on [off, +len), which is allocated if it was not. -EINVAL for a range that cannot be. */
+_must_check_ int memfile_adopt(struct memfile *mf, uint64_t off, uint64_t len);
+struct pages_writer;
+struct pages_reader;
+/* Checkpoint: gives every page that may hold something to @pw. Nothing may write to the file until the writer has drained. */
+_must_check_ int memfile_save_pages(struct memfile *mf, struct pages_writer *pw);
+/* Restore, after every object is loaded: the content of adopted pages comes from @pr when it is first needed. @pr becomes the memory file's,
+ * as does @fd (the descriptor @pr reads from, or -1): both are released when all content is present. */
+_must_check_ int memfile_attach_pages(struct memfile *mf, struct pages_reader *pr, int fd);
 /* Calls @fn for each allocated range in ascending order; stops when it returns non-zero, and returns that. */
 int memfile_for_each(struct memfile *mf, int (*fn)(void *arg, uint64_t off, uint64_t len, uint32_t refs), void *arg);
 

@@ -87,21 +87,35 @@ struct mm_layout *mm_layout(struct mm *mm)
 	return &mm->layout;
 }
 
-int mm_new(struct kernel *k, struct mm **ret)
+struct mm *mm_alloc_empty(void)
 {
 	struct mm *mm = calloc(1, sizeof(*mm));
 
 	if (!mm)
-		return -ENOMEM;
+		return NULL;
 	safecopy_init();
 	ref_init(&mm->ref);
-	mm->k = k;
-	mm->mf = k->mf;
 	rwlock_init(&mm->lock, "mm.lock");
 	rangemap_init(&mm->vmas, &vma_map_ops);
 	rangemap_init(&mm->pmas, &pma_map_ops);
+	return mm;
+}
+
+void mm_set_kernel(struct mm *mm, struct kernel *k)
+{
+	mm->k = k;
+	mm->mf = k->mf;
 	mm->lo = MAX(k->pcaps.min_addr, LINUX_MMAP_MIN_ADDR);
 	mm->hi = k->pcaps.max_addr ? MIN(k->pcaps.max_addr, LINUX_TASK_SIZE_MAX) : LINUX_TASK_SIZE_MAX;
+}
+
+int mm_new(struct kernel *k, struct mm **ret)
+{
+	struct mm *mm = mm_alloc_empty();
+
+	if (!mm)
+		return -ENOMEM;
+	mm_set_kernel(mm, k);
 	mm_pick_layout(mm, 8 << 20, true);
 	*ret = mm;
 	return 0;

@@ -40,6 +40,8 @@ void mm_put(struct mm *mm); /* NULL is fine */
 /* Users are tasks (as opposed to mere references): when the last leaves, all mappings are dropped. */
 void mm_user_get(struct mm *mm);
 void mm_user_put(struct mm *mm);
+/* Restore: a loaded task that got its reference from state_deref() makes it a user's. */
+void mm_user_adopt(struct mm *mm);
 /* fork: a copy-on-write twin. @self is the caller's platform context. */
 _must_check_ int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret);
 /* The platform's address space, made on first use. */

@@ -41,23 +41,24 @@ struct vma_name {
 
 /* What the application asked for. */
 struct vma {
-	struct range r; /* saved: 1, 2 */
-	struct mm *mm; /* derived */
+	struct range r; /* saved: 1 start, 2 end */
+	struct mm *mm; /* derived: the mm that holds it */
 	uint32_t prot, max_prot; /* saved: 3, 4 (LINUX_PROT_*) */
 	uint32_t flags; /* saved: 5 (VMA_*) */
 	struct mappable *obj; /* saved: 6; NULL: private anonymous */
 	uint64_t off; /* saved: 7; offset of r.start in obj */
 	struct file *file; /* saved: 8; for /proc only; NULL: none */
 	struct vma_name *name; /* saved: 9 */
+	uint8_t source; /* saved: 10; set only while loading: where obj comes from */
 	struct list map_node; /* derived: obj->vmas, guarded by obj->mu */
 	uint64_t inval_gen; /* nosave: last mappable_invalidate() that has seen it; guarded by obj->mu */
 };
 
 /* Backing pages that are there. */
 struct pma {
-	struct range r; /* saved: 1, 2 */
-	bool priv; /* saved: 4; pages of the memory file that belong to the application (not to an object) */
-	bool cow; /* saved: 5; priv: another mm may share them, a write must look first */
+	struct range r; /* saved: 1 start, 2 end */
+	bool priv; /* derived: only private ones are saved; pages of the memory file that belong to the application (not to an object) */
+	bool cow; /* saved: 4; priv: another mm may share them, a write must look first */
 	bool wr; /* derived from translate(): !priv: shared mappings may write in place */
 	bool mapped; /* nosave: (partly) in the platform's address space */
 	int fd; /* nosave: host file, or -1: the memory file. Host pages are translated anew after a restore */
@@ -67,12 +68,12 @@ struct pma {
 #define FAULT_MEMOS 8
 
 struct mm {
-	struct ref ref; /* nosave */
-	_Atomic int32_t users; /* derived: tasks */
-	struct kernel *k; /* nosave */
+	struct ref ref; /* nosave: counted again by state_deref() */
+	_Atomic int32_t users; /* derived: by loaded tasks, mm_user_adopt() */
+	struct kernel *k; /* nosave: the restoring kernel */
 	struct memfile *mf; /* derived: of the kernel */
 
-	struct rwlock lock; /* nosave */
+	struct rwlock lock; /* nosave: free when frozen */
 	struct rangemap vmas; /* saved: 1; struct vma */
 	struct rangemap pmas; /* saved: 2; struct pma */
 	struct vma *dead; /* nosave: removed VMAs whose references mm_wunlock() drops */
@@ -97,8 +98,8 @@ struct mm {
 		const void *self;
 		uint64_t page, gen;
 		bool write; /* mapped with all rights of the VMA */
-	} memo[FAULT_MEMOS]; /* nosave */
-	uint32_t memo_next; /* nosave */
+	} memo[FAULT_MEMOS]; /* nosave: a guess that one more fault makes again */
+	uint32_t memo_next; /* nosave: as memo */
 };
 
 #define vma_of(rp) container_of(rp, struct vma, r)
@@ -121,6 +122,10 @@ void mm_file_stat(struct file *f, struct kstat *ret);
 void mm_random(void *buf, size_t n);
 /* The context given, or the calling thread's if it runs a task of @mm (mm_bind_thread), or NULL. */
 struct plat_ctx *mm_self(const struct mm *mm, struct plat_ctx *self);
+
+/* An mm that belongs to no kernel yet: loading. */
+struct mm *mm_alloc_empty(void);
+void mm_set_kernel(struct mm *mm, struct kernel *k);
 
 /* --- platform address space (mm.c); lock held for writing --- */
 int as_map(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t len, uint32_t prot, int fd, uint64_t off, uint32_t flags);

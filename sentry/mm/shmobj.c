@@ -8,19 +8,22 @@
  */
 #include <stdlib.h>
 
+#include "schemas/mm.pb-c.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/mm/mm_internal.h"
+#include "state/state.h"
 
 struct shm_pages {
-	struct range r; /* offsets in the object */
-	uint64_t off; /* in the memory file */
+	struct range r; /* saved: 1 start, 2 end; offsets in the object */
+	uint64_t off; /* saved: 3; in the memory file */
 };
 
 struct shmobj {
-	struct mappable m; /* nosave */
-	struct ref ref; /* nosave */
-	struct memfile *mf; /* derived */
+	struct mappable m; /* nosave: first, so that a mappable's address is the object's */
+	struct ref ref; /* nosave: counted again by state_deref() */
+	struct memfile *mf; /* derived: the kernel's */
 	uint64_t size; /* saved: 1 */
-	struct mutex mu; /* nosave */
+	struct mutex mu; /* nosave: free when frozen */
 	struct rangemap pages; /* saved: 2; guarded by mu */
 };
 
@@ -140,16 +143,25 @@ bool mappable_is_shmobj(const struct mappable *m)
 	return m->ops == &shm_ops;
 }
 
-int shmobj_new(struct memfile *mf, uint64_t size, struct mappable **ret)
+static void *shmobj_alloc(void)
 {
 	struct shmobj *s = calloc(1, sizeof(*s));
 
 	if (!s)
-		return -ENOMEM;
+		return NULL;
 	mappable_init(&s->m, &shm_ops);
 	ref_init(&s->ref);
 	mutex_init(&s->mu, "shmobj.mu");
 	rangemap_init(&s->pages, &pages_ops);
+	return s;
+}
+
+int shmobj_new(struct memfile *mf, uint64_t size, struct mappable **ret)
+{
+	struct shmobj *s = shmobj_alloc();
+
+	if (!s)
+		return -ENOMEM;
 	s->mf = mf;
 	s->size = size;
 	*ret = &s->m;
@@ -177,3 +189,82 @@ void shmobj_punch(struct mappable *m, uint64_t off, uint64_t len)
 	mutex_unlock(&s->mu);
 	mappable_invalidate(m, off, end - off, false);
 }
+
+static int shmobj_save(struct state_writer *w, const void *obj, void *msg)
+{
+	const struct shmobj *s = obj;
+	Sentry__Shmobj *m = msg;
+	size_t n = 0;
+
+	m->size = s->size;
+	m->pages = state_zalloc(w, s->pages.nr, sizeof(*m->pages));
+	for (struct range *i = s->pages.first; i; i = i->next) {
+		Sentry__ShmPages *p = state_new_msg(w, &sentry__shm_pages__descriptor);
+
+		p->start = i->start;
+		p->end = i->end;
+		p->off = container_of(i, struct shm_pages, r)->off;
+		m->pages[n++] = p;
+	}
+	m->n_pages = n;
+	return 0;
+}
+
+static int shmobj_load(struct state_reader *r, void *obj, const void *msg)
+{
+	struct shmobj *s = obj;
+	const Sentry__Shmobj *m = msg;
+	int e = state_check(r, IS_ALIGNED(m->size, PAGE_SIZE) && m->size <= INT64_MAX, "size");
+
+	s->size = m->size;
+	for (size_t i = 0; e == 0 && i < m->n_pages; i++) {
+		const Sentry__ShmPages *pm = m->pages[i];
+		struct shm_pages *p = calloc(1, sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		p->r.start = pm->start;
+		p->r.end = pm->end;
+		p->off = pm->off;
+		e = state_check(r, IS_ALIGNED(pm->start | pm->end | pm->off, PAGE_SIZE) && pm->end <= m->size && rangemap_insert(&s->pages, &p->r),
+				"pages: bad range");
+		if (e < 0)
+			free(p);
+	}
+	return e;
+}
+
+static int shmobj_after_load(struct state_reader *r, void *obj)
+{
+	struct shmobj *s = obj;
+	int e = 0;
+
+	s->mf = kernel_memfile(state_reader_ctx(r));
+	for (struct range *i = s->pages.first; e == 0 && i; i = i->next)
+		e = state_check(r, memfile_adopt(s->mf, container_of(i, struct shm_pages, r)->off, i->end - i->start) == 0,
+				"pages: bad place in the memory file");
+	return e;
+}
+
+static void shmobj_state_get(void *obj)
+{
+	shm_get(obj);
+}
+
+static void shmobj_state_put(void *obj)
+{
+	shm_put(obj);
+}
+
+const struct state_type shmobj_state_type = {
+	.id = STATE_ID_shmobj,
+	.name = "shmobj",
+	.desc = &sentry__shmobj__descriptor,
+	.prio = STATE_PRIO_MEMORY,
+	.alloc = shmobj_alloc,
+	.save = shmobj_save,
+	.load = shmobj_load,
+	.after_load = shmobj_after_load,
+	.get = shmobj_state_get,
+	.put = shmobj_state_put,
+};

@@ -55,7 +55,7 @@ void guest_test(void)
 	CHECK_ERRNO(write(fds[1], b, 200), EAGAIN);
 	CHECK_EQ(write(fds[1], b, 96), 96);
 	CHECK_EQ(read(fds[0], c, 4096), 4096);
-	CHECK_ERRNO(fcntl(fds[1], F_SETPIPE_SZ, 1 << 31), EINVAL);
+	CHECK_ERRNO(fcntl(fds[1], F_SETPIPE_SZ, 0x80000001u), EINVAL);
 	CHECK_EQ(fcntl(fds[1], F_SETPIPE_SZ, 100000), 131072);
 	CHECK_EQ(write(fds[1], b, sizeof(b)), 70000);
 	CHECK_ERRNO(fcntl(fds[1], F_SETPIPE_SZ, 4096), EBUSY);

@@ -24,6 +24,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/mutex.h"
 #include "base/util.h"
 #include "platform/platform.h"
 #include "platform/ptrace/seccomp.h"
@@ -384,6 +385,13 @@ static void single_step(void **state)
 			assert_int_equal(ops->map(as, c, 0x600000, PAGE_SIZE, PLAT_PROT_READ, memfd, 0, 0), 0);
 	}
 	expect_syscall(c, as, 1);
+	ops->set_ret(c, 4);
+	t = expect_fault(c, as, SIGTRAP);
+	assert_int_equal(t.code, TRAP_BRKPT);
+	assert_int_equal(ops->regs(c, false)->r.rip, CODE + 7);
+	assert_int_equal(ops->regs(c, false)->r.rax, 4);
+	t = expect_fault(c, as, SIGTRAP);
+	assert_int_equal(ops->regs(c, false)->r.rip, CODE + 8);
 	ops->set_step(c, false);
 	assert_int_equal(ops->regs(c, false)->r.eflags & 0x100, 0);
 	ops->ctx_free(c);
@@ -505,6 +513,104 @@ static void two_threads_and_remote_operations(void **state)
 		assert_true(w[i].stops > 1);
 	}
 	ops->as_free(w[0].as);
+}
+
+static void *asker(void *arg)
+{
+	(void)ops->regs(arg, true);
+	return NULL;
+}
+
+/* A bug of the caller must not cost the application its life. */
+static void registers_for_the_wrong_thread(void **state)
+{
+	struct plat_as *as;
+	struct plat_ctx *c;
+	pthread_t th;
+
+	LOAD(b_loop);
+	as = new_as();
+	c = new_ctx(CODE);
+	expect_syscall(c, as, 0);
+	pthread_create(&th, NULL, asker, c);
+	pthread_join(th, NULL);
+	ops->set_ret(c, 3);
+	expect_syscall(c, as, 3);
+	ops->ctx_free(c);
+	ops->as_free(as);
+}
+
+BLOB(b_stress, "1: incq (%rdi); mov (%rdi), %rax; syscall; cmp $0, %rax; jne 2f; jmp 1b; 2: ud2");
+
+#define STRESS_THREADS 8
+static struct plat_ctx *stress_ctx[STRESS_THREADS];
+static struct mutex stress_mu[STRESS_THREADS];
+
+static void *stress_thread(void *arg)
+{
+	size_t k = (size_t)(uintptr_t)arg;
+	uint64_t want = 0;
+
+	for (int round = 0; round < 12; round++) {
+		struct plat_as *as = new_as();
+		struct plat_ctx *c = new_ctx(CODE);
+
+		ops->regs(c, false)->r.rdi = DATA + k * 64;
+		mutex_lock(&stress_mu[k]);
+		stress_ctx[k] = c;
+		mutex_unlock(&stress_mu[k]);
+		for (int i = 0; i < 60;) {
+			struct plat_trap t;
+
+			if (ops->switch_to(c, as, &t) < 0)
+				abort();
+			if (t.event == PLAT_INTERRUPTED)
+				continue;
+			if (t.event == PLAT_FAULT && t.sig == SIGSEGV) {
+				if (ops->map(as, c, DATA, PAGE_SIZE, PLAT_PROT_READ | PLAT_PROT_WRITE, memfd, PAGE_SIZE, 0) < 0)
+					abort();
+				continue;
+			}
+			if (t.event != PLAT_SYSCALL || t.nr != ++want)
+				abort();
+			ops->set_ret(c, 0);
+			if (i % 5 == 0 && ops->unmap(as, i % 10 ? c : NULL, DATA, PAGE_SIZE) < 0)
+				abort();
+			i++;
+		}
+		mutex_lock(&stress_mu[k]);
+		stress_ctx[k] = NULL;
+		mutex_unlock(&stress_mu[k]);
+		if (round & 1)
+			ops->ctx_free(c);
+		ops->as_free(as);
+		if (!(round & 1))
+			ops->ctx_free(c);
+	}
+	return NULL;
+}
+
+/* Many threads, each with its own address spaces, interrupted all the time; no event may be lost or doubled. */
+static void stress(void **state)
+{
+	pthread_t th[STRESS_THREADS];
+
+	LOAD(b_stress);
+	for (size_t i = 0; i < STRESS_THREADS; i++) {
+		mutex_init(&stress_mu[i], "test.stress");
+		pthread_create(&th[i], NULL, stress_thread, (void *)(uintptr_t)i);
+	}
+	for (int n = 0; n < 2000; n++) {
+		size_t k = (size_t)n % STRESS_THREADS;
+
+		mutex_lock(&stress_mu[k]);
+		if (stress_ctx[k])
+			ops->interrupt(stress_ctx[k]);
+		mutex_unlock(&stress_mu[k]);
+		usleep(50);
+	}
+	for (size_t i = 0; i < STRESS_THREADS; i++)
+		pthread_join(th[i], NULL);
 }
 
 /* ---- life and death ---- */
@@ -806,6 +912,9 @@ static int filter_self(void)
 /* Everything of the contract under a filter made of the platform's own list. */
 static void under_its_own_seccomp_list(void **state)
 {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+	skip(); /* their run-time libraries make calls of their own */
+#endif
 	int status;
 	pid_t pid = fork();
 
@@ -934,6 +1043,8 @@ int main(void)
 		cmocka_unit_test(fs_base),
 		cmocka_unit_test(interrupt_a_spinner),
 		cmocka_unit_test(two_threads_and_remote_operations),
+		cmocka_unit_test(registers_for_the_wrong_thread),
+		cmocka_unit_test(stress),
 		cmocka_unit_test(exec_switches_address_space),
 		cmocka_unit_test(nothing_leaks),
 		cmocka_unit_test(a_killed_stub_is_reported),

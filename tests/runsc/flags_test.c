@@ -15,20 +15,20 @@ static int64_t nr;
 static struct flag_list env;
 
 static const struct flag flags[] = {
-	{ "bundle", 'b', FLAG_STR, &bundle, NULL, NULL },
-	{ "detach", 'd', FLAG_BOOL, &detach, NULL, NULL },
-	{ "tty", 't', FLAG_BOOL, &tty, NULL, NULL },
-	{ "preserve-fds", 0, FLAG_INT, &nr, NULL, NULL },
-	{ "env", 'e', FLAG_LIST, &env, NULL, NULL },
-	{ "lsm-mount-context", 0, FLAG_NOP_STR, NULL, NULL, NULL },
-	{ "no-subreaper", 0, FLAG_NOP_BOOL, NULL, NULL, NULL },
-	{ 0 },
+	{"bundle", 'b', FLAG_STR, &bundle, NULL, NULL},
+	{"detach", 'd', FLAG_BOOL, &detach, NULL, NULL},
+	{"tty", 't', FLAG_BOOL, &tty, NULL, NULL},
+	{"preserve-fds", 0, FLAG_INT, &nr, NULL, NULL},
+	{"env", 'e', FLAG_LIST, &env, NULL, NULL},
+	{"lsm-mount-context", 0, FLAG_NOP_STR, NULL, NULL, NULL},
+	{"no-subreaper", 0, FLAG_NOP_BOOL, NULL, NULL, NULL},
+	{0},
 };
 
 static size_t run(enum flags_mode mode, const char *const *argv, const char *want_err)
 {
 	_cleanup_error_ struct error *err = NULL;
-	struct flags_rest rest = { 0 };
+	struct flags_rest rest = {0};
 	int argc = 0, r;
 
 	bundle = NULL;
@@ -48,13 +48,14 @@ static size_t run(enum flags_mode mode, const char *const *argv, const char *wan
 	return rest.n;
 }
 
-#define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define ARGS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
 static void forms(void **state)
 {
 	const char *const *const forms[] = {
-		ARGS("--bundle", "x", "-d", "id"), ARGS("--bundle=x", "--detach=true", "id"),
-		ARGS("-bundle", "x", "-detach", "id"), ARGS("-b", "x", "id", "-d"), ARGS("-b=x", "id", "--detach"),
+		ARGS("--bundle", "x", "-d", "id"),     ARGS("--bundle=x", "--detach=true", "id"),
+		ARGS("-bundle", "x", "-detach", "id"), ARGS("-b", "x", "id", "-d"),
+		ARGS("-b=x", "id", "--detach"),
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {

@@ -13,11 +13,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/htab.h"
+#include "base/strbuf.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/mm/mm_internal.h"
 

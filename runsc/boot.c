@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `runsc boot`: the sandbox process, pid 1 of its pid namespace. One straight line: read the setup message, give up
+ * everything (root, credentials, system calls), build the container, serve control connections, wait for init, exit
+ * with its status.
+ *
+ * The exit status of this process is the container's: engines reap it as the container's pid. A death by signal n is
+ * status 128+n, since pid 1 of a namespace cannot be killed by its own signals.
+ */
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include "base/fd_util.h"
+#include "base/log.h"
+#include "runsc/boot.h"
+#include "runsc/control.h"
+#include "runsc/isolate.h"
+
+#define CTL_FD    3
+#define FIXED_FDS 6 /* gofer, listen, exit, stdio x 3 */
+
+struct setup {
+	json_t *msg;
+	struct oci_spec *spec;
+	int fds[FD_SEND_MAX];
+	size_t nr_fds;
+	bool restore;
+};
+
+static const char *setup_str(const struct setup *s, const char *key)
+{
+	const char *v = json_string_value(json_object_get(s->msg, key));
+
+	return v ? v : "";
+}
+
+static bool setup_bool(const struct setup *s, const char *key)
+{
+	return json_is_true(json_object_get(s->msg, key));
+}
+
+static int read_setup(struct setup *s, struct error **err)
+{
+	int r = control_recv(CTL_FD, &s->msg, s->fds, FD_SEND_MAX, &s->nr_fds);
+
+	if (r < 0)
+		return error_set(err, r, "setup message");
+	s->restore = !strcmp(setup_str(s, "op"), "restore");
+	if (s->nr_fds < FIXED_FDS + (s->restore ? IMAGE_PARTS : 0))
+		return error_msg(err, -EPROTO, "setup message: descriptors are missing (%zu came)", s->nr_fds);
+	r = oci_spec_from_json(json_object_get(s->msg, "spec"), "config.json", &s->spec, err);
+	if (r < 0)
+		return r;
+	if (!s->spec->process)
+		return error_msg(err, -EINVAL, "config.json: process: is missing");
+	return 0;
+}
+
+/* While /proc is still there and we are still privileged. */
+static void adjust_oom(const struct oci_spec *spec)
+{
+	char num[16];
+
+	if (!spec->process->has_oom)
+		return;
+	(void)snprintf(num, sizeof(num), "%d", spec->process->oom_score_adj);
+	(void)!write_string_at(AT_FDCWD, "/proc/self/oom_score_adj", num);
+}
+
+static int confine(const struct setup *s, struct error **err)
+{
+	int r;
+
+	adjust_oom(s->spec);
+	isolate_raise_limits();
+	r = isolate_empty_root(setup_str(s, "emptyDir"), err);
+	if (r == 0)
+		r = isolate_drop_all(setup_bool(s, "rootless"), err);
+	return r;
+}
+
+static int make_container(struct boot *b, const struct setup *s, struct error **err)
+{
+	size_t extra = FIXED_FDS + (s->restore ? IMAGE_PARTS : 0);
+	struct arena a = {0};
+	struct sentry_ckpt_stats st = {0};
+	struct sentry_container c;
+	json_t *answer = NULL;
+	int r = boot_container_fill(&a, s->msg, s->spec, s->fds + 3, s->fds + extra, s->nr_fds - extra, s->fds[0], &c,
+				    err);
+
+	if (r == 0 && s->restore) {
+		struct sentry_image_fds img = {
+			.manifest = s->fds[FIXED_FDS + IMAGE_MANIFEST],
+			.kernel = s->fds[FIXED_FDS + IMAGE_KERNEL],
+			.index = s->fds[FIXED_FDS + IMAGE_INDEX],
+			.pages = s->fds[FIXED_FDS + IMAGE_PAGES],
+		};
+
+		r = sentry_restore(b->sentry, &img, &c, &st, err);
+		answer = json_pack("{s:b, s:I, s:I, s:I, s:I}", "ok", 1, "totalUs", (json_int_t)st.total_us,
+				   "pagesTotal", (json_int_t)st.pages_total, "objects", (json_int_t)st.objects, "bytes",
+				   (json_int_t)st.bytes);
+	} else if (r == 0) {
+		r = sentry_create_container(b->sentry, &c, err);
+	}
+	arena_done(&a);
+	if (r < 0) {
+		json_decref(answer);
+		return r;
+	}
+	control_reply(CTL_FD, answer);
+	return 0;
+}
+
+static void *winsize_thread(void *arg)
+{
+	struct boot *b = arg;
+	struct winsize ws;
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGWINCH);
+	for (;;) {
+		if (sigwaitinfo(&set, NULL) < 0 && errno != EINTR)
+			return NULL;
+		if (ioctl(b->tty_fd, TIOCGWINSZ, &ws) == 0)
+			(void)sentry_set_winsize(b->sentry, b->id, 0, ws.ws_row, ws.ws_col);
+	}
+}
+
+/* The slave becomes our controlling terminal, so that a new window size of the master reaches us as SIGWINCH. */
+static void take_terminal(struct boot *b, struct setup *s)
+{
+	struct winsize ws;
+
+	if (!s->spec->process->terminal)
+		return;
+	(void)ioctl(s->fds[3], TIOCSCTTY, 0);
+	b->tty_fd = fcntl(s->fds[3], F_DUPFD_CLOEXEC, 3);
+	if (ioctl(s->fds[3], TIOCGWINSZ, &ws) == 0 && ws.ws_row && ws.ws_col) {
+		s->spec->process->rows = ws.ws_row;
+		s->spec->process->cols = ws.ws_col;
+	}
+}
+
+static void block_signals(void)
+{
+	sigset_t set;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGWINCH);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static int boot_up(struct boot *b, struct setup *s, struct error **err)
+{
+	struct sentry_config cfg = {0};
+	pthread_t th;
+	int r = read_setup(s, err);
+
+	if (r < 0)
+		return r;
+	(void)setsid();
+	b->id = setup_str(s, "id");
+	b->exit_fd = s->fds[2];
+	take_terminal(b, s);
+	if (setup_bool(s, "log"))
+		log_init(2, setup_bool(s, "debug") || setup_bool(s, "strace") ? LOG_LVL_DEBUG : LOG_LVL_INFO);
+	else
+		log_init(2, LOG_LVL_ERROR);
+	r = confine(s, err);
+	if (r < 0)
+		return r;
+	cfg.platform = setup_str(s, "platform")[0] ? setup_str(s, "platform") : NULL;
+	cfg.strace = setup_bool(s, "strace");
+	r = sentry_new(&cfg, &b->sentry, err);
+	if (r < 0)
+		return r;
+	r = seccomp_install_sentry(setup_bool(s, "debug"), err);
+	if (r < 0)
+		return r;
+	r = make_container(b, s, err);
+	if (r < 0)
+		return r;
+	if (b->tty_fd >= 0 && pthread_create(&th, NULL, winsize_thread, b) == 0)
+		(void)pthread_detach(th);
+	return control_server_start(b, CTL_FD, s->fds[1], err);
+}
+
+static int exit_code(int status)
+{
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void record_exit(const struct boot *b, int status)
+{
+	char line[48];
+	int n = snprintf(line, sizeof(line), "{\"status\":%d}\n", status);
+
+	if (pwrite(b->exit_fd, line, (size_t)n, 0) != n)
+		log_error("exit.json: %s", strerror(errno));
+}
+
+int cmd_boot(struct globals *g, int argc, char **argv, struct error **err)
+{
+	static struct boot b = {.tty_fd = -EBADF, .exit_fd = -EBADF};
+	struct error *e = NULL;
+	struct setup s = {0};
+	int status = 0, r;
+
+	(void)prctl(PR_SET_NAME, "runsc-sandbox");
+	mutex_init(&b.lock, "boot.lock");
+	cond_init(&b.changed);
+	block_signals();
+	r = boot_up(&b, &s, &e);
+	if (r < 0) {
+		log_error("%s", error_text(e));
+		control_reply_error(CTL_FD, e);
+		_exit(1);
+	}
+	r = sentry_wait(b.sentry, b.id, 0, &status, &e);
+	if (r < 0) {
+		log_error("waiting for init: %s", error_text(e));
+		status = 1 << 8;
+	}
+	record_exit(&b, status);
+	(void)sentry_destroy_container(b.sentry, b.id, NULL);
+	control_server_announce_end(&b, status);
+	_exit(exit_code(status));
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runsc checkpoint. The sandbox writes into descriptors of ours; we make the image durable and then tell the sandbox to
+ * end. If we are killed before that, the sandbox sees our connection close and goes on; see control_server.c.
+ */
+#include <string.h>
+
+#include "runsc/control.h"
+#include "runsc/image_dir.h"
+#include "runsc/lifecycle.h"
+
+struct ckpt_opts {
+	const char *image_path, *work_path, *compression;
+	bool leave_running, pre_dump;
+	int level;
+};
+
+static int parse_compression(struct ckpt_opts *o, struct error **err)
+{
+	char *end;
+	long n;
+
+	if (!o->compression || !strcmp(o->compression, "none") || !strcmp(o->compression, "raw")) {
+		o->level = 0;
+		return 0;
+	}
+	if (!strcmp(o->compression, "zstd") || !strcmp(o->compression, "flate-best-speed")) {
+		o->level = 1;
+		return 0;
+	}
+	n = strtol(o->compression, &end, 10);
+	if (*end || n < 0 || n > 19)
+		return error_msg(err, -EINVAL, "--compression: \"%s\" is none of none, zstd, 0..19", o->compression);
+	o->level = (int)n;
+	return 0;
+}
+
+static int checkpoint(struct globals *g, struct container *c, const struct ckpt_opts *o, struct error **err)
+{
+	_cleanup_image_ struct image_dir img = IMAGE_DIR_INIT;
+	_cleanup_(json_decrefp) json_t *answer = NULL;
+	_cleanup_close_ int ctl = -EBADF;
+	bool leave = o->leave_running || o->pre_dump;
+	int r = control_connect(c, &ctl, err);
+
+	if (r == 0)
+		r = image_dir_begin(&img, o->image_path, err);
+	if (r < 0)
+		return r;
+	r = control_call(
+		ctl, json_pack("{s:s, s:b, s:i}", "op", "checkpoint", "leaveRunning", leave, "compression", o->level),
+		img.fds, IMAGE_PARTS, &answer, err);
+	if (r < 0)
+		return error_prefix(err, "container %s goes on running", c->id);
+	r = image_dir_commit(&img, err);
+	if (r < 0) /* our closing the connection lets the container go on */
+		return error_prefix(err, "container %s goes on running", c->id);
+	if (!leave) {
+		_cleanup_(json_decrefp) json_t *commit = json_pack("{s:s}", "op", "commit");
+
+		r = commit ? control_send(ctl, commit, NULL, 0) : -ENOMEM;
+		if (r < 0)
+			return error_set(err, r, "ending container %s after its checkpoint", c->id);
+		proc_wait(&c->sandbox);
+	}
+	if (o->work_path && o->work_path[0])
+		image_write_dump_logs(o->work_path, o->image_path, answer);
+	else
+		image_write_dump_logs(NULL, o->image_path, answer);
+	return 0;
+}
+
+int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
+{
+	struct ckpt_opts o = {0};
+	const struct flag flags[] = {
+		{"image-path", 0, FLAG_STR, &o.image_path, "DIR",
+		 "where to write (checkpoint/ in the working directory)"},
+		{"leave-running", 'R', FLAG_BOOL, &o.leave_running, NULL, "let the container go on afterwards"},
+		{"work-path", 0, FLAG_STR, &o.work_path, "DIR", "gets dump.log and stats-dump"},
+		{"compression", 0, FLAG_STR, &o.compression, "HOW",
+		 "none (default; fastest restore), zstd, or a zstd level"},
+		{"pre-dump", 0, FLAG_BOOL, &o.pre_dump, NULL,
+		 "writes a complete image and leaves the container running"},
+		{"parent-path", 0, FLAG_NOP_STR, NULL, "DIR", "no effect: every image is complete"},
+		{"tcp-established", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: connections inside the sandbox are kept"},
+		{"tcp-skip-in-flight", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect"},
+		{"tcp-close", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect"},
+		{"link-remap", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: deleted files are in the image"},
+		{"ext-unix-sk", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect"},
+		{"shell-job", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: terminals are kept"},
+		{"lazy-pages", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: restore loads pages on use anyway"},
+		{"status-fd", 0, FLAG_NOP_STR, NULL, "FD", "no effect"},
+		{"page-server", 0, FLAG_NOP_STR, NULL, "ADDR", "no effect: pages go to the image directory"},
+		{"file-locks", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: locks are always kept"},
+		{"manage-cgroups-mode", 0, FLAG_NOP_STR, NULL, "MODE", "no effect"},
+		{"empty-ns", 0, FLAG_NOP_STR, NULL, "NS", "no effect"},
+		{"auto-dedup", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect"},
+		{"network-lock", 0, FLAG_NOP_STR, NULL, "HOW", "no effect"},
+		{"direct", 0, FLAG_NOP_BOOL, NULL, NULL, "accepted (gVisor)"},
+		{"exclude-committed-zero-pages", 0, FLAG_NOP_BOOL, NULL, NULL,
+		 "no effect: zero pages are never stored"},
+		{0},
+	};
+	_cleanup_rest_ struct flags_rest rest = {0};
+	_cleanup_container_ struct container *c = NULL;
+	int r = cmd_parse("checkpoint", flags, FLAGS_ANYWHERE, 1, 1, argc, argv, &rest, err);
+
+	if (r)
+		return r < 0 ? r : 0;
+	if (!o.image_path || !o.image_path[0])
+		o.image_path = "checkpoint";
+	r = parse_compression(&o, err);
+	if (r == 0)
+		r = container_open(g, rest.args[0], CONTAINER_EXCLUSIVE, &c, err);
+	if (r < 0)
+		return r;
+	if (c->status != CONTAINER_RUNNING && c->status != CONTAINER_PAUSED)
+		return error_msg(err, -ESRCH, "container not running: \"%s\" is %s", c->id,
+				 container_status_name(c->status));
+	return checkpoint(g, c, &o, err);
+}

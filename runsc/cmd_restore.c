@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runsc restore: a new sandbox and gofer from a bundle and an image; the container is running when this returns. */
+#include "runsc/lifecycle.h"
+
+int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
+{
+	struct create_opts o = {0};
+	bool detach = false, keep = false;
+	const struct flag flags[] = {
+		{"image-path", 0, FLAG_STR, &o.image_path, "DIR", "the image (checkpoint/ in the working directory)"},
+		{"bundle", 'b', FLAG_STR, &o.bundle, "DIR", "where config.json is (working directory)"},
+		{"detach", 'd', FLAG_BOOL, &detach, NULL, "do not wait for the container's end"},
+		{"keep", 0, FLAG_BOOL, &keep, NULL, "do not delete the container at its end"},
+		{"work-path", 0, FLAG_STR, &o.work_path, "DIR", "gets restore.log and stats-restore"},
+		{"console-socket", 0, FLAG_STR, &o.console_socket, "SOCK", "receives the terminal's master"},
+		{"pid-file", 0, FLAG_STR, &o.pid_file, "FILE", "gets the pid whose exit status is the container's"},
+		{"preserve-fds", 0, FLAG_INT, &o.preserve_fds, "N", "accepted; saved descriptors keep their meaning"},
+		{"no-pivot", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: the root is the sandbox's own"},
+		{"no-new-keyring", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: host keyrings are out of reach"},
+		{"no-subreaper", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: the sandbox reaps its own"},
+		{"tcp-established", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: connections inside the sandbox are kept"},
+		{"tcp-close", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: there are no host connections"},
+		{"ext-unix-sk", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect"},
+		{"shell-job", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: terminals are kept"},
+		{"file-locks", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: locks are always kept"},
+		{"auto-dedup", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: one image holds everything"},
+		{"lazy-pages", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: pages are loaded on use anyway"},
+		{"direct", 0, FLAG_NOP_BOOL, NULL, NULL, "accepted (gVisor)"},
+		{"background", 0, FLAG_NOP_BOOL, NULL, NULL, "accepted (gVisor): pages are loaded on use anyway"},
+		{"manage-cgroups-mode", 0, FLAG_NOP_STR, NULL, "MODE", "no effect: the bundle names the cgroup"},
+		{"empty-ns", 0, FLAG_NOP_STR, NULL, "NS", "no effect"},
+		{"parent-path", 0, FLAG_NOP_STR, NULL, "DIR", "no effect: every image is complete"},
+		{"network-lock", 0, FLAG_NOP_STR, NULL, "HOW", "no effect"},
+		{"lsm-profile", 0, FLAG_NOP_STR, NULL, "PROFILE", "no effect: no LSM inside the sandbox"},
+		{"lsm-mount-context", 0, FLAG_NOP_STR, NULL, "CONTEXT", "no effect: no LSM inside the sandbox"},
+		{0},
+	};
+	_cleanup_rest_ struct flags_rest rest = {0};
+	_cleanup_created_ struct created x = {.ctl = -EBADF, .master = -EBADF};
+	int r = cmd_parse("restore", flags, FLAGS_ANYWHERE, 1, 1, argc, argv, &rest, err);
+
+	if (r)
+		return r < 0 ? r : 0;
+	if (!o.image_path || !o.image_path[0])
+		o.image_path = "checkpoint";
+	o.relay = !detach;
+	o.preserve_fds = 0;
+	r = lifecycle_create(g, rest.args[0], &o, &x, err);
+	if (r < 0)
+		return r;
+	return run_created(g, &x, detach, keep, err);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Framing and client side of the control protocol (control.h). */
+#include <endian.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/fd_util.h"
+#include "runsc/control.h"
+
+int control_send(int sock, json_t *msg, const int *fds, size_t nr_fds)
+{
+	_cleanup_free_ char *buf = NULL;
+	size_t len = json_dumpb(msg, NULL, 0, JSON_COMPACT);
+	uint32_t le;
+
+	if (len == 0 || len > CONTROL_MSG_MAX)
+		return -EMSGSIZE;
+	buf = malloc(4 + len);
+	if (!buf)
+		return -ENOMEM;
+	le = htole32((uint32_t)len);
+	memcpy(buf, &le, 4);
+	(void)json_dumpb(msg, buf + 4, len, JSON_COMPACT);
+	return send_with_fds(sock, buf, 4 + len, fds, nr_fds);
+}
+
+int control_recv(int sock, json_t **ret, int *fds, size_t max_fds, size_t *nr_fds)
+{
+	_cleanup_free_ char *buf = NULL;
+	size_t got = 0, n = 0;
+	json_t *msg;
+	uint32_t le;
+	int r;
+
+	while (got < 4) {
+		ssize_t k = recv_with_fds(sock, (char *)&le + got, 4 - got, fds, fds ? max_fds : 0, &n);
+
+		if (k <= 0) {
+			r = k < 0 ? (int)k : -ECONNRESET;
+			goto fail;
+		}
+		got += (size_t)k;
+	}
+	le = le32toh(le);
+	r = -EMSGSIZE;
+	if (le == 0 || le > CONTROL_MSG_MAX)
+		goto fail;
+	r = -ENOMEM;
+	buf = malloc(le);
+	if (!buf)
+		goto fail;
+	r = read_exact(sock, buf, le);
+	if (r < 0)
+		goto fail;
+	msg = json_loadb(buf, le, 0, NULL);
+	r = -EPROTO;
+	if (!json_is_object(msg)) {
+		json_decref(msg);
+		goto fail;
+	}
+	*ret = msg;
+	if (nr_fds)
+		*nr_fds = n;
+	return 0;
+fail: /* descriptors that came along are nobody's */
+	for (size_t i = 0; i < n; i++)
+		(void)close(fds[i]);
+	return r;
+}
+
+/* A path of any length: the directory is named by its descriptor. */
+static socklen_t socket_address(const struct container *c, struct sockaddr_un *sa)
+{
+	memset(sa, 0, sizeof(*sa));
+	sa->sun_family = AF_UNIX;
+	(void)snprintf(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/control.sock", c->dirfd);
+	return sizeof(*sa);
+}
+
+int control_listen(const struct container *c, int *ret, struct error **err)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sa;
+	socklen_t n = socket_address(c, &sa);
+
+	(void)unlinkat(c->dirfd, "control.sock", 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, n) < 0 || listen(fd, 128) < 0)
+		return error_set(err, -errno, "%s/control.sock", c->dir);
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+int control_connect(const struct container *c, int *ret, struct error **err)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sa;
+	socklen_t n = socket_address(c, &sa);
+
+	if (fd < 0)
+		return error_set(err, -errno, "socket");
+	if (connect(fd, (struct sockaddr *)&sa, n) < 0) {
+		if (errno == ECONNREFUSED || errno == ENOENT)
+			return error_msg(err, -ESRCH, "container not running: \"%s\"", c->id);
+		return error_set(err, -errno, "%s/control.sock", c->dir);
+	}
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+static int take_answer(json_t *msg, struct error **err)
+{
+	const char *text = json_string_value(json_object_get(msg, "error"));
+	int code = (int)json_integer_value(json_object_get(msg, "code"));
+
+	if (!text)
+		return 0;
+	return error_msg(err, code < 0 ? code : -EIO, "%s", text);
+}
+
+int control_call(int sock, json_t *req, const int *fds, size_t nr_fds, json_t **ret, struct error **err)
+{
+	_cleanup_(json_decrefp) json_t *q = req;
+	_cleanup_(json_decrefp) json_t *a = NULL;
+	int r;
+
+	if (!q)
+		return error_set(err, -ENOMEM, "control request");
+	r = control_send(sock, q, fds, nr_fds);
+	if (r == 0 || r == -EPIPE)
+		r = control_recv(sock, &a, NULL, 0, NULL); /* a peer that closed may have left its reason */
+	if (r == -ECONNRESET || r == -EPIPE)
+		return error_msg(err, -ECONNRESET, "the sandbox died");
+	if (r < 0)
+		return error_set(err, r, "control connection to the sandbox");
+	r = take_answer(a, err);
+	if (r < 0)
+		return r;
+	if (ret)
+		*ret = TAKE_PTR(a);
+	return 0;
+}
+
+int control_once(const struct container *c, json_t *req, json_t **ret, struct error **err)
+{
+	_cleanup_(json_decrefp) json_t *q = req;
+	_cleanup_close_ int sock = -EBADF;
+	int r = control_connect(c, &sock, err);
+
+	if (r < 0)
+		return r;
+	r = control_call(sock, TAKE_PTR(q), NULL, 0, ret, err);
+	if (r == -ECONNRESET)
+		(void)error_prefix(err, "container %s (its log: %s)", c->id, c->debug_log);
+	return r;
+}
+
+void control_reply(int sock, json_t *reply)
+{
+	if (!reply)
+		reply = json_pack("{s:b}", "ok", 1);
+	if (reply && control_send(sock, reply, NULL, 0) < 0)
+		(void)shutdown(sock, SHUT_RDWR); /* the peer left; its reader ends the connection */
+	json_decref(reply);
+}
+
+void control_reply_error(int sock, const struct error *err)
+{
+	control_reply(sock, json_pack("{s:s, s:i}", "error", error_text(err), "code", err ? err->code : -EIO));
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting in the foreground for a container made by this process: terminal bytes go both ways, signals go in, the
+ * sandbox's exit comes out. One poll(2), no timers.
+ */
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/pidfd.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "runsc/control.h"
+#include "runsc/foreground.h"
+#include "runsc/lifecycle.h"
+#include "runsc/tty.h"
+
+static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,  SIGUSR1,
+				SIGUSR2, SIGCONT, SIGTSTP, SIGWINCH, SIGALRM};
+
+int foreground_signals(void)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(forwarded); i++)
+		(void)sigaddset(&set, forwarded[i]);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void foreground_forward(int sigfd, const struct container *c, pid_t pid, struct tty_relay *relay)
+{
+	struct signalfd_siginfo si;
+
+	while (read(sigfd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		if (si.ssi_signo == SIGWINCH) {
+			if (relay)
+				tty_relay_copy_size(relay);
+			continue;
+		}
+		/* A container that has just ended needs no signal. */
+		if (control_once(
+			    c, json_pack("{s:s, s:i, s:i}", "op", "kill", "signal", (int)si.ssi_signo, "pid", (int)pid),
+			    NULL, NULL) < 0)
+			continue;
+	}
+}
+
+void foreground_loop(int event_fd, int sigfd, const struct container *c, pid_t pid, struct tty_relay *relay)
+{
+	for (;;) {
+		struct pollfd p[4] = {
+			{.fd = event_fd, .events = POLLIN},
+			{.fd = sigfd, .events = POLLIN},
+			{.fd = -1},
+			{.fd = -1},
+		};
+
+		if (relay)
+			tty_relay_prepare(relay, p + 2);
+		if (poll(p, 4, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			return;
+		}
+		if (p[1].revents)
+			foreground_forward(sigfd, c, pid, relay);
+		if (relay && !tty_relay_move(relay, p + 2))
+			relay = NULL; /* its output is over; the end itself is still to come */
+		if (p[0].revents)
+			return;
+	}
+}
+
+int foreground_run(const struct globals *g, struct created *x, struct error **err)
+{
+	_cleanup_close_ int pidfd = pidfd_open(x->c->sandbox.pid, 0);
+	_cleanup_close_ int sigfd = foreground_signals();
+	struct tty_relay relay;
+	bool tty = x->master >= 0;
+	char how[120];
+	int status = 0;
+
+	if (pidfd < 0 || sigfd < 0)
+		return error_set(err, -errno, "waiting for container %s", x->c->id);
+	if (tty)
+		tty_relay_start(&relay, x->master);
+	foreground_loop(pidfd, sigfd, x->c, 0, tty ? &relay : NULL);
+	if (tty) {
+		tty_relay_drain(&relay);
+		tty_relay_stop(&relay);
+	}
+	while (waitpid(x->c->sandbox.pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return error_set(err, -errno, "waiting for container %s", x->c->id);
+	if (WIFSIGNALED(status) || container_exit_status(x->c) < 0) {
+		sandbox_describe_death(status, how, sizeof(how));
+		return error_msg(err, -EIO, "container %s: the sandbox %s (its log: %s)", x->c->id, how,
+				 x->c->debug_log);
+	}
+	return WEXITSTATUS(status);
+}
+
+int run_created(const struct globals *g, struct created *x, bool detach, bool keep, struct error **err)
+{
+	_cleanup_error_ struct error *ignored = NULL;
+	int r = lifecycle_start(g, x->c, x->spec, x->ctl, err), d;
+
+	if (r < 0) {
+		if (lifecycle_delete(g, x->c, true, &ignored) < 0)
+			report_warning(g, "%s", error_text(ignored));
+		return r;
+	}
+	if (detach)
+		return 0;
+	cleanup_closep(&x->ctl);
+	x->ctl = -EBADF;
+	/* Other verbs work on the container meanwhile. */
+	(void)flock(x->c->lockfd, LOCK_UN);
+	r = foreground_run(g, x, err);
+	if (keep)
+		return r;
+	while (flock(x->c->lockfd, LOCK_EX) < 0 && errno == EINTR)
+		;
+	d = lifecycle_delete(g, x->c, true, r < 0 ? &ignored : err);
+	return d < 0 && r >= 0 ? d : r;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Image directories as files on disk. What is in the files is state/'s business; here is how they get there safely.
+ *
+ * The manifest is `inventory.img`, the name engines take as the commit mark. The other parts carry the hash of the
+ * manifest's bytes in their names:
+ *
+ *	inventory.img   kernel-<hash>.img   index-<hash>.img   pages-<hash>.img
+ *
+ * A checkpoint writes all four under temporary names, makes them durable, renames the parts, and then renames the
+ *manifest over the old one. At every moment `inventory.img` names, by its own content, a complete set: a crash leaves
+ *the earlier image or the new one, never a mix. What the old image leaves behind is removed afterwards. No
+ *sub-directories: containerd's CRI unpacks images flat.
+ */
+#ifndef RUNSC_IMAGE_DIR_H
+#define RUNSC_IMAGE_DIR_H
+
+#include <jansson.h>
+
+#include "base/error.h"
+#include "runsc/sandbox.h"
+
+struct image_dir {
+	int dirfd;
+	const char *path; /* the caller's */
+	int fds[IMAGE_PARTS];
+	bool writing; /* temporary files exist and go when this is closed */
+};
+#define IMAGE_DIR_INIT                                                                                                 \
+	{                                                                                                              \
+		-EBADF, NULL, {-EBADF, -EBADF, -EBADF, -EBADF}, false                                                  \
+	}
+
+/* Opens the parts of an image for reading. */
+_must_check_ int image_dir_open(struct image_dir *d, const char *path, struct error **err);
+/* Makes the directory (0700) if needed, and empty temporary parts. */
+_must_check_ int image_dir_begin(struct image_dir *d, const char *path, struct error **err);
+/* The image is complete and durable when this returns 0; until then the earlier one is. */
+_must_check_ int image_dir_commit(struct image_dir *d, struct error **err);
+void image_dir_done(struct image_dir *d);
+#define _cleanup_image_ _cleanup_(image_dir_done)
+
+/* dump.log, stats-dump and descriptors.json as engines look for them; best effort. @work_path NULL: only
+ * descriptors.json. @stats: answer of the checkpoint. */
+void image_write_dump_logs(const char *work_path, const char *image_path, json_t *stats);
+void image_write_restore_logs(const char *work_path, json_t *stats);
+
+/* openat2(RESOLVE_IN_ROOT): no symlink or ".." leads out of @root. Returns an fd or a negative errno. */
+int open_in_root(int root, const char *path, int flags);
+
+#endif

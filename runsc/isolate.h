@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Confinement of the sandbox and gofer processes: namespaces, an empty root, privileges. The system call filters, which
+ * come last, are in seccomp_sentry.c and seccomp_install.c.
+ */
+#ifndef RUNSC_ISOLATE_H
+#define RUNSC_ISOLATE_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+#include "base/util.h"
+
+/* What one internal process is started with: fd 3 is @ctl, 0 and 1 are /dev/null, 2 is @log_fd; nothing else is
+ * inherited. */
+struct spawn {
+	const char *title; /* argv[0] */
+	const char *verb;  /* "boot", "gofer" */
+	int ctl, log_fd, null_fd;
+};
+
+/*
+ * Starts the sandbox as pid 1 of a new pid namespace and the gofer as a child of it in namespaces of its own, both by
+ * exec of this very binary. So the gofer can never outlive its sandbox, and nobody else has to reap it. An exec that
+ * fails is reported on ctl as a control message. *@ret_gofer is 0 when the host does not tell.
+ */
+_must_check_ int spawn_pair(const struct spawn *sandbox, const struct spawn *gofer, bool rootless, pid_t *ret_sandbox,
+			    pid_t *ret_gofer, struct error **err);
+
+/* True when we lack the privileges to make namespaces directly. */
+bool isolate_is_rootless(const char *mode);
+
+/* Pivots into an empty read-only tmpfs (mounted on @dir in our mount namespace) and unmounts everything else. */
+_must_check_ int isolate_empty_root(const char *dir, struct error **err);
+
+/* No supplementary groups, user and group nobody in a user namespace of its own where possible, no capability,
+ * no_new_privs, still traceable by itself (the ptrace platform and process_vm_readv need a dumpable process). */
+_must_check_ int isolate_drop_all(bool rootless, struct error **err);
+/* Keeps only the capabilities of @keep (a bit mask), as permitted and effective; no_new_privs. */
+_must_check_ int isolate_keep_caps(uint64_t keep, struct error **err);
+
+/* Soft limits to the hard ones for files and processes (hard ones up if we may); no core dumps. */
+void isolate_raise_limits(void);
+
+/* --- filters --- */
+
+struct syscall_rule {
+	int nr;
+	const char *why; /* what needs it */
+};
+
+/* Installs the Sentry's filter on all threads. @trap: a refused call is named in the log before the process dies. */
+_must_check_ int seccomp_install_sentry(bool trap, struct error **err);
+/* The same for a plain list of numbers (the gofer's). */
+_must_check_ int seccomp_install_list(const int *nrs, size_t n, bool trap, struct error **err);
+extern const struct syscall_rule sentry_syscalls[];
+extern const size_t nr_sentry_syscalls;
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting a sandbox. Both processes are cloned first and set themselves up at the same time; they wait for their setup
+ * message, so they can be put into the container's cgroup before they allocate anything or fork stubs.
+ */
+#include "runsc/sandbox.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/fd_util.h"
+#include "runsc/cgroup.h"
+#include "runsc/control.h"
+#include "runsc/isolate.h"
+#include "runsc/mount_plan.h"
+
+struct starting {
+	int null_fd, sandbox_log, gofer_log;
+	int ctl, gofer_ctl; /* our ends */
+	int ctl_child, gofer_ctl_child;
+	int p9[2]; /* sandbox, gofer */
+	int listen_fd, exit_fd;
+};
+
+static void starting_done(struct starting *t)
+{
+	int *fds[] = {&t->null_fd,         &t->sandbox_log, &t->gofer_log, &t->ctl,       &t->gofer_ctl, &t->ctl_child,
+		      &t->gofer_ctl_child, &t->p9[0],       &t->p9[1],     &t->listen_fd, &t->exit_fd};
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+		cleanup_closep(fds[i]);
+}
+
+/* Opens --debug-log (a file, or a directory when it ends in '/') or <state>/boot.log. */
+static int open_log(const struct sandbox_start *s, const char *who, char **ret_path, struct error **err)
+{
+	const char *dl = s->g->debug_log;
+	_cleanup_free_ char *path = NULL;
+	int fd, n;
+
+	if (!dl || !dl[0]) {
+		n = asprintf(&path, "%s/boot.log", s->c->dir);
+	} else if (dl[strlen(dl) - 1] == '/') {
+		fd = mkdir_parents(dl, 0755);
+		if (fd < 0)
+			return error_set(err, fd, "--debug-log %s", dl);
+		n = asprintf(&path, "%s%s.%s.log", dl, s->c->id, who);
+	} else {
+		n = asprintf(&path, "%s", dl);
+	}
+	if (n < 0) {
+		path = NULL;
+		return error_set(err, -ENOMEM, "log");
+	}
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+	if (fd < 0)
+		return error_set(err, -errno, "log %s", path);
+	if (ret_path) {
+		free(*ret_path);
+		*ret_path = TAKE_PTR(path);
+	}
+	return fd;
+}
+
+static int open_all(const struct sandbox_start *s, struct starting *t, struct error **err)
+{
+	int sp[2];
+	int r;
+
+	t->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (t->null_fd < 0)
+		return error_set(err, -errno, "/dev/null");
+	t->sandbox_log = open_log(s, "boot", &s->c->debug_log, err);
+	if (t->sandbox_log < 0)
+		return t->sandbox_log;
+	t->gofer_log = open_log(s, "gofer", NULL, err);
+	if (t->gofer_log < 0)
+		return t->gofer_log;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		return error_set(err, -errno, "socketpair");
+	t->ctl = sp[0];
+	t->ctl_child = sp[1];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
+		return error_set(err, -errno, "socketpair");
+	t->gofer_ctl = sp[0];
+	t->gofer_ctl_child = sp[1];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, t->p9) < 0)
+		return error_set(err, -errno, "socketpair");
+	r = control_listen(s->c, &t->listen_fd, err);
+	if (r < 0)
+		return r;
+	t->exit_fd = openat(s->c->dirfd, "exit.json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	return t->exit_fd < 0 ? error_set(err, -errno, "%s/exit.json", s->c->dir) : 0;
+}
+
+static int send_gofer_setup(const struct sandbox_start *s, struct starting *t, json_t *exports, struct error **err)
+{
+	_cleanup_(json_decrefp) json_t *m = json_pack("{s:s, s:O, s:b, s:s}", "id", s->c->id, "exports", exports,
+						      "debug", s->g->debug, "emptyDir", s->c->dir);
+	int r = m ? control_send(t->gofer_ctl, m, &t->p9[1], 1) : -ENOMEM;
+
+	/* A gofer that died has left its reason, which the caller prefers. */
+	return r < 0 && r != -EPIPE && r != -ECONNRESET ? error_set(err, r, "gofer setup") : 0;
+}
+
+static int send_sandbox_setup(const struct sandbox_start *s, struct starting *t, json_t *mounts, struct error **err)
+{
+	_cleanup_(json_decrefp) json_t *m = NULL;
+	int fds[FD_SEND_MAX];
+	size_t n = 0;
+	int r;
+
+	m = json_pack("{s:s, s:s, s:O, s:O, s:b, s:b, s:b, s:s, s:s, s:b}", "op", s->image_fds ? "restore" : "create",
+		      "id", s->c->id, "spec", s->spec->json, "mounts", mounts, "debug", s->g->debug, "log",
+		      s->g->debug || (s->g->debug_log && s->g->debug_log[0]), "strace", s->g->strace, "platform",
+		      s->g->platform ? s->g->platform : "", "emptyDir", s->c->dir, "rootless",
+		      isolate_is_rootless(s->g->rootless));
+	if (!m)
+		return error_set(err, -ENOMEM, "sandbox setup");
+	fds[n++] = t->p9[0];
+	fds[n++] = t->listen_fd;
+	fds[n++] = t->exit_fd;
+	for (int i = 0; i < 3; i++)
+		fds[n++] = s->stdio[i];
+	for (int i = 0; s->image_fds && i < IMAGE_PARTS; i++)
+		fds[n++] = s->image_fds[i];
+	if (s->nr_extra_fds > FD_SEND_MAX - n)
+		return error_msg(err, -E2BIG, "--preserve-fds: more than %zu descriptors", FD_SEND_MAX - n);
+	for (size_t i = 0; i < s->nr_extra_fds; i++)
+		fds[n++] = s->extra_fds[i];
+	r = control_send(t->ctl, m, fds, n);
+	return r < 0 && r != -EPIPE && r != -ECONNRESET ? error_set(err, r, "sandbox setup") : 0;
+}
+
+void sandbox_describe_death(int status, char *buf, size_t n)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		(void)snprintf(buf, n,
+			       "was killed by its system call filter (--debug --debug-log=FILE names the call)");
+	else if (WIFSIGNALED(status))
+		(void)snprintf(buf, n, "died: signal %d", WTERMSIG(status));
+	else
+		(void)snprintf(buf, n, "ended with status %d", WEXITSTATUS(status));
+}
+
+/* The sandbox closed its connection without an answer, or answered with an error that may be the gofer's fault. */
+static int explain_failure(const struct sandbox_start *s, struct starting *t, int r, struct error **err)
+{
+	_cleanup_(json_decrefp) json_t *m = NULL;
+	struct pollfd pfd = {.fd = t->gofer_ctl, .events = POLLIN};
+	char how[120];
+	int status;
+
+	if (poll(&pfd, 1, 0) == 1 && control_recv(t->gofer_ctl, &m, NULL, 0, NULL) == 0) {
+		const char *text = json_string_value(json_object_get(m, "error"));
+
+		if (text)
+			return error_msg(err, (int)json_integer_value(json_object_get(m, "code")), "%s", text);
+	}
+	if (r != -ECONNRESET)
+		return r;
+	(void)kill(s->c->sandbox.pid, SIGKILL); /* it has closed its only line to us: it is dead or as good as */
+	if (waitpid(s->c->sandbox.pid, &status, 0) == s->c->sandbox.pid) {
+		sandbox_describe_death(status, how, sizeof(how));
+		return error_msg(err, -EIO, "container %s: the sandbox %s (its log: %s)", s->c->id, how,
+				 s->c->debug_log);
+	}
+	return r;
+}
+
+static int spawn_both(const struct sandbox_start *s, struct starting *t, struct error **err)
+{
+	char title[64], gofer_title[64];
+	struct spawn sandbox = {title, "boot", t->ctl_child, t->sandbox_log, t->null_fd};
+	struct spawn gofer = {gofer_title, "gofer", t->gofer_ctl_child, t->gofer_log, t->null_fd};
+	pid_t pid, gofer_pid;
+	int r;
+
+	(void)snprintf(title, sizeof(title), "runsc-sandbox: %.40s", s->c->id);
+	(void)snprintf(gofer_title, sizeof(gofer_title), "runsc-gofer: %.40s", s->c->id);
+	r = spawn_pair(&sandbox, &gofer, isolate_is_rootless(s->g->rootless), &pid, &gofer_pid, err);
+	if (r < 0)
+		return r;
+	if (proc_identify(pid, &s->c->sandbox) < 0)
+		s->c->sandbox.pid = pid;
+	s->c->gofer.pid = gofer_pid;
+	/* From here an end of file on our side means that the process is gone. */
+	cleanup_closep(&t->ctl_child);
+	t->ctl_child = -EBADF;
+	cleanup_closep(&t->gofer_ctl_child);
+	t->gofer_ctl_child = -EBADF;
+	return 0;
+}
+
+/* The gofer goes with its pid namespace's init, the sandbox. */
+static void reap_failed(struct container *c)
+{
+	if (c->sandbox.pid > 0) {
+		(void)kill(c->sandbox.pid, SIGKILL);
+		(void)waitpid(c->sandbox.pid, NULL, 0);
+	}
+	c->sandbox = c->gofer = (struct proc_id){0};
+}
+
+static int start_and_wait(const struct sandbox_start *s, struct starting *t, json_t **ret_answer, struct error **err)
+{
+	_cleanup_mount_plan_ struct mount_plan plan = {0};
+	_cleanup_(json_decrefp) json_t *a = NULL;
+	const char *text;
+	int r;
+
+	r = mount_plan_make(s->g, s->spec, s->c->bundle, s->c->rootfs, &plan, err);
+	if (r == 0)
+		r = open_all(s, t, err);
+	if (r == 0)
+		r = spawn_both(s, t, err);
+	if (r == 0)
+		r = cgroup_create(s->g, s->c, s->spec, err);
+	if (r == 0)
+		r = send_gofer_setup(s, t, plan.exports, err);
+	if (r == 0)
+		r = send_sandbox_setup(s, t, plan.mounts, err);
+	if (r < 0)
+		return r;
+	/* Their ends must live only in the children, or nobody would see the other die. */
+	cleanup_closep(&t->p9[0]);
+	cleanup_closep(&t->p9[1]);
+	cleanup_closep(&t->listen_fd);
+	t->p9[0] = t->p9[1] = t->listen_fd = -EBADF;
+	r = control_recv(t->ctl, &a, NULL, 0, NULL);
+	if (r < 0)
+		return explain_failure(s, t, r == -EPROTO ? r : -ECONNRESET, err);
+	text = json_string_value(json_object_get(a, "error"));
+	if (text) {
+		r = error_msg(err, (int)json_integer_value(json_object_get(a, "code")), "sandbox: %s", text);
+		return explain_failure(s, t, r == -ECONNRESET ? -EIO : r, err);
+	}
+	if (ret_answer)
+		*ret_answer = TAKE_PTR(a);
+	return 0;
+}
+
+int sandbox_create(const struct sandbox_start *s, int *ret_ctl, json_t **ret_answer, struct error **err)
+{
+	_cleanup_(starting_done) struct starting t = {-EBADF, -EBADF, -EBADF,           -EBADF, -EBADF,
+						      -EBADF, -EBADF, {-EBADF, -EBADF}, -EBADF, -EBADF};
+	int r = start_and_wait(s, &t, ret_answer, err);
+
+	if (r < 0) {
+		reap_failed(s->c);
+		cgroup_remove(s->c);
+		return r;
+	}
+	*ret_ctl = TAKE_FD(t.ctl);
+	return 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line's side of starting a sandbox: two processes, one setup message each, one answer. */
+#ifndef RUNSC_SANDBOX_H
+#define RUNSC_SANDBOX_H
+
+#include "runsc/container.h"
+
+enum { IMAGE_MANIFEST, IMAGE_KERNEL, IMAGE_INDEX, IMAGE_PAGES, IMAGE_PARTS };
+
+struct sandbox_start {
+	const struct globals *g;
+	struct container *c; /* bundle, rootfs and version are set; sandbox and gofer get filled in */
+	const struct oci_spec *spec;
+	int stdio[3]; /* [0] is the pty slave when the spec wants a terminal */
+	const int *extra_fds;
+	size_t nr_extra_fds;
+	const int *image_fds; /* IMAGE_PARTS descriptors: restore; NULL: create */
+};
+
+/*
+ * Starts gofer and sandbox and waits until the container is created (or restored), its tasks not running. *@ret_ctl is
+ * the control connection; the sandbox ends when it closes before a "keep" request. *@ret_answer (may be NULL) is the
+ * answer, which carries restore's statistics.
+ */
+_must_check_ int sandbox_create(const struct sandbox_start *s, int *ret_ctl, json_t **ret_answer, struct error **err);
+
+/* "killed by its system call filter ..." and the like, for a sandbox that ended unexpectedly with wait status @status.
+ */
+void sandbox_describe_death(int status, char *buf, size_t n);
+
+#endif

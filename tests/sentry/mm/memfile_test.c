@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <cmocka.h>
+
+#include "sentry/mm/memfile.h"
+#include "state/pages.h"
+
+static void alloc_is_zero_and_dense(void **state)
+{
+	struct memfile *mf;
+	uint64_t a, b, c;
+
+	assert_int_equal(memfile_new(&mf), 0);
+	assert_int_equal(memfile_alloc(mf, 65536, false, &a), 0);
+	assert_int_equal(memfile_alloc(mf, 4096, false, &b), 0);
+	memset(memfile_ptr(mf, a, 65536), 1, 65536);
+	assert_true(memfile_exclusive(mf, a, 65536));
+	memfile_ref(mf, a + 4096, 4096);
+	assert_false(memfile_exclusive(mf, a, 65536));
+	assert_true(memfile_exclusive(mf, a, 4096));
+	memfile_unref(mf, a, 65536);
+	assert_int_equal(memfile_used(mf), 8192);
+	assert_int_equal(*(char *)memfile_ptr(mf, a + 4096, 1), 1);
+	assert_int_equal(memfile_alloc(mf, 4096, false, &c), 0);
+	assert_int_equal(c, a);
+	assert_int_equal(*(char *)memfile_ptr(mf, c, 1), 0);
+	memfile_unref(mf, c, 4096);
+	memfile_unref(mf, a + 4096, 4096);
+	memfile_unref(mf, b, 4096);
+	assert_int_equal(memfile_used(mf), 0);
+	assert_int_equal(memfile_committed(mf), 0);
+	assert_int_equal(memfile_alloc(mf, 0, false, &a), -ENOMEM);
+	assert_int_equal(memfile_alloc(mf, UINT64_MAX - 4095, false, &a), -ENOMEM);
+	memfile_set_limit(mf, 8192);
+	assert_int_equal(memfile_alloc(mf, 12288, false, &a), -ENOMEM);
+	memfile_free(mf);
+}
+
+/* Random references against a plain array of counts. */
+static void counts_against_model(void **state)
+{
+	enum { N = 200 };
+	struct memfile *mf;
+	int refs[N] = { 0 };
+	uint64_t base;
+
+	srand(3);
+	assert_int_equal(memfile_new(&mf), 0);
+	assert_int_equal(memfile_alloc(mf, N * 4096, false, &base), 0);
+	for (int i = 0; i < N; i++) {
+		refs[i] = 1;
+		memset(memfile_ptr(mf, base + (uint64_t)i * 4096, 4096), 7, 4096);
+	}
+	for (int step = 0; step < 20000; step++) {
+		int a = rand() % N, n = 1 + rand() % 12, min = 1 << 30, max = 0, used = 0;
+		uint64_t off = base + (uint64_t)a * 4096;
+
+		n = n < N - a ? n : N - a;
+		for (int i = a; i < a + n; i++) {
+			min = refs[i] < min ? refs[i] : min;
+			max = refs[i] > max ? refs[i] : max;
+		}
+		if (min == 0)
+			continue;
+		assert_int_equal(memfile_exclusive(mf, off, (uint64_t)n * 4096), max == 1);
+		if (rand() % 2 && max < 50) {
+			memfile_ref(mf, off, (uint64_t)n * 4096);
+			for (int i = a; i < a + n; i++)
+				refs[i]++;
+		} else {
+			memfile_unref(mf, off, (uint64_t)n * 4096);
+			for (int i = a; i < a + n; i++)
+				refs[i]--;
+		}
+		for (int i = 0; i < N; i++)
+			used += refs[i] > 0;
+		assert_int_equal(memfile_used(mf), used * 4096);
+		assert_int_equal(memfile_committed(mf), used * 4096);
+	}
+	memfile_free(mf);
+}
+
+static void copy_keeps_holes(void **state)
+{
+	struct memfile *mf;
+	uint64_t a, b;
+
+	assert_int_equal(memfile_new(&mf), 0);
+	assert_int_equal(memfile_alloc(mf, 1 << 20, false, &a), 0);
+	assert_int_equal(memfile_alloc(mf, 1 << 20, false, &b), 0);
+	assert_int_equal(memfile_copy(mf, b, a, 1 << 20), 0);
+	assert_int_equal(memfile_committed(mf), 0);
+	assert_true(memfile_is_hole(mf, a, 1 << 20));
+	strcpy(memfile_ptr(mf, a + 5000, 10), "hello");
+	assert_false(memfile_is_hole(mf, a, 1 << 20));
+	assert_int_equal(memfile_resident(mf, a, 1 << 20), 4096);
+	assert_int_equal(memfile_copy(mf, b, a, 1 << 20), 0);
+	assert_string_equal(memfile_ptr(mf, b + 5000, 10), "hello");
+	memfile_decommit(mf, b, 1 << 20);
+	assert_int_equal(*(char *)memfile_ptr(mf, b + 5000, 1), 0);
+	memfile_free(mf);
+}
+
+/* Save, load lazily, save the half-loaded one, load again. */
+static void lazy_restore(void **state)
+{
+	struct memfile *mf;
+	uint64_t a, b;
+
+	assert_int_equal(memfile_new(&mf), 0);
+	assert_int_equal(memfile_alloc(mf, 4 << 20, false, &a), 0);
+	assert_int_equal(memfile_alloc(mf, 1 << 20, false, &b), 0);
+	for (uint64_t i = 0; i < 4 << 20; i += 8192)
+		*(uint64_t *)memfile_ptr(mf, a + i, 8) = i + 1;
+	*(uint64_t *)memfile_ptr(mf, b, 8) = 77;
+	for (int round = 0; round < 2; round++) {
+		int idx = memfd_create("idx", 0), pages = memfd_create("pages", 0);
+		struct pages_writer *pw;
+		struct pages_reader *pr;
+		struct pages_stats st;
+
+		assert_int_equal(pages_writer_new(idx, pages, round, 2, &pw, NULL), 0);
+		assert_int_equal(memfile_save_pages(mf, pw), 0);
+		assert_int_equal(pages_writer_finish(pw, &st, NULL), 0);
+		pages_writer_free(pw);
+		assert_int_equal(st.pages_stored, 513);
+		memfile_free(mf);
+		assert_int_equal(memfile_new(&mf), 0);
+		assert_int_equal(memfile_adopt(mf, a, 4 << 20), 0);
+		assert_int_equal(memfile_adopt(mf, b, 1 << 20), 0);
+		assert_int_equal(memfile_adopt(mf, b, 4096), 0);
+		assert_int_equal(memfile_adopt(mf, 1, 4096), -EINVAL);
+		assert_int_equal(memfile_adopt(mf, UINT64_MAX - 4095, 4096), -EINVAL);
+		assert_int_equal(lseek(idx, 0, SEEK_SET), 0);
+		assert_int_equal(pages_reader_open(idx, pages, &pr, NULL), 0);
+		assert_int_equal(memfile_attach_pages(mf, pr, pages), 0);
+		close(idx);
+		assert_int_equal(memfile_absent(mf), 513 * 4096);
+		assert_int_equal(memfile_committed(mf), 0);
+		assert_int_equal(*(uint64_t *)memfile_ptr(mf, a + (1 << 20), 8), (1 << 20) + 1);
+		assert_true(memfile_absent(mf) < 513 * 4096 && memfile_absent(mf) > 256 * 4096);
+		/* Dropping what was never loaded. */
+		memfile_decommit(mf, a + (3 << 20), 1 << 20);
+		assert_int_equal(*(uint64_t *)memfile_ptr(mf, a + (3 << 20), 8), 0);
+		for (uint64_t i = 0; i < 1 << 20; i += 8192)
+			*(uint64_t *)memfile_ptr(mf, a + (3 << 20) + i, 8) = (3 << 20) + i + 1;
+	}
+	for (uint64_t i = 0; i < 4 << 20; i += 4096)
+		assert_int_equal(*(uint64_t *)memfile_ptr(mf, a + i, 8), i % 8192 ? 0 : i + 1);
+	memfile_unref(mf, b, 4096);
+	assert_int_equal(*(uint64_t *)memfile_ptr(mf, b, 8), 77);
+	assert_true(memfile_exclusive(mf, b, 1 << 20));
+	assert_int_equal(memfile_ensure_all(mf), 0);
+	assert_int_equal(memfile_absent(mf), 0);
+	memfile_free(mf);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(alloc_is_zero_and_dense),
+		cmocka_unit_test(counts_against_model),
+		cmocka_unit_test(copy_keeps_holes),
+		cmocka_unit_test(lazy_restore),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
