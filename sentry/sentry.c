@@ -90,9 +90,8 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	if (r < 0)
 		return error_set(err, r, "cannot make the memory file");
 	k->root_pid_ns = pid_ns_new(NULL);
-	r = k->root_pid_ns ? vdso_init(k) : -ENOMEM;
-	if (r < 0)
-		return error_set(err, r, "cannot make the kernel");
+	if (!k->root_pid_ns)
+		return error_set(err, -ENOMEM, "cannot make the kernel");
 	*ret = s;
 	return 0;
 }
@@ -109,6 +108,10 @@ int sentry_create_container(struct sentry *s, const struct sentry_container *sc,
 		container_put(c);
 		return error_msg(err, -EEXIST, "container with given ID already exists: %s", sc->id);
 	}
+	/* Not earlier: a restore needs the memory file empty. */
+	r = s->k->vdso ? 0 : vdso_init(s->k);
+	if (r < 0)
+		return error_set(err, r, "cannot make the vDSO");
 	r = container_new(s->k, sc, &c, &t, err);
 	if (r < 0)
 		return r;

@@ -5,6 +5,15 @@
 
 #include "sentry/kernel/kernel.h"
 
+struct p9_client;
+
+/* What state_reader_ctx() is while an image is loaded. */
+struct restore_ctx {
+	struct kernel *k;
+	const struct sentry_container *sc; /* new id, mounts, descriptors */
+	struct p9_client *gofer; /* NULL when the container has none */
+};
+
 /* The kernel is frozen. Nothing changes, whatever the result. */
 _must_check_ int checkpoint_save(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 				 struct sentry_ckpt_stats *st, struct error **err);

@@ -173,7 +173,8 @@ static int kernel_load(struct state_reader *r, void *obj, const void *msg)
 	k->boot_mono = m->boot_mono;
 	k->boot_real = m->boot_real;
 	k->next_ino = MAX(m->next_ino, k->next_ino);
-	k->saved_mono = m->mono;
+	/* The guest's monotonic clock continues where it stood; known before any after_load() arms a timer. */
+	ktime_set_offset(m->mono - (ktime_mono() - ktime_offset()));
 	return e;
 }
 

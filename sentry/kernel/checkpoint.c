@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Saving and loading the whole kernel.
+ *
+ * Save:  the page store is filled by its own threads while this one walks the objects; the manifest comes last. Nothing is changed.
+ * Load:  manifest and its requirements, parts, objects (all phases of state.h), pages attached lazily, then files re-attached, threads
+ *        made. Timers were armed by their owners while the timer thread is frozen. The caller thaws.
+ */
+#include "sentry/kernel/checkpoint.h"
+
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "gofer/client/p9_client.h"
+#include "sentry/arch/cpu_features.h"
+#include "sentry/fs/hostfile.h"
+#include "sentry/fs/tty/tty.h"
+#include "sentry/kernel/container.h"
+#include "sentry/kernel/run.h"
+#include "sentry/loader/loader.h"
+#include "state/image.h"
+#include "state/manifest.h"
+#include "state/pages.h"
+
+#define PRODUCT_VERSION "0.1.0"
+
+struct saver {
+	struct state_writer *w;
+	struct pages_writer *pw;
+	struct state_stats objects;
+	struct pages_stats pages;
+};
+
+static int64_t host_mono(void)
+{
+	return ktime_mono() - ktime_offset();
+}
+
+static int write_parts(struct kernel *k, struct saver *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
+		       struct error **err)
+{
+	struct state_root root = { &kernel_state_type, k };
+	int r = pages_writer_new(fds->index, fds->pages, o->compression_level, 1, &s->pw, err);
+
+	if (r < 0)
+		return r;
+	r = memfile_save_pages(k->mf, s->pw);
+	if (r < 0)
+		return error_set(err, r, "cannot save memory pages");
+	r = state_writer_new(fds->kernel, NULL, &s->w, err);
+	if (r == 0)
+		r = state_writer_save_roots(s->w, &root, 1, err);
+	if (r == 0)
+		r = state_writer_finish(s->w, &s->objects, err);
+	if (r == 0)
+		r = pages_writer_finish(s->pw, &s->pages, err);
+	return r;
+}
+
+static int write_manifest(struct kernel *k, const struct saver *s, int fd, struct error **err)
+{
+	_cleanup_free_ char **ids = NULL;
+	struct manifest m = { .product = (char *)(uintptr_t)PRODUCT_VERSION, .platform = (char *)(uintptr_t)k->pops->name };
+	struct container *c;
+	size_t n = 0;
+	int r;
+
+	list_for_each(c, &k->containers, node)
+		n++;
+	ids = calloc(n + 1, sizeof(*ids));
+	if (!ids)
+		return error_set(err, -ENOMEM, "manifest");
+	n = 0;
+	list_for_each(c, &k->containers, node)
+		ids[n++] = c->id;
+	m.containers = ids;
+	m.created_ns = ktime_real();
+	r = cpu_manifest(&m);
+	if (r < 0)
+		return error_set(err, r, "manifest");
+	manifest_set_parts(&m, &s->objects, &s->pages);
+	r = manifest_write(fd, &m, err);
+	cpu_manifest_done(&m);
+	return r;
+}
+
+int checkpoint_save(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o, struct sentry_ckpt_stats *st,
+		    struct error **err)
+{
+	struct saver s = { 0 };
+	int64_t t0 = host_mono();
+	int r;
+
+	k->saved_mono = ktime_mono();
+	r = write_parts(k, &s, fds, o, err);
+	if (r == 0)
+		r = write_manifest(k, &s, fds->manifest, err);
+	s.w = state_writer_free(s.w);
+	s.pw = pages_writer_free(s.pw);
+	if (r < 0)
+		return r;
+	st->save_us = (uint64_t)(host_mono() - t0) / 1000;
+	st->objects = s.objects.objects;
+	st->pages_total = s.pages.pages_seen;
+	st->pages_written = s.pages.pages_stored;
+	st->bytes = s.objects.file_bytes + s.pages.pages_bytes + s.pages.index_bytes;
+	return 0;
+}
+
+/* --- load --- */
+
+static int check_manifest(const struct sentry_image_fds *fds, struct error **err)
+{
+	_cleanup_manifest_ struct manifest m = { 0 };
+	struct manifest have = { 0 };
+	int r = manifest_read(fds->manifest, &m, err);
+
+	if (r < 0)
+		return r;
+	r = cpu_manifest(&have);
+	if (r < 0)
+		return error_set(err, r, "cannot describe this machine");
+	r = manifest_check_features(&m, &have, err);
+	cpu_manifest_done(&have);
+	if (r == 0)
+		r = manifest_check_parts(&m, fds->kernel, fds->index, fds->pages, err);
+	return r;
+}
+
+static void give_host_fds(const struct sentry_container *sc)
+{
+	const struct sentry_process *p = &sc->process;
+
+	if (p->terminal) {
+		console_set_restore_fd(p->stdio[0]);
+		return;
+	}
+	for (int i = 0; i < 3; i++)
+		if (p->stdio[i] >= 0)
+			hostfile_set_restore_fd(i, p->stdio[i]);
+	for (size_t i = 0; i < p->nr_extra_fds; i++)
+		hostfile_set_restore_fd(3 + (int)i, p->extra_fds[i]);
+}
+
+static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, struct restore_ctx *ctx, struct sentry_ckpt_stats *st,
+			struct error **err)
+{
+	struct state_opts o = { .ctx = ctx };
+	struct pages_reader *pr = NULL;
+	struct state_reader *rd = NULL;
+	struct state_stats stats;
+	struct kernel *root;
+	int r, fd;
+
+	r = state_reader_new(fds->kernel, NULL, 0, &o, &rd, err);
+	if (r == 0)
+		r = state_reader_load(rd, err);
+	if (r == 0)
+		r = state_reader_root(rd, 0, &kernel_state_type, (void **)&root, err);
+	if (r < 0)
+		return r;
+	state_reader_stats(rd, &stats);
+	st->objects = stats.objects;
+	r = pages_reader_open(fds->index, fds->pages, &pr, err);
+	if (r < 0)
+		return r;
+	fd = dup(fds->pages);
+	if (fd < 0)
+		return error_set(err, -errno, "pages.img");
+	r = memfile_attach_pages(k->mf, pr, fd);
+	if (r < 0)
+		return error_set(err, r, "pages.img does not fit the objects of kernel.img");
+	(void)state_reader_free(rd);
+	return 0;
+}
+
+static int start_threads(struct kernel *k, struct error **err)
+{
+	struct thread_group *tg;
+	struct task *t;
+	int r = 0;
+
+	mutex_lock(&k->tasks_mu);
+	list_for_each(tg, &k->groups, all_node)
+		list_for_each(t, &tg->tasks, tg_node)
+			if (!t->is_zombie && r == 0)
+				r = task_start(t);
+	mutex_unlock(&k->tasks_mu);
+	return r < 0 ? error_set(err, r, "cannot start a thread for a restored task") : 0;
+}
+
+static int adopt_container(struct kernel *k, const struct restore_ctx *ctx, struct error **err)
+{
+	struct container *c = list_first(&k->containers, struct container, node);
+	char *id = strdup(ctx->sc->id);
+
+	if (!id)
+		return error_set(err, -ENOMEM, "restore");
+	free(c->id);
+	c->id = id;
+	c->gofer = ctx->gofer;
+	c->started = true;
+	if (c->memory_limit)
+		memfile_set_limit(k->mf, c->memory_limit);
+	return 0;
+}
+
+int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_container *sc, struct sentry_ckpt_stats *st,
+		    struct error **err)
+{
+	struct restore_ctx ctx = { .k = k, .sc = sc };
+	int r = check_manifest(fds, err);
+
+	if (r < 0)
+		return r;
+	if (sc->gofer_fd >= 0) {
+		r = p9_client_new(sc->gofer_fd, &ctx.gofer);
+		if (r < 0)
+			return error_set(err, r, "gofer of container %s", sc->id);
+	}
+	give_host_fds(sc);
+	r = load_objects(k, fds, &ctx, st, err);
+	if (r == 0)
+		r = adopt_container(k, &ctx, err);
+	if (r == 0)
+		r = vdso_init(k);
+	if (r == 0)
+		r = start_threads(k, err);
+	return r;
+}
