@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "gofer/client/p9_client.h"
 #include "sentry/arch/cpu_features.h"
-#include "sentry/fs/hostfile.h"
+#include "sentry/fs/host/hostfile.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/run.h"
@@ -163,12 +163,12 @@ static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, st
 		return r;
 	state_reader_stats(rd, &stats);
 	st->objects = stats.objects;
-	r = pages_reader_open(fds->index, fds->pages, &pr, err);
-	if (r < 0)
-		return r;
-	fd = dup(fds->pages);
+	fd = dup(fds->pages); /* stays with the memory file as long as content is missing */
 	if (fd < 0)
 		return error_set(err, -errno, "pages.img");
+	r = pages_reader_open(fds->index, fd, &pr, err);
+	if (r < 0)
+		return r;
 	r = memfile_attach_pages(k->mf, pr, fd);
 	if (r < 0)
 		return error_set(err, r, "pages.img does not fit the objects of kernel.img");

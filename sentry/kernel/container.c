@@ -13,7 +13,7 @@
 #include "gofer/client/p9_client.h"
 #include "sentry/fs/container_mounts.h"
 #include "sentry/fs/fd_table.h"
-#include "sentry/fs/hostfile.h"
+#include "sentry/fs/host/hostfile.h"
 #include "sentry/fs/namei.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/ipc/ipc_ns.h"
