@@ -77,7 +77,7 @@ static void show_line(struct mm *mm, const struct vma *v, struct strbuf *b)
 		mm_file_stat(v->file, &st);
 		dev = st.dev;
 		ino = st.ino;
-	} else if (v->obj && mappable_is_shmobj(v->obj)) {
+	} else if (v->obj && mappable_is_shmobj(v->obj) && !v->name) {
 		dev = 1;
 		ino = (uint64_t)(uintptr_t)v->obj >> 6 & 0xffffff; /* some stable number */
 	}

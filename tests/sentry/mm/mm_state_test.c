@@ -58,6 +58,7 @@ static int load(struct kernel *k, struct saved *s, struct mm **mms, size_t n)
 
 		assert_int_equal(state_reader_root(r, i, &mm_state_type, &obj, NULL), 0);
 		mms[i] = obj;
+		mm_user_get(mms[i]);
 		assert_int_equal(mm_as(mms[i], &as), 0);
 	}
 	state_reader_free(r);
@@ -84,6 +85,7 @@ static void round_trip(void **state)
 	assert_int_equal(mm_brk(mms[0], NULL, 0x501234), 0x501234);
 	mm_layout(mms[0])->auxv[1] = 99;
 	assert_int_equal(mm_fork(mms[0], CTX, &mms[1]), 0);
+	mm_user_get(mms[0]);
 	assert_int_equal(guest_write(mms[0], a + 3 * PAGE_SIZE, 200), 0);
 	for (int round = 0; round < 3; round++) {
 		_cleanup_strbuf_ struct strbuf before = STRBUF_INIT, after = STRBUF_INIT;
@@ -91,8 +93,10 @@ static void round_trip(void **state)
 
 		assert_int_equal(mm_show_smaps(mms[0], &before, false), 0);
 		save(k, mms, 2, &img);
-		mm_put(mms[0]);
-		mm_put(mms[1]);
+		for (int i = 0; i < 2; i++) {
+			mm_user_put(mms[i]);
+			mm_put(mms[i]);
+		}
 		test_kernel_free(k);
 		k = test_kernel();
 		assert_int_equal(load(k, &img, mms, 2), 0);
@@ -111,8 +115,10 @@ static void round_trip(void **state)
 		assert_int_equal(mm_show_maps(mms[0], &after), 0);
 		assert_non_null(strstr(after.data, "[anon:heap of mine]"));
 	}
-	mm_put(mms[0]);
-	mm_put(mms[1]);
+	for (int i = 0; i < 2; i++) {
+		mm_user_put(mms[i]);
+		mm_put(mms[i]);
+	}
 	test_kernel_free(k);
 }
 
