@@ -7,6 +7,7 @@
  */
 #include "sentry/kernel/container.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 

@@ -110,7 +110,8 @@ void tg_reap_locked(struct thread_group *tg)
 		c->majflt += tg->self.majflt + tg->children_usage.majflt;
 		c->nvcsw += tg->self.nvcsw + tg->children_usage.nvcsw;
 		c->nivcsw += tg->self.nivcsw + tg->children_usage.nivcsw;
-		c->maxrss_kb = MAX(c->maxrss_kb, MAX(tg->self.maxrss_kb, tg->children_usage.maxrss_kb));
+		c->maxrss_kb = MAX(c->maxrss_kb, tg->self.maxrss_kb);
+		c->maxrss_kb = MAX(c->maxrss_kb, tg->children_usage.maxrss_kb);
 	}
 	list_del(&tg->child_node);
 	list_del(&tg->all_node);
