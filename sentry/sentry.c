@@ -16,6 +16,7 @@
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/checkpoint.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/exit.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/run.h"

@@ -56,6 +56,10 @@ static void release_resources(struct task *t)
 		t->clear_child_tid = 0;
 	}
 	sysv_sem_exit(t);
+	/* On the thread that is bound to it, and before the address space it ran in goes. */
+	mm_bind_thread(NULL, NULL);
+	t->k->pops->ctx_free(t->pctx);
+	t->pctx = NULL;
 	task_release_mm(t);
 	mutex_lock(&t->alloc_mu);
 	files = t->files;
@@ -343,8 +347,6 @@ void task_exit(struct task *t, int status)
 	}
 	release_resources(t);
 	account(t, tg);
-	k->pops->ctx_free(t->pctx); /* on the thread that is bound to it */
-	t->pctx = NULL;
 	mutex_lock(&k->tasks_mu);
 	last = leave_group_locked(t, status);
 	unlinked = t != tg->leader;
