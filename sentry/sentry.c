@@ -113,7 +113,7 @@ int sentry_create_container(struct sentry *s, const struct sentry_container *sc,
 	r = s->k->vdso ? 0 : vdso_init(s->k);
 	if (r < 0)
 		return error_set(err, r, "cannot make the vDSO");
-	r = container_new(s->k, sc, &c, &t, err);
+	r = container_make(s->k, sc, &c, &t, err);
 	if (r < 0)
 		return r;
 	c->ready = t;
