@@ -184,7 +184,10 @@ int mm_show_smaps(struct mm *mm, struct strbuf *b, bool rollup)
 		sum.priv_dirty += s.priv_dirty;
 	}
 	if (rollup && mm->vmas.first) {
-		strbuf_addf(b, "%08lx-%08lx ---p 00000000 00:00 0 %*s[rollup]\n", mm->vmas.first->start, mm->vmas.last->end, 26, "");
+		char line[80];
+
+		(void)snprintf(line, sizeof(line), "%08lx-%08lx ---p 00000000 00:00 0", mm->vmas.first->start, mm->vmas.last->end);
+		strbuf_addf(b, "%-72s [rollup]\n", line);
 		show_sizes(&sum, 0, mm->locked, true, b);
 	}
 	rwlock_unlock(&mm->lock);
