@@ -129,7 +129,7 @@ static void test_kernel_free(struct kernel *k)
 	free(k);
 }
 
-static struct mm *test_mm(struct kernel *k)
+static _unused_ struct mm *test_mm(struct kernel *k)
 {
 	struct plat_as *as;
 	struct mm *mm;
