@@ -218,6 +218,7 @@ int cmd_boot(struct globals *g, int argc, char **argv, struct error **err)
 	int status = 0, r;
 
 	(void)prctl(PR_SET_NAME, "runsc-sandbox");
+	mutex_init(&b.freezing, "boot.freezing");
 	mutex_init(&b.lock, "boot.lock");
 	cond_init(&b.changed);
 	block_signals();
