@@ -9,7 +9,8 @@ static void in_child(int op, int want)
 {
 	pid_t p;
 
-	CHILD (p) {
+	CHILD(p)
+	{
 		int fd = OK(open("f", O_RDONLY));
 
 		if (want)
@@ -41,7 +42,8 @@ void guest_test(void)
 	close(a);
 	guest_checkpoint();
 	in_child(LOCK_SH, EWOULDBLOCK);
-	CHILD (p) {
+	CHILD(p)
+	{
 		CHECK_EQ(flock(d, LOCK_SH), 0); /* the same lock: converts */
 		_exit(0);
 	}

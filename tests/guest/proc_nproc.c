@@ -11,7 +11,8 @@ void guest_test(void)
 {
 	pid_t p, q;
 
-	CHILD (p) {
+	CHILD(p)
+	{
 		struct rlimit rl = {2, 2};
 		pthread_t t;
 
