@@ -11,8 +11,7 @@ void guest_test(void)
 
 	OK(bind(l, (struct sockaddr *)&a, sizeof(a)));
 	OK(listen(l, 1));
-	CHILD(p)
-	{
+	CHILD (p) {
 		int s = OK(accept(l, NULL, NULL));
 
 		CHECK_EQ(recv(s, buf, sizeof(buf), 0), 5);

@@ -25,8 +25,7 @@ void guest_test(void)
 	CHECK_EQ(flock(fd, LOCK_EX), 0);
 	CHECK_EQ(fcntl(fd, F_SETLK, &fl), 0);
 	for (int i = 0; i < 3; i++)
-		CHILD(p[i])
-		{
+		CHILD (p[i]) {
 			close(fd);
 			waiter(i);
 		}

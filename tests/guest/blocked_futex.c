@@ -44,8 +44,7 @@ void guest_test(void)
 	shared = OK(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 	a = guest_thread(plain, NULL);
 	b = guest_thread(timed, NULL);
-	CHILD(p)
-	{
+	CHILD (p) {
 		struct timespec rel = {100, 0};
 
 		CHECK_EQ(futex(shared, FUTEX_WAIT, 0, &rel, NULL, 0), 0);

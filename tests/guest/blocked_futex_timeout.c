@@ -22,8 +22,7 @@ static void *abs_real(void *arg)
 	struct timespec ts = {t0 / (1000 * MS), t0 % (1000 * MS)};
 
 	(void)arg;
-	CHECK_ERRNO(syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, 0, &ts, NULL, 1),
-		    ETIMEDOUT);
+	CHECK_ERRNO(syscall(SYS_futex, &word, FUTEX_WAIT_BITSET_PRIVATE | FUTEX_CLOCK_REALTIME, 0, &ts, NULL, 1), ETIMEDOUT);
 	CHECK(now_ns(CLOCK_REALTIME) >= t0);
 	return NULL;
 }

@@ -76,8 +76,8 @@ void guest_test(void)
 	OK(mkfifo("fifo_w", 0600));
 	OK(pipe(pfd));
 	for (int i = 0; i < 8; i++)
-		CHILD(p[i])
-	waiter(i);
+		CHILD (p[i])
+			waiter(i);
 	for (int i = 0; i < 6; i++)
 		guest_blocked(p[i]);
 	guest_checkpoint();

@@ -38,8 +38,7 @@ static void waiter(int kind)
 		CHECK(memcmp(b, "line\n", 5) == 0);
 		break;
 	case 2:
-		CHILD(c)
-		{
+		CHILD (c) {
 			gate_wait(&g);
 			_exit(6);
 		}
@@ -101,8 +100,8 @@ void guest_test(void)
 	words = OK(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
 	waitv = syscall(449, NULL, 0, 0, NULL, 0) == -1 && errno != ENOSYS;
 	for (int i = 0; i < 9; i++)
-		CHILD(p[i])
-	waiter(i == 6 && !waitv ? 99 : i);
+		CHILD (p[i])
+			waiter(i == 6 && !waitv ? 99 : i);
 	for (int i = 0; i < 9; i++)
 		if (i != 6 || waitv)
 			guest_blocked(p[i]);

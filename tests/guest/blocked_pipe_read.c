@@ -23,8 +23,7 @@ void guest_test(void)
 
 	OK(pipe(fds));
 	OK(pipe(fds2));
-	CHILD(p)
-	{
+	CHILD (p) {
 		close(fds[1]);
 		CHECK_EQ(read(fds[0], c, sizeof(c)), 3);
 		CHECK(memcmp(c, "abc", 3) == 0);

@@ -13,8 +13,7 @@ void guest_test(void)
 
 	OK(pipe(fds));
 	guest_fill(b, TOTAL, 1);
-	CHILD(p)
-	{
+	CHILD (p) {
 		close(fds[0]);
 		CHECK_EQ(write(fds[1], b, TOTAL), TOTAL);
 		_exit(0);

@@ -71,8 +71,8 @@ void guest_test(void)
 
 	OK(pipe(fds));
 	for (int i = 0; i < 9; i++)
-		CHILD(p[i])
-	waiter(i);
+		CHILD (p[i])
+			waiter(i);
 	for (int i = 0; i < 5; i++)
 		guest_blocked(p[i]);
 	guest_checkpoint();

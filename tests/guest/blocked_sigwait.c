@@ -57,8 +57,8 @@ void guest_test(void)
 	guest_catch(SIGUSR1, 0);
 	guest_block(SIGUSR1);
 	for (int i = 0; i < 6; i++)
-		CHILD(p[i])
-	waiter(i);
+		CHILD (p[i])
+			waiter(i);
 	for (int i = 0; i < 5; i++)
 		guest_blocked(p[i]);
 	guest_checkpoint();

@@ -6,8 +6,7 @@ static pid_t sleeper(int kind)
 {
 	pid_t p;
 
-	CHILD(p)
-	{
+	CHILD (p) {
 		struct timespec ts = {0, 250 * MS}, rem = {7, 7};
 		int64_t t0 = now_ns(CLOCK_MONOTONIC), abs = t0 + 250 * MS;
 

@@ -9,13 +9,11 @@ void guest_test(void)
 
 	gate_init(&g);
 	gate_init(&h);
-	CHILD(p)
-	{
+	CHILD (p) {
 		pid_t c;
 		int st;
 
-		CHILD(c)
-		{
+		CHILD (c) {
 			gate_wait(&g);
 			_exit(33);
 		}
@@ -24,13 +22,11 @@ void guest_test(void)
 		CHECK_ERRNO(waitpid(-1, &st, 0), ECHILD);
 		_exit(0);
 	}
-	CHILD(q)
-	{
+	CHILD (q) {
 		siginfo_t si = {0};
 		pid_t c;
 
-		CHILD(c)
-		{
+		CHILD (c) {
 			gate_wait(&h);
 			raise(SIGTERM);
 		}

@@ -6,10 +6,10 @@
 #include "guest.h"
 
 /* Calls that change the machine, never return, or differ by hardware or privilege rather than by semantics. */
-static const int skip[] = {15,  34,  56,  57,  58,  60,  101, 103, 130, 134, 153, 154, 156, 162, 163, 164, 167, 168,
-			   169, 172, 173, 174, 175, 176, 177, 178, 179, 180, 181, 182, 183, 184, 185, 187, 205, 211,
-			   212, 214, 215, 219, 220, 227, 231, 236, 246, 248, 249, 250, 273, 298, 300, 301, 304, 305,
-			   310, 313, 317, 320, 321, 323, 329, 330, 331, 334, 335, 336, 425, 426, 427};
+static const int skip[] = {15, 34,  56,  57,  58,  60,  101, 103, 130, 134, 153, 154, 156, 162, 163, 164, 167, 168, 169,
+			   172, 173,	     174, 175, 176, 177, 178, 179, 180, 181, 182, 183, 184, 185, 187, 205, 211, 212, 214,
+			   215, 219,	     220, 227, 231, 236, 246, 248, 249, 250, 273, 298, 300, 301, 304, 305, 310, 313, 317, 320,
+			   321, 323,	     329, 330, 331, 334, 335, 336, 425, 426, 427};
 
 static void one(int nr, const char *kind, long a, long rest)
 {
@@ -17,8 +17,7 @@ static void one(int nr, const char *kind, long a, long rest)
 	int *out = OK(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)), st;
 	pid_t p;
 
-	CHILD(p)
-	{
+	CHILD (p) {
 		setitimer(ITIMER_REAL, &it, NULL);
 		errno = 0;
 		out[0] = syscall(nr, a, rest, rest, rest, rest, rest) == -1 ? errno : 0;

@@ -54,8 +54,7 @@ void guest_test(void)
 	char b[32];
 	CHECK(fgets(b, sizeof(b), f) != NULL);
 	CHECK_STR(b, "buffered 42\n");
-	CHILD(p)
-	{
+	CHILD (p) {
 		void *q = malloc(10 << 20);
 		CHECK(q != NULL);
 		memset(q, 1, 10 << 20);

@@ -49,8 +49,7 @@ void guest_test(void)
 	}
 	CHECK_ERRNO(read(s, &v, 8), EAGAIN);
 	SUBTEST("shared by fork");
-	CHILD(p)
-	{
+	CHILD (p) {
 		v = 9;
 		CHECK_EQ(write(fd, &v, 8), 8);
 		_exit(0);

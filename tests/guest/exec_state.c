@@ -27,8 +27,7 @@ int guest_helper(int argc, char **argv)
 	CHECK_EQ(access("here", F_OK), 0);
 	getresuid(&r, &e, &sv);
 	CHECK(r == 5 && e == 0 && sv == 0);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(fcntl(101, F_GETLK, &fl), 0);
 		CHECK_EQ(fl.l_type, F_WRLCK); /* record locks stay with the pid */
 		CHECK_EQ(fl.l_pid, getppid());
@@ -45,8 +44,7 @@ void guest_test(void)
 	int fds[2];
 	pid_t p;
 
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(mkdir("w", 0755));
 		OK(chdir("w"));
 		guest_write_file("here", "");

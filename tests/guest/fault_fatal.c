@@ -6,8 +6,7 @@ static int died(void (*fn)(void))
 {
 	pid_t p;
 
-	CHILD(p)
-	{
+	CHILD (p) {
 		fn();
 		_exit(0);
 	}
@@ -49,9 +48,7 @@ static void bad_stack(void)
 	guest_catch(SIGUSR1, 0);
 	__asm__ volatile("mov $39, %%eax\n\t syscall\n\t mov %%eax, %%edi\n\t mov $8, %%rsp\n\t mov $10, %%esi\n\t"
 			 "mov $62, %%eax\n\t syscall\n\t mov $60, %%eax\n\t xor %%edi, %%edi\n\t syscall"
-			 :
-			 :
-			 : "rax", "rcx", "r11", "rdi", "rsi", "memory");
+			 : : : "rax", "rcx", "r11", "rdi", "rsi", "memory");
 }
 
 static void ill(void)

@@ -20,8 +20,7 @@ void guest_test(void)
 	CHECK(getcwd(a, sizeof(a)) != NULL);
 	snprintf(b, sizeof(b), "%s/x/y", guest_dir);
 	CHECK_STR(a, b);
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(chdir("/"));
 		gate_wait(&g);
 		CHECK(getcwd(a, sizeof(a)) != NULL);

@@ -20,8 +20,7 @@ void guest_test(void)
 	OK(chown("f", 1000, 2000));
 	OK(chmod("f", 0640));
 	SUBTEST("owner");
-	CHILD(p)
-	{
+	CHILD (p) {
 		as(1000, 1, 1);
 		close(OK(open("f", O_RDWR)));
 		CHECK_EQ(access("f", R_OK | W_OK), 0);
@@ -37,8 +36,7 @@ void guest_test(void)
 	guest_reap(p);
 	OK(chown("f", 1000, 2000));
 	SUBTEST("group, by supplementary group");
-	CHILD(p)
-	{
+	CHILD (p) {
 		as(1001, 1, 2000);
 		close(OK(open("f", O_RDONLY)));
 		CHECK_ERRNO(open("f", O_WRONLY), EACCES);
@@ -50,8 +48,7 @@ void guest_test(void)
 	}
 	guest_reap(p);
 	SUBTEST("others");
-	CHILD(p)
-	{
+	CHILD (p) {
 		as(1001, 1, 1);
 		CHECK_ERRNO(open("f", O_RDONLY), EACCES);
 		CHECK_ERRNO(access("f", R_OK), EACCES);
@@ -69,8 +66,7 @@ void guest_test(void)
 	OK(chmod("f", 0001));
 	CHECK_EQ(access("f", X_OK), 0);
 	SUBTEST("access() uses the real ids, faccessat(AT_EACCESS) the effective ones");
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(chmod("f", 0600));
 		OK(setresuid(1001, 1000, 0));
 		CHECK_ERRNO(access("f", R_OK), EACCES);
@@ -83,8 +79,7 @@ void guest_test(void)
 	OK(mkdir("d", 0755));
 	guest_write_file("d/x", "");
 	OK(chmod("d", 0744)); /* list but not search */
-	CHILD(p)
-	{
+	CHILD (p) {
 		as(1001, 1, 1);
 		fd = OK(open("d", O_RDONLY | O_DIRECTORY));
 		CHECK_ERRNO(stat("d/x", &st), EACCES);
@@ -94,8 +89,7 @@ void guest_test(void)
 	}
 	guest_reap(p);
 	OK(chmod("d", 0711)); /* search but not list */
-	CHILD(p)
-	{
+	CHILD (p) {
 		as(1001, 1, 1);
 		CHECK_ERRNO(open("d", O_RDONLY | O_DIRECTORY), EACCES);
 		CHECK_EQ(stat("d/x", &st), 0);
@@ -123,8 +117,7 @@ void guest_test(void)
 	OK(chown("f", 1000, 2000));
 	OK(stat("f", &st));
 	CHECK_EQ(st.st_mode & 07777, 0755); /* even root's chown clears them */
-	CHILD(p)
-	{
+	CHILD (p) {
 		as(1000, 1, 1); /* not in the file's group */
 		OK(chmod("f", 02755));
 		OK(stat("f", &st));

@@ -94,8 +94,7 @@ void guest_test(void)
 	OK(mkdir("sticky", 01777));
 	OK(chmod("sticky", 01777));
 	guest_write_file("sticky/root", "");
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresuid(1000, 1000, 1000));
 		guest_write_file("sticky/mine", "");
 		CHECK_ERRNO(rename("sticky/root", "sticky/x"), EPERM);

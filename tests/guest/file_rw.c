@@ -78,8 +78,7 @@ void guest_test(void)
 	CHECK_EQ(lseek(d, 0, SEEK_CUR), 100);
 	CHECK_EQ(lseek(e, 0, SEEK_CUR), 0);
 	guest_checkpoint();
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(lseek(d, 7, SEEK_CUR));
 		_exit(0);
 	}

@@ -60,8 +60,7 @@ void guest_test(void)
 	CHECK(llabs(t(a.st_mtim) - now_ns(CLOCK_REALTIME)) < 10000 * MS);
 	ts[0].tv_nsec = 1000000000;
 	CHECK_ERRNO(futimens(fd, ts), EINVAL);
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresuid(1000, 1000, 1000));
 		ts[0] = ts[1] = (struct timespec){5, 5};
 		CHECK_ERRNO(utimensat(AT_FDCWD, "f", ts, 0), EPERM);
@@ -118,8 +117,7 @@ void guest_test(void)
 	CHECK(S_ISREG(a.st_mode));
 	CHECK_ERRNO(mknod("dir", S_IFDIR | 0700, 0), EPERM);
 	CHECK_ERRNO(mknod("x", S_IFLNK | 0700, 0), EINVAL);
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(chmod(".", 0777));
 		OK(setresuid(1000, 1000, 1000));
 		CHECK_ERRNO(mknod("dev", S_IFCHR | 0600, makedev(1, 3)), EPERM);

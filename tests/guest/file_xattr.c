@@ -49,8 +49,7 @@ void guest_test(void)
 	CHECK_ERRNO(lsetxattr("s", "user.a", "x", 1, 0), EPERM);
 	CHECK_EQ(setxattr("s", "user.via", "x", 1, 0), 0);
 	CHECK_EQ(getxattr("f", "user.via", b, sizeof(b)), 1);
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresuid(1000, 1000, 1000));
 		CHECK_ERRNO(setxattr("f", "user.a", "x", 1, 0), EACCES);
 		CHECK_EQ(getxattr("f", "user.via", b, sizeof(b)), 1);

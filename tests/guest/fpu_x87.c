@@ -51,12 +51,11 @@ void guest_test(void)
 	guest_handler(SIGUSR1, clobber, 0);
 	SUBTEST("stack and control word around a handler");
 	set_cw(0x0f7f); /* round to zero, all masked, extended */
-	__asm__ volatile(
-		"fldpi\n\t mov $39, %%eax\n\t syscall\n\t mov %%eax, %%edi\n\t mov $10, %%esi\n\t mov $62, %%eax\n\t"
-		"syscall\n\t fnstsw %1\n\t fstpt %0"
-		: "=m"(x), "=m"(sw)
-		:
-		: "rax", "rcx", "r11", "rdi", "rsi", "memory");
+	__asm__ volatile("fldpi\n\t mov $39, %%eax\n\t syscall\n\t mov %%eax, %%edi\n\t mov $10, %%esi\n\t mov $62, %%eax\n\t"
+			 "syscall\n\t fnstsw %1\n\t fstpt %0"
+			 : "=m"(x), "=m"(sw)
+			 :
+			 : "rax", "rcx", "r11", "rdi", "rsi", "memory");
 	CHECK(x > 3.14159265358979L && x < 3.1415926535898L);
 	CHECK_EQ((sw >> 11) & 7, 7); /* TOP: one value pushed */
 	CHECK_EQ(get_cw(), 0x0f7f);

@@ -52,8 +52,7 @@ void guest_test(void)
 	CHECK_ERRNO(syscall(SYS_arch_prctl, ARCH_GET_GS, 8UL), EFAULT);
 	CHECK_ERRNO(syscall(SYS_arch_prctl, 0x9999, 0), EINVAL);
 	SUBTEST("children and threads");
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(gs0(), 0x1000);
 		_exit(0);
 	}

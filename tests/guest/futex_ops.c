@@ -105,8 +105,7 @@ void guest_test(void)
 	int *s2 = mremap(s1, 0, PAGE, MREMAP_MAYMOVE);
 	CHECK(s2 != MAP_FAILED);
 	pid_t p;
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(futex(s1 + 3, FUTEX_WAIT, 0, NULL, NULL, 0), 0);
 		_exit(0);
 	}

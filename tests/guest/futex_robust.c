@@ -33,8 +33,7 @@ void guest_test(void)
 	CHECK_EQ(pthread_mutex_consistent(&m[0]), 0);
 	CHECK_EQ(pthread_mutex_unlock(&m[0]), 0);
 	SUBTEST("process killed after a checkpoint, with a waiter");
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(pthread_mutex_lock(&m[1]), 0);
 		CHECK_EQ(pthread_mutex_lock(&m[2]), 0);
 		gate_post(&locked);
@@ -43,8 +42,7 @@ void guest_test(void)
 	}
 	gate_wait(&locked);
 	pid_t w;
-	CHILD(w)
-	{
+	CHILD (w) {
 		CHECK_EQ(pthread_mutex_lock(&m[1]), EOWNERDEAD);
 		CHECK_EQ(pthread_mutex_unlock(&m[1]), 0); /* not made consistent */
 		_exit(0);

@@ -45,9 +45,9 @@
 #include <unistd.h>
 
 #define GUEST_PRCTL_MARK 0x52435031 /* 'RCP1': an unknown prctl option, so EINVAL and no effect everywhere */
-#define ARRAY_SIZE(a)    (sizeof(a) / sizeof((a)[0]))
-#define PAGE             4096UL
-#define MS               1000000LL /* nanoseconds in a millisecond */
+#define ARRAY_SIZE(a)	 (sizeof(a) / sizeof((a)[0]))
+#define PAGE		 4096UL
+#define MS		 1000000LL /* nanoseconds in a millisecond */
 
 /* The theme's body; returns when everything held. */
 void guest_test(void);
@@ -66,7 +66,7 @@ void guest_subtest(const char *name);
 
 #define SUBTEST(name) guest_subtest(name)
 #define SKIP(reason)  guest_skip(reason)
-#define AT()          guest_at(__FILE__, __LINE__, true)
+#define AT()	      guest_at(__FILE__, __LINE__, true)
 
 #define CHECK(c)                                                                                                       \
 	do {                                                                                                           \
@@ -115,9 +115,8 @@ void guest_subtest(const char *name);
 	})
 
 /*
- * Marks a checkpoint. A no-op natively. In a checkpoint run (GUEST_CKPT=dir) it creates dir/at.N and polls for
- * dir/go.N, which the runner creates after it has checkpointed (and restored). Only the calling thread waits; the rest
- * of the program goes on.
+ * Marks a checkpoint. A no-op natively. In a checkpoint run (GUEST_CKPT=dir) it creates dir/at.N and polls for dir/go.N, which the
+ * runner creates after it has checkpointed (and restored). Only the calling thread waits; the rest of the program goes on.
  */
 void guest_checkpoint(void);
 
@@ -156,7 +155,7 @@ void guest_unblock(int sig);
 /* Whole small files. */
 void guest_write_file(const char *path, const char *data);
 ssize_t guest_read_file(const char *path, char *buf, size_t size); /* NUL-terminates; -1 with errno */
-int guest_make_file(const char *path, size_t size, int seed);      /* patterned, returns an O_RDWR fd at offset 0 */
+int guest_make_file(const char *path, size_t size, int seed);	   /* patterned, returns an O_RDWR fd at offset 0 */
 void guest_fill(void *p, size_t n, int seed);
 bool guest_filled(const void *p, size_t n, int seed);
 int guest_count_fds(void);

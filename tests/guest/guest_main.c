@@ -2,8 +2,8 @@
 /*
  * main() of every guest program, and the helpers of guest.h.
  *
- * Process layout: main is pid 1 of the container (or, run by hand, a child subreaper). It forks the test, which becomes
- * a session leader in an empty scratch directory, and reaps everything until the test has ended. A page shared by all
+ * Process layout: main is pid 1 of the container (or, run by hand, a child subreaper). It forks the test, which becomes a
+ * session leader in an empty scratch directory, and reaps everything until the test has ended. A page shared by all
  * descendants keeps the number of checks, the subtest and the last check passed, so that a crash or a time-out can be
  * located. Output is one dprintf() per line to fd 1: nothing is buffered across a checkpoint.
  */
@@ -354,8 +354,8 @@ static void run_test(int round)
 
 	reset_process();
 	(void)setsid();
-	snprintf(guest_dir, sizeof(guest_dir), "%.*s/%.40s.%d.XXXXXX", PATH_MAX - 100, tmp ? tmp : "/tmp",
-		 base_name(guest_self), round);
+	snprintf(guest_dir, sizeof(guest_dir), "%.*s/%.40s.%d.XXXXXX", PATH_MAX - 100, tmp ? tmp : "/tmp", base_name(guest_self),
+		 round);
 	if (!mkdtemp(guest_dir) || chmod(guest_dir, 0755) != 0 || chdir(guest_dir) != 0) {
 		dprintf(1, "FAIL no scratch directory %s: errno %d\n", guest_dir, errno);
 		_exit(1);
@@ -370,8 +370,8 @@ static void run_test(int round)
 static void on_timeout(int sig)
 {
 	(void)sig;
-	dprintf(1, "FAIL timeout; last check %s:%d [%s], %lu checks passed\n", sh->file ? base_name(sh->file) : "?",
-		sh->line, sh->subtest, sh->checks);
+	dprintf(1, "FAIL timeout; last check %s:%d [%s], %lu checks passed\n", sh->file ? base_name(sh->file) : "?", sh->line,
+		sh->subtest, sh->checks);
 	kill(-test_pid, SIGKILL);
 	kill(test_pid, SIGKILL);
 	_exit(1);

@@ -29,8 +29,7 @@ void guest_test(void)
 	CHECK_EQ(mq_receive(q, b, 64, &prio), 4);
 	CHECK_ERRNO(mq_timedreceive(q, b, 64, &prio, &past), ETIMEDOUT);
 	SUBTEST("blocked over a checkpoint");
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(mq_receive(q, b, 64, &prio), 2);
 		_exit(0);
 	}

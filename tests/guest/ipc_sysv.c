@@ -40,8 +40,7 @@ void guest_test(void)
 	CHECK_EQ(ds.shm_cpid, getpid());
 	guest_checkpoint();
 	CHECK_STR(b, "shared");
-	CHILD(p)
-	{
+	CHILD (p) {
 		strcpy(a, "by child");
 		CHECK_EQ(shmctl(shm, IPC_STAT, &ds), 0);
 		CHECK_EQ(ds.shm_nattch, 4);
@@ -64,8 +63,7 @@ void guest_test(void)
 	sem = OK(semget(IPC_PRIVATE, 2, 0600));
 	CHECK_EQ(semctl(sem, 0, SETVAL, (union semun){.val = 2}), 0);
 	struct sembuf down = {0, -1, SEM_UNDO}, nowait = {0, -5, IPC_NOWAIT}, zero = {1, 0, 0}, down3 = {0, -3, 0};
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(semop(sem, &down, 1), 0);
 		CHECK_EQ(semctl(sem, 0, GETVAL), 1);
 		_exit(0); /* undone */
@@ -75,13 +73,11 @@ void guest_test(void)
 	CHECK_EQ(semctl(sem, 0, GETPID), p);
 	CHECK_ERRNO(semop(sem, &nowait, 1), EAGAIN);
 	CHECK_EQ(semctl(sem, 1, SETVAL, (union semun){.val = 1}), 0);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(semop(sem, &down3, 1), 0);
 		_exit(0);
 	}
-	CHILD(w)
-	{
+	CHILD (w) {
 		CHECK_EQ(semop(sem, &zero, 1), 0);
 		_exit(0);
 	}
@@ -95,8 +91,7 @@ void guest_test(void)
 	guest_reap(p);
 	guest_reap(w);
 	CHECK_EQ(semctl(sem, 0, GETVAL), 0);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_ERRNO(semop(sem, &down, 1), EIDRM);
 		_exit(0);
 	}
@@ -122,8 +117,7 @@ void guest_test(void)
 	CHECK_EQ(m.type, 1);
 	CHECK_EQ(msgrcv(q, &m, 64, -10, 0), 10);
 	CHECK_EQ(m.type, 3);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(msgrcv(q, &m, 64, 7, 0), 10);
 		CHECK_ERRNO(msgrcv(q, &m, 64, 0, 0), EIDRM);
 		_exit(0);

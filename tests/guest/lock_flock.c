@@ -9,8 +9,7 @@ static void in_child(int op, int want)
 {
 	pid_t p;
 
-	CHILD(p)
-	{
+	CHILD (p) {
 		int fd = OK(open("f", O_RDONLY));
 
 		if (want)
@@ -42,8 +41,7 @@ void guest_test(void)
 	close(a);
 	guest_checkpoint();
 	in_child(LOCK_SH, EWOULDBLOCK);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(flock(d, LOCK_SH), 0); /* the same lock: converts */
 		_exit(0);
 	}

@@ -27,8 +27,7 @@ void guest_test(void)
 	CHECK_EQ(fl.l_type, F_WRLCK);
 	CHECK_EQ(fl.l_pid, -1);
 	CHECK_EQ(fl.l_len, 10);
-	CHILD(p)
-	{ /* the description is shared */
+	CHILD (p) { /* the description is shared */
 		CHECK_EQ(lk(a, F_OFD_SETLK, F_RDLCK, 0, 10), 0);
 		CHECK_EQ(lk(b, F_OFD_SETLK, F_RDLCK, 0, 1), 0);
 		CHECK_EQ(lk(b, F_OFD_SETLK, F_UNLCK, 0, 0), 0);

@@ -17,8 +17,7 @@ static void probe(off_t start, off_t len, int type, off_t got_start, off_t got_l
 {
 	pid_t p, me = getpid();
 
-	CHILD(p)
-	{
+	CHILD (p) {
 		int fd = OK(open("f", O_RDWR));
 		struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
 
@@ -68,8 +67,7 @@ void guest_test(void)
 	probe(0, 60, F_WRLCK, 40, 10);
 	SUBTEST("own locks never conflict; fork does not inherit");
 	CHECK_EQ(lk(wo, F_SETLK, F_WRLCK, 0, 0), 0);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_ERRNO(lk(fd, F_SETLK, F_RDLCK, 0, 1), EAGAIN);
 		_exit(0);
 	}
@@ -79,8 +77,7 @@ void guest_test(void)
 	probe(0, 0, F_UNLCK, 0, 0);
 	SUBTEST("a reader blocks writers only");
 	CHECK_EQ(lk(ro, F_SETLK, F_RDLCK, 0, 10), 0);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(lk(fd, F_SETLK, F_RDLCK, 0, 10), 0);
 		CHECK_ERRNO(lk(fd, F_SETLK, F_WRLCK, 0, 10), EAGAIN);
 		_exit(0);
@@ -91,8 +88,7 @@ void guest_test(void)
 	gate_init(&h);
 	CHECK_EQ(lk(fd, F_SETLK, F_UNLCK, 0, 0), 0);
 	CHECK_EQ(lk(fd, F_SETLK, F_WRLCK, 0, 1), 0);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(lk(fd, F_SETLK, F_WRLCK, 1, 1), 0);
 		gate_post(&g);
 		CHECK_EQ(lk(fd, F_SETLKW, F_WRLCK, 0, 1), 0); /* waits for us */

@@ -33,8 +33,7 @@ void guest_test(void)
 	guest_checkpoint();
 	check();
 	CHECK_ERRNO(mincore(p + 2 * PAGE, PAGE, &v), ENOMEM);
-	CHILD(c)
-	{
+	CHILD (c) {
 		check();
 		for (size_t i = 0; i < N; i += 3)
 			*(int *)(p + i * PAGE) = -1;

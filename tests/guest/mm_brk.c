@@ -33,8 +33,7 @@ void guest_test(void)
 	CHECK(mmap(b + 64 * PAGE, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
 	CHECK((char *)syscall(SYS_brk, b + 80 * PAGE) == b + 8 * PAGE);
 	pid_t p;
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK((char *)syscall(SYS_brk, 0) == b + 8 * PAGE);
 		CHECK((char *)syscall(SYS_brk, b + 16 * PAGE) == b + 16 * PAGE);
 		_exit(0);

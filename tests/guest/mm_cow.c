@@ -28,15 +28,13 @@ void guest_test(void)
 	fill_all(1);
 	for (int i = 0; i < 3; i++) {
 		gate_init(&go[i]);
-		CHILD(c[i])
-		{
+		CHILD (c[i]) {
 			pid_t g;
 
 			gate_wait(&go[i]);
 			check_all(1);
 			fill_all(100 * (i + 1));
-			CHILD(g)
-			{
+			CHILD (g) {
 				check_all(100 * (i + 1));
 				fill_all(7);
 				check_all(7);
@@ -70,8 +68,7 @@ void guest_test(void)
 	int fds[2];
 	OK(pipe(fds));
 	CHECK_EQ(write(fds[1], "kernel", 6), 6);
-	CHILD(c[0])
-	{
+	CHILD (c[0]) {
 		CHECK_EQ(read(fds[0], p, 6), 6);
 		CHECK(memcmp(p, "kernel", 6) == 0);
 		_exit(0);

@@ -32,8 +32,7 @@ void guest_test(void)
 	SUBTEST("with a child, over a checkpoint");
 	struct gate g;
 	gate_init(&g);
-	CHILD(c)
-	{
+	CHILD (c) {
 		gate_wait(&g);
 		CHECK_EQ(p[5], 'x');
 		p[6] = 'y';
@@ -80,8 +79,7 @@ void guest_test(void)
 	close(fd2);
 	OK(unlink("f"));
 	p[PAGE] = 'u';
-	CHILD(c)
-	{
+	CHILD (c) {
 		CHECK_EQ(q[0], 'u');
 		p[PAGE] = 'v';
 		_exit(0);

@@ -38,14 +38,12 @@ void guest_test(void)
 	CHECK_EQ(madvise(p + 6 * PAGE, PAGE, MADV_DONTFORK), 0);
 	guest_checkpoint();
 	CHECK_STR(p + 5 * PAGE, "wipe");
-	CHILD(c)
-	{
+	CHILD (c) {
 		CHECK_EQ(p[5 * PAGE], 0);
 		CHECK_ERRNO(mincore(p + 6 * PAGE, PAGE, &v), ENOMEM);
 		pid_t g;
 		p[5 * PAGE] = 1;
-		CHILD(g)
-		{
+		CHILD (g) {
 			CHECK_EQ(p[5 * PAGE], 0); /* inherited by grandchildren */
 			_exit(0);
 		}
@@ -55,8 +53,7 @@ void guest_test(void)
 	guest_reap(c);
 	CHECK_EQ(madvise(p + 5 * PAGE, PAGE, MADV_KEEPONFORK), 0);
 	CHECK_EQ(madvise(p + 6 * PAGE, PAGE, MADV_DOFORK), 0);
-	CHILD(c)
-	{
+	CHILD (c) {
 		CHECK_STR(p + 5 * PAGE, "wipe");
 		CHECK_STR(p + 6 * PAGE, "gone");
 		_exit(0);

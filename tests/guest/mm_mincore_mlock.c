@@ -29,8 +29,7 @@ void guest_test(void)
 	CHECK_EQ(munlockall(), 0);
 	SUBTEST("limit without CAP_IPC_LOCK");
 	pid_t c;
-	CHILD(c)
-	{
+	CHILD (c) {
 		struct rlimit rl = {2 * PAGE, 2 * PAGE};
 
 		OK(setrlimit(RLIMIT_MEMLOCK, &rl));
@@ -51,8 +50,7 @@ void guest_test(void)
 	CHECK_EQ(mincore(q, 2 * PAGE, vec), 0);
 	CHECK((vec[0] & 1) && (vec[1] & 1));
 	SUBTEST("RLIMIT_AS");
-	CHILD(c)
-	{
+	CHILD (c) {
 		struct rlimit rl = {300UL << 20, 300UL << 20};
 
 		OK(setrlimit(RLIMIT_AS, &rl));

@@ -49,8 +49,7 @@ void guest_test(void)
 	check_all(p);
 	guest_checkpoint();
 	check_all(p);
-	CHILD(c)
-	{
+	CHILD (c) {
 		check_all(p);
 		_exit(0);
 	}
@@ -63,7 +62,7 @@ void guest_test(void)
 	CHECK_ERRNO(read(fds[0], p + PAGE, 1), EFAULT);
 	CHECK_EQ(write(fds[1], p + 2 * PAGE - 10, 10), 10);
 	int fd = OK(open("f", O_CREAT | O_RDWR, 0600));
-	CHECK_EQ(write(fd, p + 3 * PAGE - 10, 20), 10);            /* a file takes what is readable, */
+	CHECK_EQ(write(fd, p + 3 * PAGE - 10, 20), 10); /* a file takes what is readable, */
 	CHECK_ERRNO(write(fds[1], p + 3 * PAGE - 10, 20), EFAULT); /* a pipe a whole chunk or nothing */
 	SUBTEST("contents come back");
 	CHECK_EQ(mprotect(p, 6 * PAGE, PROT_READ | PROT_WRITE), 0);

@@ -11,8 +11,7 @@ void guest_test(void)
 
 	gate_init(&g);
 	munmap(p + 3 * PAGE, PAGE);
-	CHILD(c)
-	{
+	CHILD (c) {
 		guest_fill(p, 3 * PAGE, 8);
 		gate_wait(&g);
 		CHECK(memcmp(p + 100, "written", 7) == 0);
@@ -44,8 +43,7 @@ void guest_test(void)
 	SUBTEST("errors");
 	CHECK_ERRNO(process_vm_readv(c, l, 1, r, 1, 1), EINVAL);
 	CHECK_ERRNO(process_vm_readv(999999, l, 1, r, 1, 0), ESRCH);
-	CHILD(d)
-	{
+	CHILD (d) {
 		OK(setresgid(1000, 1000, 1000));
 		OK(setresuid(1000, 1000, 1000));
 		l[0] = (struct iovec){buf, 7};

@@ -13,13 +13,11 @@ void guest_test(void)
 	gate_init(&from);
 	priv[0] = 1;
 	s[0] = 1;
-	CHILD(p)
-	{
+	CHILD (p) {
 		pid_t q;
 
 		priv[0] = 2;
-		CHILD(q)
-		{
+		CHILD (q) {
 			gate_wait(&to);
 			CHECK_EQ(s[0], 10);
 			s[1000] = 11;

@@ -52,8 +52,8 @@ void guest_test(void)
 	SUBTEST("MAP_GROWSDOWN");
 	char *g = OK(mmap(NULL, 2 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 	munmap(g, 2 << 20);
-	CHECK(mmap(g + (2 << 20) - PAGE, PAGE, PROT_READ | PROT_WRITE,
-		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED, -1, 0) != MAP_FAILED);
+	CHECK(mmap(g + (2 << 20) - PAGE, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED, -1, 0) !=
+	      MAP_FAILED);
 	for (size_t i = 1; i < 16; i++) {
 		volatile char *q = g + (2 << 20) - i * PAGE - 8;
 

@@ -26,8 +26,7 @@ void guest_test(void)
 	p[1] = 1;
 	s[1] = 1;
 	guest_checkpoint();
-	CHILD(c)
-	{
+	CHILD (c) {
 		p[1] = 2;
 		s[1] = 2;
 		_exit(0);

@@ -13,8 +13,7 @@ void guest_test(void)
 	gate_init(&there);
 	gate_init(&go);
 	OK(mkdir("m", 0755));
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(unshare(CLONE_NEWNS));
 		OK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 		OK(mount("t", "m", "tmpfs", 0, NULL));
@@ -37,8 +36,7 @@ void guest_test(void)
 	gate_post(&go);
 	guest_reap(p);
 	SUBTEST("pivot_root");
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(unshare(CLONE_NEWNS));
 		OK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
 		CHECK_ERRNO(syscall(SYS_pivot_root, "m", "m"), EINVAL); /* not a mount point */
@@ -68,16 +66,14 @@ void guest_test(void)
 	CHECK_ERRNO(setns(0, 0), EINVAL);
 	CHECK_ERRNO(setns(999, 0), EBADF);
 	CHECK_ERRNO(setns(ns, CLONE_NEWUTS), EINVAL);
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresuid(1000, 1000, 1000));
 		CHECK_ERRNO(unshare(CLONE_NEWNS), EPERM);
 		_exit(0);
 	}
 	guest_reap(p);
 	SUBTEST("UTS namespace");
-	CHILD(p)
-	{
+	CHILD (p) {
 		char n[65];
 
 		OK(unshare(CLONE_NEWUTS));

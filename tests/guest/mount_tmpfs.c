@@ -77,8 +77,7 @@ void guest_test(void)
 	CHECK_ERRNO(mount("x", "m", "nosuchfs", 0, NULL), ENODEV);
 	CHECK_ERRNO(mount("x", "m", NULL, 0, NULL), EINVAL);
 	CHECK_ERRNO(mount("x", "m", "tmpfs", 0, "size=abc"), EINVAL);
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresuid(1000, 1000, 1000));
 		CHECK_ERRNO(mount("x", "m", "tmpfs", 0, NULL), EPERM);
 		CHECK_ERRNO(umount("m"), EPERM);

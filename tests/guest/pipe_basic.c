@@ -82,8 +82,7 @@ void guest_test(void)
 	pf = (struct pollfd){fds[1], POLLOUT, 0};
 	CHECK_EQ(poll(&pf, 1, 0), 1);
 	CHECK_EQ(pf.revents, POLLOUT | POLLERR);
-	CHILD(p)
-	{
+	CHILD (p) {
 		write(fds[1], "x", 1);
 		_exit(0);
 	}

@@ -14,8 +14,7 @@ void guest_test(void)
 
 	guest_fill(b, TOTAL, 1);
 	OK(pipe(p));
-	CHILD(c[0])
-	{
+	CHILD (c[0]) {
 		close(p[0]);
 		for (size_t k = 0; k < TOTAL;)
 			k += (size_t)OK(write(p[1], b + k, TOTAL - k));
@@ -25,8 +24,7 @@ void guest_test(void)
 	in = p[0];
 	for (int i = 1; i <= STAGES; i++) {
 		OK(pipe(p));
-		CHILD(c[i])
-		{
+		CHILD (c[i]) {
 			ssize_t r;
 
 			close(p[0]);

@@ -41,8 +41,7 @@ void guest_test(void)
 	CHECK_EQ(read(r, c, sizeof(c)), 0);
 	close(r);
 	SUBTEST("rendezvous");
-	CHILD(p)
-	{
+	CHILD (p) {
 		w = OK(open("f", O_WRONLY));
 		CHECK_EQ(write(w, "child", 5), 5);
 		_exit(0);

@@ -57,16 +57,14 @@ void guest_test(void)
 	d[0].inheritable = d[1].inheritable = 0;
 	CHECK_EQ(syscall(SYS_capset, &h, d), 0);
 	SUBTEST("root regains everything in the bounding set");
-	CHILD(p)
-	{
+	CHILD (p) {
 		set(0, true);
 		CHECK_EQ(effective(), 0);
 		run(CAP_CHOWN, 1);
 	}
 	guest_reap(p);
 	SUBTEST("dropped from the bounding set");
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(prctl(PR_CAPBSET_DROP, CAP_CHOWN), 0);
 		CHECK_EQ(prctl(PR_CAPBSET_READ, CAP_CHOWN), 0);
 		CHECK_EQ(effective() >> CAP_CHOWN & 1, 1); /* not yet */
@@ -76,15 +74,13 @@ void guest_test(void)
 	}
 	guest_reap(p);
 	SUBTEST("other users lose them, but for ambient ones");
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(prctl(PR_SET_KEEPCAPS, 1));
 		OK(setresuid(1000, 1000, 1000));
 		run(CAP_CHOWN, 0);
 	}
 	guest_reap(p);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_ERRNO(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_MODULE + 40, 0, 0), EINVAL);
 		OK(prctl(PR_SET_KEEPCAPS, 1));
 		set(1u << CAP_CHOWN, false);
@@ -97,8 +93,7 @@ void guest_test(void)
 	}
 	guest_reap(p);
 	SUBTEST("securebits: NOROOT");
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(prctl(PR_SET_SECUREBITS, SECBIT_NOROOT), 0);
 		guest_checkpoint();
 		CHECK_EQ(prctl(PR_GET_SECUREBITS), SECBIT_NOROOT);
@@ -106,8 +101,7 @@ void guest_test(void)
 	}
 	guest_reap(p);
 	SUBTEST("setuid rules");
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresuid(-1, 1000, -1));
 		CHECK_EQ(effective(), 0);
 		OK(setresuid(-1, 0, -1));

@@ -18,8 +18,7 @@ void guest_test(void)
 	OK(symlink("/file", "root/abs"));
 	CHECK_ERRNO(chroot("nothing"), ENOENT);
 	CHECK_ERRNO(chroot("file"), ENOTDIR);
-	CHILD(p)
-	{
+	CHILD (p) {
 		int out = OK(open(".", O_RDONLY | O_DIRECTORY));
 
 		OK(chroot("root"));

@@ -94,8 +94,7 @@ void guest_test(void)
 	guest_reap(p);
 	CHECK_EQ(*word, p); /* cleared only when the address space has other users */
 	SUBTEST("CLONE_PARENT");
-	CHILD(p)
-	{
+	CHILD (p) {
 		pid_t q = OK(raw_clone(CLONE_PARENT | SIGCHLD, NULL, NULL));
 
 		if (q == 0)

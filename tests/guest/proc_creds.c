@@ -96,8 +96,8 @@ void guest_test(void)
 	pid_t p;
 
 	for (int i = 0; i < 6; i++) {
-		CHILD(p)
-		scenario(i);
+		CHILD (p)
+			scenario(i);
 		guest_reap(p);
 	}
 	SUBTEST("set-user-ID files");

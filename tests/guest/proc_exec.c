@@ -78,12 +78,12 @@ void guest_test(void)
 
 	if (strncmp(guest_dir, "/tmp", 4) != 0)
 		SKIP("scratch directory elsewhere");
-	CHILD(p)
-	child();
+	CHILD (p)
+		child();
 	CHECK_EQ(WEXITSTATUS(guest_status(p)), 21);
 	guest_checkpoint();
 	unlink("linked-name-is-very-long");
-	CHILD(p)
-	child();
+	CHILD (p)
+		child();
 	CHECK_EQ(WEXITSTATUS(guest_status(p)), 21);
 }

@@ -60,8 +60,7 @@ void guest_test(void)
 	SUBTEST("a long but legal argument");
 	big[100000] = 'a';
 	big[131071] = 0;
-	CHILD(p)
-	{
+	CHILD (p) {
 		av[1] = big;
 		execve(guest_self, av, ev);
 		_exit(99);
@@ -74,8 +73,7 @@ void guest_test(void)
 	guest_checkpoint();
 	CHECK_ERRNO(execve("prog", av, ev), ETXTBSY);
 	close(fd);
-	CHILD(p)
-	{
+	CHILD (p) {
 		execve("prog", av, ev);
 		_exit(99);
 	}
@@ -100,8 +98,7 @@ void guest_test(void)
 	SUBTEST("permission by class");
 	copy_self("p2");
 	OK(chmod("p2", 0011));
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresgid(1000, 1000, 1000));
 		OK(setresuid(1000, 1000, 1000));
 		execve("p2", av, ev); /* "other" may execute */
@@ -112,8 +109,7 @@ void guest_test(void)
 	CHECK_ERRNO(execve("p2", av, ev), EACCES); /* even root needs one x bit */
 	SUBTEST("execveat");
 	fd = OK(open(guest_self, O_PATH));
-	CHILD(p)
-	{
+	CHILD (p) {
 		syscall(SYS_execveat, fd, "", av, ev, AT_EMPTY_PATH);
 		_exit(99);
 	}

@@ -27,8 +27,7 @@ static void check(const char *prog, const char *want)
 	pid_t p;
 
 	OK(pipe(fds));
-	CHILD(p)
-	{
+	CHILD (p) {
 		dup2(fds[1], 1);
 		execve(prog, av, ev);
 		dprintf(1, "errno %d", errno);

@@ -41,8 +41,7 @@ void guest_test(void)
 
 	OK(pipe(fds));
 	for (int i = 0; i < 5; i++) {
-		CHILD(p)
-		{
+		CHILD (p) {
 			for (int k = 0; k < 4; k++)
 				guest_thread(sleeper, NULL);
 			guest_thread(execer, NULL);

@@ -37,8 +37,7 @@ static pid_t group(void *(*last)(void *), int arg)
 {
 	pid_t p;
 
-	CHILD(p)
-	{
+	CHILD (p) {
 		guest_thread(reader, NULL);
 		guest_thread(spinner, NULL);
 		guest_thread(last, (void *)(intptr_t)arg);

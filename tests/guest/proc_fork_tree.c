@@ -15,8 +15,8 @@ static void grow(int level, int id)
 		_exit(id);
 	}
 	for (int i = 0; i < 3; i++)
-		CHILD(c[i])
-	grow(level - 1, i + 1);
+		CHILD (c[i])
+			grow(level - 1, i + 1);
 	for (int i = 0; i < 3; i++) {
 		int st = guest_status(c[i]);
 
@@ -34,8 +34,8 @@ void guest_test(void)
 	pid_t p;
 
 	gate_init(&go);
-	CHILD(p)
-	grow(3, 9);
+	CHILD (p)
+		grow(3, 9);
 	msleep(40);
 	guest_checkpoint();
 	for (int i = 0; i < 27; i++)

@@ -66,8 +66,7 @@ void guest_test(void)
 	OK(mkfifo("fifo", 0600));
 	for (int sig = SIGTERM, round = 0; round < 2; round++, sig = SIGKILL) {
 		for (int i = 0; i < 11; i++)
-			CHILD(p[i])
-			{
+			CHILD (p[i]) {
 				setpgid(0, 0);
 				block(i);
 			}

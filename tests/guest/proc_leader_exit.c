@@ -28,8 +28,7 @@ void guest_test(void)
 	pid_t p;
 
 	gate_init(&go);
-	CHILD(p)
-	{
+	CHILD (p) {
 		static pid_t pid;
 
 		pid = getpid();
@@ -43,8 +42,7 @@ void guest_test(void)
 	gate_post(&go);
 	CHECK_EQ(WEXITSTATUS(guest_status(p)), 66);
 	SUBTEST("the last thread's plain exit gives the leader's code");
-	CHILD(p)
-	{
+	CHILD (p) {
 		syscall(SYS_exit, 12);
 	}
 	CHECK_EQ(WEXITSTATUS(guest_status(p)), 12);

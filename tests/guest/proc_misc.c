@@ -31,8 +31,7 @@ void guest_test(void)
 	CHECK_STR(u.nodename, "changed");
 	CHECK_EQ(umask(022), 0123);
 	CHECK_ERRNO(sethostname("x", 65), EINVAL);
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresuid(1000, 1000, 1000));
 		CHECK_ERRNO(sethostname("x", 1), EPERM);
 		_exit(0);
@@ -64,8 +63,7 @@ void guest_test(void)
 	struct __user_cap_data_struct d[2];
 	CHECK_EQ(syscall(SYS_capget, &h, d), 0);
 	CHECK(d[0].effective & (1u << CAP_CHOWN));
-	CHILD(p)
-	{
+	CHILD (p) {
 		d[0].effective &= ~(1u << CAP_CHOWN);
 		CHECK_EQ(syscall(SYS_capset, &h, d), 0);
 		guest_write_file("f", "");

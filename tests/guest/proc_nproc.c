@@ -11,8 +11,7 @@ void guest_test(void)
 {
 	pid_t p, q;
 
-	CHILD(p)
-	{
+	CHILD (p) {
 		struct rlimit rl = {2, 2};
 		pthread_t t;
 

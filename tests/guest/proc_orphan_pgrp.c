@@ -12,10 +12,8 @@ void guest_test(void)
 	char c;
 
 	OK(pipe(fds));
-	CHILD(p)
-	{
-		CHILD(q)
-		{
+	CHILD (p) {
+		CHILD (q) {
 			setpgid(0, 0);
 			guest_catch(SIGHUP, 0);
 			guest_catch(SIGCONT, 0);

@@ -13,10 +13,8 @@ void guest_test(void)
 	gate_init(&answer);
 	OK(pipe(fds));
 	SUBTEST("to init");
-	CHILD(p)
-	{
-		CHILD(p)
-		{
+	CHILD (p) {
+		CHILD (p) {
 			gate_wait(&ask);
 			who = getppid();
 			CHECK_EQ(write(fds[1], &who, sizeof(who)), sizeof(who));
@@ -33,12 +31,10 @@ void guest_test(void)
 	CHECK_EQ(prctl(PR_GET_CHILD_SUBREAPER, &v), 0);
 	CHECK_EQ(v, 0);
 	CHECK_EQ(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(prctl(PR_GET_CHILD_SUBREAPER, &v), 0);
 		CHECK_EQ(v, 0); /* not inherited */
-		CHILD(p)
-		{
+		CHILD (p) {
 			pid_t me = getpid();
 
 			CHECK_EQ(write(fds[1], &me, sizeof(me)), sizeof(me));

@@ -15,12 +15,10 @@ void guest_test(void)
 	CHECK_EQ(prctl(PR_GET_PDEATHSIG, &v), 0);
 	CHECK_EQ(v, SIGUSR2);
 	CHECK_ERRNO(prctl(PR_SET_PDEATHSIG, 65), EINVAL);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(prctl(PR_GET_PDEATHSIG, &v), 0);
 		CHECK_EQ(v, 0);
-		CHILD(p)
-		{
+		CHILD (p) {
 			guest_catch(SIGUSR1, 0);
 			guest_block(SIGUSR1);
 			CHECK_EQ(prctl(PR_SET_PDEATHSIG, SIGUSR1), 0);

@@ -12,8 +12,7 @@ void guest_test(void)
 
 	gate_init(&g);
 	OK(pipe(fds));
-	CHILD(p)
-	{
+	CHILD (p) {
 		guest_catch(SIGUSR1, 0);
 		guest_block(SIGUSR1);
 		gate_post(&g);

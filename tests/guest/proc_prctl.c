@@ -43,12 +43,10 @@ void guest_test(void)
 	CHECK_STR(name, "newname");
 	SUBTEST("no_new_privs");
 	CHECK_EQ(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
 		CHECK_ERRNO(prctl(PR_SET_NO_NEW_PRIVS, 0, 0, 0, 0), EINVAL);
-		CHILD(p)
-		{
+		CHILD (p) {
 			CHECK_EQ(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 1);
 			_exit(0);
 		}

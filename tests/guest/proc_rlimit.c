@@ -38,8 +38,7 @@ void guest_test(void)
 	CHECK_EQ(guest_sig_last, SIGXFSZ);
 	CHECK_ERRNO(ftruncate(fd, 1001), EFBIG);
 	CHECK_EQ(guest_sig_count, 2);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(getrlimit(RLIMIT_FSIZE, &rl), 0);
 		CHECK_EQ(rl.rlim_cur, 1000);
 		_exit(0);
@@ -48,8 +47,7 @@ void guest_test(void)
 	SUBTEST("prlimit of another process");
 	struct gate g;
 	gate_init(&g);
-	CHILD(p)
-	{
+	CHILD (p) {
 		gate_wait(&g);
 		CHECK_EQ(getrlimit(RLIMIT_CPU, &rl), 0);
 		CHECK_EQ(rl.rlim_cur, 1234);
@@ -67,8 +65,7 @@ void guest_test(void)
 	CHECK_ERRNO(setrlimit(RLIMIT_CORE, &rl), EINVAL);
 	CHECK_ERRNO(getrlimit(99, &rl), EINVAL);
 	CHECK_ERRNO(syscall(SYS_prlimit64, 0, RLIMIT_CORE, 8, NULL), EFAULT);
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresuid(1000, 1000, 1000));
 		rl = (struct rlimit){1000, 2001};
 		CHECK_ERRNO(setrlimit(RLIMIT_FSIZE, &rl), EPERM);

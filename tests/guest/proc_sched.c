@@ -27,8 +27,7 @@ void guest_test(void)
 	CHECK(CPU_ISSET(first, &set));
 	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 5);
 	CHECK_EQ(sched_getscheduler(0), SCHED_BATCH);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(getpriority(PRIO_PROCESS, 0), 5);
 		CHECK_EQ(sched_getscheduler(0), SCHED_BATCH);
 		CHECK_EQ(sched_getaffinity(0, sizeof(set), &set), 0);

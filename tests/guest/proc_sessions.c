@@ -14,8 +14,7 @@ void guest_test(void)
 	CHECK_EQ(getpgrp(), me);
 	CHECK_ERRNO(setsid(), EPERM);
 	CHECK_ERRNO(setpgid(0, 0), EPERM); /* session leader */
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(getsid(0), me);
 		CHECK_EQ(getpgrp(), me);
 		CHECK_EQ(setpgid(0, 0), 0);
@@ -30,8 +29,7 @@ void guest_test(void)
 		_exit(0);
 	}
 	gate_wait(&ready);
-	CHILD(q)
-	{
+	CHILD (q) {
 		CHECK_EQ(setpgid(0, p), 0); /* join the sibling's group */
 		CHECK_EQ(setsid(), getpid());
 		CHECK_EQ(getsid(0), getpid());
@@ -64,8 +62,7 @@ void guest_test(void)
 	gate_post(&go_p);
 	guest_reap(p);
 	SUBTEST("not after exec");
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(dup2(go.r, 0));
 		execl("/bin/cat", "cat", NULL);
 		_exit(0);

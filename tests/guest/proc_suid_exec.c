@@ -40,8 +40,7 @@ static void run(bool nnp, const char *uid, const char *gid, const char *secure)
 {
 	pid_t p;
 
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresgid(1000, 1000, 1000));
 		OK(setresuid(1000, 1000, 1000));
 		if (nnp)
@@ -80,8 +79,7 @@ void guest_test(void)
 	OK(chmod("prog", 06755));
 	run(true, "1000", "1000", "0");
 	SUBTEST("writing clears the bits");
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(chmod("prog", 06777));
 		OK(setresgid(1000, 1000, 1000));
 		OK(setresuid(1000, 1000, 1000));

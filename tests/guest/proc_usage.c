@@ -16,8 +16,7 @@ static int64_t usage(int who)
 	struct rusage ru;
 
 	CHECK_EQ(getrusage(who, &ru), 0);
-	return (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 * MS +
-	       (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) * 1000;
+	return (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 * MS + (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) * 1000;
 }
 
 void guest_test(void)
@@ -36,8 +35,7 @@ void guest_test(void)
 	CHECK(now_ns(CLOCK_PROCESS_CPUTIME_ID) >= c);
 	CHECK(now_ns(CLOCK_THREAD_CPUTIME_ID) >= 50 * MS);
 	CHECK_EQ(usage(RUSAGE_CHILDREN), 0);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK(usage(RUSAGE_SELF) < u); /* starts from zero */
 		burn(60);
 		_exit(0);

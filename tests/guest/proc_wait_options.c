@@ -19,13 +19,11 @@ void guest_test(void)
 	CHECK_ERRNO(waitid((idtype_t)77, 0, &si, WEXITED), EINVAL);
 	CHECK_ERRNO(waitid(P_PID, 0, &si, WEXITED), EINVAL);
 	CHECK_ERRNO(waitpid(INT_MIN, &st, 0), ESRCH);
-	CHILD(p)
-	{
+	CHILD (p) {
 		gate_wait(&g);
 		_exit(7);
 	}
-	CHILD(q)
-	{
+	CHILD (q) {
 		setpgid(0, 0);
 		gate_wait(&g);
 		_exit(8);
@@ -74,12 +72,12 @@ void guest_test(void)
 	CHECK_EQ(WEXITSTATUS(st), 7);
 	CHECK(ru.ru_maxrss >= 0);
 	SUBTEST("__WCLONE sees only clone children");
-	CHILD(p)
-	_exit(0);
+	CHILD (p)
+		_exit(0);
 	CHECK_ERRNO(waitpid(p, &st, __WCLONE), ECHILD);
 	CHECK_EQ(waitpid(p, &st, __WALL), p);
 	SUBTEST("a bad pointer reaps nothing extra");
-	CHILD(p)
-	_exit(1);
+	CHILD (p)
+		_exit(1);
 	CHECK_ERRNO(waitpid(p, (int *)8, 0), EFAULT);
 }

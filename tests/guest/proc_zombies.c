@@ -10,8 +10,7 @@ void guest_test(void)
 
 	guest_catch(SIGCHLD, SA_RESTART);
 	for (int i = 0; i < 4; i++)
-		CHILD(p[i])
-		{
+		CHILD (p[i]) {
 			if (i == 3)
 				kill(getpid(), SIGKILL);
 			_exit(10 + i);

@@ -126,8 +126,7 @@ void guest_test(void)
 	struct stat st;
 	OK(stat("/proc/self", &st));
 	check();
-	CHILD(p)
-	{
+	CHILD (p) {
 		gate_wait(&g);
 		_exit(0);
 	}

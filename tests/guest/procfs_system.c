@@ -25,8 +25,7 @@ static void check(void)
 	CHECK(strstr(b, "\nctxt ") && strstr(b, "\nbtime ") && strstr(b, "\nprocesses "));
 	CHECK_EQ(sscanf(rd("/proc/meminfo"), "MemTotal: %lu kB", &total), 1);
 	CHECK(total > 1000);
-	CHECK(strstr(b, "\nMemFree:") && strstr(b, "\nMemAvailable:") && strstr(b, "\nSwapTotal:") &&
-	      strstr(b, "\nCached:"));
+	CHECK(strstr(b, "\nMemFree:") && strstr(b, "\nMemAvailable:") && strstr(b, "\nSwapTotal:") && strstr(b, "\nCached:"));
 	CHECK(strstr(rd("/proc/cpuinfo"), "processor\t: 0\n"));
 	CHECK(strstr(b, "\nflags\t\t: ") && strstr(b, " sse2 "));
 	CHECK_EQ(sscanf(rd("/proc/loadavg"), "%lf %lf %lf %d/%d %d", &l1, &l5, &l15, &run, &all, &last), 6);

@@ -16,8 +16,7 @@ void guest_test(void)
 	int st;
 	pid_t p;
 
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(ptrace(PTRACE_TRACEME, 0, NULL, NULL), 0);
 		guest_catch(SIGUSR2, 0);
 		raise(SIGUSR1); /* the tracer drops it */
@@ -62,9 +61,9 @@ void guest_test(void)
 	CHECK_EQ(ptrace(PTRACE_DETACH, p, NULL, (void *)SIGUSR2), 0);
 	CHECK_EQ(WEXITSTATUS(guest_status(p)), 12);
 	SUBTEST("seize and interrupt");
-	CHILD(p)
-	for (;;)
-		pause();
+	CHILD (p)
+		for (;;)
+			pause();
 	guest_blocked(p);
 	CHECK_EQ(ptrace(PTRACE_SEIZE, p, NULL, NULL), 0);
 	CHECK_EQ(ptrace(PTRACE_INTERRUPT, p, NULL, NULL), 0);

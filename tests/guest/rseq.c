@@ -48,8 +48,7 @@ void guest_test(void)
 	CHECK_EQ(area()->cpu_id, (unsigned)RSEQ_CPU_ID_UNINITIALIZED);
 	CHECK_EQ(syscall(SYS_rseq, area(), 32, 0, RSEQ_SIG), 0);
 	pid_t p;
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_ERRNO(syscall(SYS_rseq, area(), 32, 0, RSEQ_SIG), EBUSY); /* inherited by fork */
 		_exit(0);
 	}

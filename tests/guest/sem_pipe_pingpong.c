@@ -34,8 +34,7 @@ void guest_test(void)
 	sem_init(&s[1], 0, 0);
 	OK(pipe(there));
 	OK(pipe(back));
-	CHILD(p)
-	{
+	CHILD (p) {
 		for (int i = 0; i < ROUNDS; i++) {
 			CHECK_EQ(read(there[0], &v, 4), 4);
 			CHECK_EQ(v, i);

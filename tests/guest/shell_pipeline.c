@@ -20,8 +20,7 @@ void guest_test(void)
 	if (access("/bin/busybox", X_OK) != 0 && access("/usr/bin/busybox", X_OK) != 0)
 		SKIP("no busybox");
 	guest_write_file("script", script);
-	CHILD(p)
-	{
+	CHILD (p) {
 		execl("/bin/busybox", "sh", "script", NULL);
 		execl("/usr/bin/busybox", "sh", "script", NULL);
 		_exit(99);

@@ -67,8 +67,7 @@ void guest_test(void)
 	CHECK_EQ(inside.ss_flags, 0);
 	SUBTEST("inheritance");
 	guest_join(guest_thread(thread, NULL));
-	CHILD(p)
-	{
+	CHILD (p) {
 		raise(SIGUSR1);
 		CHECK(on_alt());
 		_exit(0);

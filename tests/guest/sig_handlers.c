@@ -65,8 +65,7 @@ void guest_test(void)
 	CHECK(!sigismember(&s, SIGUSR1));
 	SUBTEST("edited context");
 	guest_handler(SIGUSR1, edit, 0);
-	__asm__ volatile("mov $0, %%r12\n\t mov $39, %%eax\n\t syscall\n\t mov %%eax, %%edi\n\t mov $10, %%esi\n\t mov "
-			 "$62, %%eax\n\t"
+	__asm__ volatile("mov $0, %%r12\n\t mov $39, %%eax\n\t syscall\n\t mov %%eax, %%edi\n\t mov $10, %%esi\n\t mov $62, %%eax\n\t"
 			 "syscall\n\t mov %%r12, %0"
 			 : "=r"(r12)
 			 :
@@ -84,18 +83,15 @@ void guest_test(void)
 	raise(SIGCONT);
 	SUBTEST("null handler number is the default action");
 	pid_t p;
-	CHILD(p)
-	{
+	CHILD (p) {
 		signal(SIGTERM, SIG_DFL);
 		raise(SIGTERM);
 		_exit(0);
 	}
 	CHECK_EQ(WTERMSIG(guest_status(p)), SIGTERM);
-	int deadly[] = {SIGHUP,    SIGINT,    SIGPIPE, SIGALRM, SIGUSR1, SIGIO,   SIGPROF,
-			SIGVTALRM, SIGSTKFLT, SIGPWR,  34,      64,      SIGXCPU, SIGSYS};
+	int deadly[] = {SIGHUP, SIGINT, SIGPIPE, SIGALRM, SIGUSR1, SIGIO, SIGPROF, SIGVTALRM, SIGSTKFLT, SIGPWR, 34, 64, SIGXCPU, SIGSYS};
 	for (size_t i = 0; i < ARRAY_SIZE(deadly); i++) {
-		CHILD(p)
-		{
+		CHILD (p) {
 			sigset_t none;
 			sigemptyset(&none);
 			sigprocmask(SIG_SETMASK, &none, NULL);

@@ -23,8 +23,7 @@ static siginfo_t take(int sig)
 void guest_test(void)
 {
 	struct itimerval itv = {.it_value = {0, 1000}};
-	struct sigevent sev = {
-		.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 1, .sigev_value.sival_int = 4711};
+	struct sigevent sev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 1, .sigev_value.sival_int = 4711};
 	struct itimerspec its = {.it_value = {0, 1000000}};
 	siginfo_t si;
 	timer_t id;
@@ -33,8 +32,7 @@ void guest_test(void)
 
 	for (size_t i = 0; i < ARRAY_SIZE(sigs); i++)
 		guest_block(sigs[i]);
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresuid(0, 1234, 0)); /* may signal by its real uid; si_uid is the real one */
 		OK(kill(getppid(), SIGUSR1));
 		OK(sigqueue(getppid(), SIGRTMIN, (union sigval){.sival_ptr = (void *)0x123456789aUL}));
@@ -69,8 +67,7 @@ void guest_test(void)
 	CHECK_EQ(si.si_value.sival_int, 4711);
 	CHECK_EQ(si.si_overrun, 0);
 	SUBTEST("CLD codes");
-	CHILD(p)
-	{
+	CHILD (p) {
 		raise(SIGSTOP);
 		raise(SIGKILL);
 	}

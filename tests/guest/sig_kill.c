@@ -10,8 +10,7 @@ void guest_test(void)
 	SUBTEST("process group");
 	OK(pipe(fds));
 	for (int i = 0; i < 4; i++)
-		CHILD(p[i])
-		{
+		CHILD (p[i]) {
 			setpgid(0, i ? p[0] : 0);
 			char c;
 			read(fds[0], &c, 1);
@@ -33,9 +32,9 @@ void guest_test(void)
 	CHECK_EQ(guest_sig_count, 1);
 	SUBTEST("-1: everybody but init and self");
 	if (getppid() == 1) {
-		CHILD(q)
-		for (;;)
-			pause();
+		CHILD (q)
+			for (;;)
+				pause();
 		CHECK_EQ(kill(-1, SIGKILL), 0);
 		CHECK_EQ(WTERMSIG(guest_status(q)), SIGKILL);
 		CHECK_EQ(kill(1, 0), 0);
@@ -56,11 +55,10 @@ void guest_test(void)
 	CHECK_ERRNO(syscall(SYS_tkill, 999999, 0), ESRCH);
 	CHECK_ERRNO(syscall(SYS_tkill, 0, 0), EINVAL);
 	SUBTEST("permissions");
-	CHILD(q)
-	for (;;)
-		pause();
-	CHILD(p[0])
-	{
+	CHILD (q)
+		for (;;)
+			pause();
+	CHILD (p[0]) {
 		OK(setresuid(1000, 1000, 1000));
 		CHECK_ERRNO(kill(q, SIGKILL), EPERM);
 		CHECK_ERRNO(kill(q, 0), EPERM);

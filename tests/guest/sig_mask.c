@@ -43,8 +43,7 @@ void guest_test(void)
 	CHECK(sigismember(&s, SIGUSR2) && !sigismember(&s, SIGHUP));
 	SUBTEST("fork inherits the mask, not the pending signals");
 	raise(SIGUSR2);
-	CHILD(p)
-	{
+	CHILD (p) {
 		sigprocmask(SIG_BLOCK, NULL, &s);
 		CHECK(sigismember(&s, SIGUSR2));
 		sigpending(&s);
@@ -57,8 +56,7 @@ void guest_test(void)
 	CHECK_EQ(sigprocmask(SIG_SETMASK, &s, NULL), 0);
 	guest_checkpoint();
 	CHECK_EQ(sigprocmask(SIG_BLOCK, NULL, &s), 0);
-	CHECK(!sigismember(&s, SIGKILL) && !sigismember(&s, SIGSTOP) && sigismember(&s, SIGTERM) &&
-	      sigismember(&s, 64));
+	CHECK(!sigismember(&s, SIGKILL) && !sigismember(&s, SIGSTOP) && sigismember(&s, SIGTERM) && sigismember(&s, 64));
 	sigpending(&s);
 	CHECK(sigismember(&s, SIGUSR2));
 	signal(SIGUSR2, SIG_IGN); /* ignoring discards */
@@ -72,8 +70,7 @@ void guest_test(void)
 	CHECK_EQ(sigaction(SIGUSR1, &sa, NULL), 0);
 	raise(SIGUSR1);
 	CHECK_EQ(max_depth, 1); /* deferred, one at a time */
-	CHECK(sigismember(&in_handler, SIGUSR1) && sigismember(&in_handler, SIGTERM) &&
-	      !sigismember(&in_handler, SIGHUP));
+	CHECK(sigismember(&in_handler, SIGUSR1) && sigismember(&in_handler, SIGTERM) && !sigismember(&in_handler, SIGHUP));
 	sigprocmask(SIG_BLOCK, NULL, &s);
 	CHECK(!sigismember(&s, SIGUSR1) && !sigismember(&s, SIGTERM));
 	sa.sa_flags |= SA_NODEFER;

@@ -36,15 +36,12 @@ void guest_test(void)
 		CHECK_EQ(sigqueue(getpid(), SIGUSR1, (union sigval){.sival_int = 300 + i}), 0);
 	}
 	CHECK_EQ(sigpending(&pend), 0);
-	CHECK(sigismember(&pend, r) && sigismember(&pend, r + 2) && !sigismember(&pend, r + 1) &&
-	      sigismember(&pend, SIGUSR1));
+	CHECK(sigismember(&pend, r) && sigismember(&pend, r + 2) && !sigismember(&pend, r + 1) && sigismember(&pend, SIGUSR1));
 	guest_checkpoint();
 	CHECK_EQ(sigpending(&pend), 0);
-	CHECK(sigismember(&pend, r) && sigismember(&pend, r + 2) && !sigismember(&pend, r + 1) &&
-	      sigismember(&pend, SIGUSR1));
+	CHECK(sigismember(&pend, r) && sigismember(&pend, r + 2) && !sigismember(&pend, r + 1) && sigismember(&pend, SIGUSR1));
 	CHECK_EQ(n, 0);
-	/* With one unblocking the handlers nest, so the last frame set up runs first: take them by sigwaitinfo instead.
-	 */
+	/* With one unblocking the handlers nest, so the last frame set up runs first: take them by sigwaitinfo instead. */
 	siginfo_t si;
 	CHECK_EQ(sigwaitinfo(&s, &si), SIGUSR1);
 	CHECK_EQ(si.si_value.sival_int, 300); /* the first one stays */
@@ -64,8 +61,7 @@ void guest_test(void)
 	SUBTEST("limit");
 	struct rlimit rl = {0, 0};
 	pid_t p;
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresuid(54322, 54322, 54322));
 		OK(setrlimit(RLIMIT_SIGPENDING, &rl));
 		CHECK_ERRNO(sigqueue(getpid(), r + 1, (union sigval){0}), EAGAIN);

@@ -104,10 +104,8 @@ static void event(int kind, pid_t p, int peer)
 
 void guest_test(void)
 {
-	/* 14: a futex wait with a relative timeout restarts through a restart block, i.e. SA_RESTART or not it ends
-	 * with EINTR. */
-	static const int want_restart[16] = {0,     0,     0,     0,     0,     0,     0,     0,
-					     EINTR, EINTR, EINTR, EINTR, EINTR, EINTR, EINTR, EINTR};
+	/* 14: a futex wait with a relative timeout restarts through a restart block, i.e. SA_RESTART or not it ends with EINTR. */
+	static const int want_restart[16] = {0, 0, 0, 0, 0, 0, 0, 0, EINTR, EINTR, EINTR, EINTR, EINTR, EINTR, EINTR, EINTR};
 	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "sock"};
 	int sp[2], *shared_word;
 	pid_t p[32];
@@ -120,9 +118,9 @@ void guest_test(void)
 		for (int k = 0; k < 16; k++) {
 			int want = restart ? want_restart[k] : EINTR;
 
-			SUBTEST(((const char *[]){"read", "wait", "accept", "flock", "setlkw", "futex", "fifo", "recv",
-						  "poll", "select", "epoll", "nanosleep", "pause", "sigtimedwait",
-						  "futex timeout", "recv timeout"})[k]);
+			SUBTEST(((const char *[]){"read", "wait", "accept", "flock", "setlkw", "futex", "fifo", "recv", "poll",
+						  "select", "epoll", "nanosleep", "pause", "sigtimedwait", "futex timeout",
+						  "recv timeout"})[k]);
 			OK(pipe(fds));
 			OK(socketpair(AF_UNIX, SOCK_STREAM, 0, sp));
 			sock = sp[0];
@@ -141,17 +139,14 @@ void guest_test(void)
 				OK(fcntl(fd, F_SETLK, &fl));
 			}
 			if (k == 5 && want == 0)
-				continue; /* see below: a woken private word needs a thread; covered by
-					     sig_restart_futex */
-			CHILD(p[k])
-			{
+				continue; /* see below: a woken private word needs a thread; covered by sig_restart_futex */
+			CHILD (p[k]) {
 				pid_t c = 0;
 
 				if (k == 3) /* else the lock is shared by the descriptor */
 					close(fd);
 				if (k == 1)
-					CHILD(c)
-					{
+					CHILD (c) {
 						signal(SIGUSR1, SIG_IGN);
 						msleep(restart ? 150 : 30000);
 						_exit(0);

@@ -12,14 +12,12 @@ void guest_test(void)
 	pid_t p, q;
 
 	guest_catch(SIGUSR1, SA_RESTART);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(syscall(SYS_futex, w, FUTEX_WAIT, 0, NULL, NULL, 0), 0);
 		CHECK_EQ(guest_sig_count, 1);
 		_exit(0);
 	}
-	CHILD(q)
-	{
+	CHILD (q) {
 		struct timespec ts = {0, 300 * MS};
 		int64_t t0 = now_ns(CLOCK_MONOTONIC);
 
@@ -47,8 +45,7 @@ void guest_test(void)
 	guest_reap(q);
 	SUBTEST("interrupted nanosleep reports the rest");
 	guest_catch(SIGUSR1, SA_RESTART);
-	CHILD(p)
-	{
+	CHILD (p) {
 		struct timespec ts = {10, 0}, rem = {0, 0};
 
 		CHECK_ERRNO(nanosleep(&ts, &rem), EINTR);

@@ -10,8 +10,7 @@ void guest_test(void)
 	gate_init(&g);
 	SUBTEST("ignored: reaped at once, wait blocks until all are gone");
 	signal(SIGCHLD, SIG_IGN);
-	CHILD(p)
-	{
+	CHILD (p) {
 		gate_wait(&g);
 		_exit(1);
 	}
@@ -23,16 +22,15 @@ void guest_test(void)
 	SUBTEST("NOCLDWAIT still signals");
 	guest_catch(SIGCHLD, SA_NOCLDWAIT);
 	guest_block(SIGCHLD);
-	CHILD(p)
-	_exit(1);
+	CHILD (p)
+		_exit(1);
 	CHECK_ERRNO(waitpid(p, NULL, 0), ECHILD);
 	guest_unblock(SIGCHLD);
 	CHECK_EQ(guest_sig_count, 1);
 	SUBTEST("NOCLDSTOP");
 	guest_sig_count = 0;
 	guest_catch(SIGCHLD, SA_NOCLDSTOP | SA_RESTART);
-	CHILD(p)
-	{
+	CHILD (p) {
 		for (;;)
 			pause();
 	}
@@ -47,8 +45,8 @@ void guest_test(void)
 	CHECK_EQ(guest_sig_count, 1);
 	SUBTEST("zombies made before ignoring stay");
 	signal(SIGCHLD, SIG_DFL);
-	CHILD(p)
-	_exit(4);
+	CHILD (p)
+		_exit(4);
 	siginfo_t si;
 	CHECK_EQ(waitid(P_PID, (id_t)p, &si, WEXITED | WNOWAIT), 0);
 	signal(SIGCHLD, SIG_IGN);

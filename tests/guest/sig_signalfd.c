@@ -49,8 +49,7 @@ void guest_test(void)
 	CHECK_EQ(si[0].ssi_signo, SIGUSR2);
 	SUBTEST("it reads the reader's signals");
 	raise(SIGUSR2);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_ERRNO(read(fd, si, sizeof(si)), EAGAIN);
 		raise(SIGUSR2);
 		CHECK_EQ(read(fd, si, sizeof(si)), sizeof(si[0]));

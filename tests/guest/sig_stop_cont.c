@@ -23,8 +23,7 @@ void guest_test(void)
 	int a;
 
 	counter = OK(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-	CHILD(p)
-	{
+	CHILD (p) {
 		guest_thread(count, NULL);
 		count(NULL);
 	}
@@ -52,8 +51,7 @@ void guest_test(void)
 	CHECK_EQ(waitpid(p, NULL, WNOHANG), 0);
 	OK(kill(p, SIGCONT));
 	CHECK_EQ(WTERMSIG(guest_status(p)), SIGTERM);
-	CHILD(q)
-	{
+	CHILD (q) {
 		guest_block(SIGTSTP);
 		raise(SIGTSTP);
 		sigset_t s;
@@ -75,8 +73,7 @@ void guest_test(void)
 		_exit(0);
 	}
 	guest_reap(q);
-	CHILD(q)
-	{
+	CHILD (q) {
 		raise(SIGSTOP);
 		_exit(0);
 	}

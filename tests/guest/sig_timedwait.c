@@ -40,8 +40,7 @@ void guest_test(void)
 	CHECK_EQ(sigtimedwait(&s, &si, &zero), SIGUSR1);
 	SUBTEST("another handler interrupts");
 	guest_catch(SIGALRM, SA_RESTART);
-	CHILD(p)
-	{
+	CHILD (p) {
 		struct itimerval itv = {.it_value = {0, 20000}};
 
 		setitimer(ITIMER_REAL, &itv, NULL);

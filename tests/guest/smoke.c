@@ -16,8 +16,8 @@ void guest_test(void)
 	CHECK_EQ(guest_read_file("f", buf, sizeof(buf)), 5);
 	CHECK_STR(buf, "hello");
 	SUBTEST("child");
-	CHILD(p)
-	_exit(0);
+	CHILD (p)
+		_exit(0);
 	guest_reap(p);
 	CHECK_ERRNO(prctl(GUEST_PRCTL_MARK, 0, 0, 0, 0), EINVAL);
 }

@@ -56,8 +56,7 @@ void guest_test(void)
 	CHECK(!recv_cred(s[1], &uc));
 	CHECK_EQ(setsockopt(s[1], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)), 0);
 	SUBTEST("implicit credentials of a dead sender over a checkpoint");
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresgid(20, 30, 40));
 		OK(setresuid(1000, 2000, 0));
 		CHECK_EQ(send(s[0], "x", 1, 0), 1);
@@ -70,8 +69,7 @@ void guest_test(void)
 	CHECK_EQ(uc.uid, 1000); /* real ids when sent implicitly */
 	CHECK_EQ(uc.gid, 20);
 	SUBTEST("explicit");
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresgid(20, 30, 40));
 		OK(setresuid(1000, 2000, 3000));
 		CHECK_EQ(send_cred(s[0], (struct ucred){getpid(), 3000, 40}), 1);
@@ -95,8 +93,7 @@ void guest_test(void)
 	OK(listen(li, 5));
 	struct gate g;
 	gate_init(&g);
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(setresgid(1000, 1000, 1000));
 		OK(setresuid(1000, 1000, 1000));
 		c = OK(socket(AF_UNIX, SOCK_STREAM, 0));
@@ -114,8 +111,7 @@ void guest_test(void)
 	CHECK(uc.pid == p && uc.uid == 1000 && uc.gid == 1000);
 	gate_post(&g);
 	guest_reap(p);
-	CHILD(p)
-	{
+	CHILD (p) {
 		OK(chmod("sock", 0755));
 		OK(setresuid(1000, 1000, 1000));
 		c = OK(socket(AF_UNIX, SOCK_STREAM, 0));

@@ -71,8 +71,7 @@ void guest_test(void)
 	SUBTEST("a connect blocked by the backlog over a checkpoint");
 	int f = OK(socket(AF_UNIX, SOCK_STREAM, 0));
 	OK(connect(f, (void *)&a, l));
-	CHILD(p)
-	{
+	CHILD (p) {
 		int g = OK(socket(AF_UNIX, SOCK_STREAM, 0));
 
 		OK(connect(g, (void *)&a, l));

@@ -10,10 +10,7 @@ static int send_fds(int s, const int *fds, int n)
 		char b[CMSG_SPACE(sizeof(int) * 10)];
 	} u;
 	struct iovec iov = {(void *)"m", 1};
-	struct msghdr m = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = u.b,
-			   .msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.b, .msg_controllen = CMSG_SPACE(sizeof(int) * (size_t)n)};
 	struct cmsghdr *c;
 
 	memset(&u, 0, sizeof(u));
@@ -33,10 +30,7 @@ static int recv_fds(int s, int *fds, int max, int flags, int *msg_flags)
 	} u;
 	char c1;
 	struct iovec iov = {&c1, 1};
-	struct msghdr m = {.msg_iov = &iov,
-			   .msg_iovlen = 1,
-			   .msg_control = u.b,
-			   .msg_controllen = CMSG_LEN(sizeof(int) * (size_t)max)};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.b, .msg_controllen = CMSG_LEN(sizeof(int) * (size_t)max)};
 	struct cmsghdr *c;
 
 	CHECK_EQ(recvmsg(s, &m, flags), 1);

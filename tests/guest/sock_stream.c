@@ -26,8 +26,7 @@ void guest_test(void)
 	CHECK_EQ(recv(s[1], c, 1000, 0), 30);
 	CHECK_ERRNO(recv(s[1], c, 1, MSG_DONTWAIT), EAGAIN);
 	SUBTEST("WAITALL");
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(send(s[0], b, 60, 0), 60);
 		msleep(20);
 		CHECK_EQ(send(s[0], b + 60, 40, 0), 40);
@@ -37,8 +36,7 @@ void guest_test(void)
 	CHECK(memcmp(b, c, 100) == 0);
 	guest_reap(p);
 	SUBTEST("a blocked sender over a checkpoint");
-	CHILD(p)
-	{
+	CHILD (p) {
 		size_t k = 0;
 
 		close(s[1]);

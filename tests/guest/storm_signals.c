@@ -29,8 +29,7 @@ void guest_test(void)
 	pid_t p;
 
 	gate_init(&g);
-	CHILD(p)
-	{
+	CHILD (p) {
 		guest_handler(SIGRTMIN, rt, SA_RESTART);
 		guest_handler(SIGUSR1, count, SA_RESTART);
 		gate_post(&g);

@@ -14,9 +14,8 @@ static int64_t raw(clockid_t c)
 	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
 }
 
-static clockid_t clocks[] = {CLOCK_MONOTONIC,          CLOCK_MONOTONIC_RAW,     CLOCK_MONOTONIC_COARSE,
-			     CLOCK_BOOTTIME,           CLOCK_REALTIME,          CLOCK_REALTIME_COARSE,
-			     CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, CLOCK_TAI};
+static clockid_t clocks[] = {CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME, CLOCK_REALTIME,
+			     CLOCK_REALTIME_COARSE, CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, CLOCK_TAI};
 
 static volatile int stop;
 
@@ -70,9 +69,9 @@ void guest_test(void)
 	CHECK_EQ(syscall(SYS_gettimeofday, &tv, NULL), 0);
 	CHECK(tv.tv_sec > 1600000000);
 	SUBTEST("clocks of other processes");
-	CHILD(p)
-	for (;;)
-		;
+	CHILD (p)
+		for (;;)
+			;
 	msleep(20);
 	clockid_t c;
 	CHECK_EQ(clock_getcpuclockid(p, &c), 0);

@@ -60,8 +60,7 @@ void guest_test(void)
 	CHECK_EQ(guest_sig_last, SIGVTALRM);
 	SUBTEST("alarm shares ITIMER_REAL; not inherited by fork");
 	CHECK_EQ(alarm(100), 0);
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(alarm(0), 0);
 		_exit(0);
 	}

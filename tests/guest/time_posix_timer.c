@@ -107,8 +107,7 @@ void guest_test(void)
 	while (!got)
 		CHECK(now_ns(CLOCK_MONOTONIC) - t0 < 10000 * MS);
 	SUBTEST("not inherited by fork");
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_ERRNO(timer_gettime(a, &cur), EINVAL);
 		_exit(0);
 	}

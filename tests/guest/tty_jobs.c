@@ -39,8 +39,7 @@ static void session(void)
 	CHECK(open("/dev/tty", O_RDWR) >= 0);
 	SUBTEST("a foreground job gets SIGINT, SIGQUIT, SIGTSTP from the keyboard");
 	signal(SIGTTOU, SIG_IGN);
-	CHILD(p)
-	{
+	CHILD (p) {
 		setpgid(0, 0);
 		CHECK_EQ(tcsetpgrp(s, getpid()), 0);
 		guest_catch(SIGINT, SA_RESTART);
@@ -68,8 +67,7 @@ static void session(void)
 	SUBTEST("the shell takes the terminal back; a background reader stops with SIGTTIN");
 	CHECK_EQ(tcsetpgrp(s, getpgrp()), 0);
 	CHECK_EQ(kill(p, SIGCONT), 0);
-	CHILD(q)
-	{
+	CHILD (q) {
 		setpgid(0, 0);
 		signal(SIGTTOU, SIG_DFL);
 		CHECK_EQ(read(s, b, 10), 3);
@@ -127,15 +125,14 @@ void guest_test(void)
 {
 	pid_t p;
 
-	CHILD(p)
-	session();
+	CHILD (p)
+		session();
 	guest_reap(p);
 	SUBTEST("the leader's exit hangs up the foreground group");
 	int fds[2];
 	char c;
 	OK(pipe(fds));
-	CHILD(p)
-	{
+	CHILD (p) {
 		char b[64];
 		int n, unlock = 0;
 		pid_t q;
@@ -149,8 +146,7 @@ void guest_test(void)
 		CHECK_EQ(tcgetsid(s), getpid());
 		guest_catch(SIGHUP, 0);
 		guest_block(SIGHUP);
-		CHILD(q)
-		{
+		CHILD (q) {
 			sigset_t set;
 
 			sigemptyset(&set);

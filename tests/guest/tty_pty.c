@@ -115,8 +115,7 @@ void guest_test(void)
 	t2.c_cc[VTIME] = 0;
 	CHECK_EQ(tcsetattr(s, TCSANOW, &t2), 0);
 	pid_t p;
-	CHILD(p)
-	{
+	CHILD (p) {
 		CHECK_EQ(read(s, b, 10), 5);
 		_exit(0);
 	}

@@ -48,8 +48,7 @@ void guest_test(void)
 	OK(ioctl(m, TIOCSPTLCK, &unlock));
 	OK(ioctl(m, TIOCGPTN, &n));
 	snprintf(name, sizeof(name), "/dev/pts/%d", n);
-	CHILD(p)
-	{
+	CHILD (p) {
 		int s;
 
 		CHECK(setsid() > 0);
