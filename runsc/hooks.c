@@ -74,7 +74,7 @@ static int run_one(const struct oci_hook *h, const char *kind, const struct cont
 	(void)posix_spawn_file_actions_adddup2(&fa, in, 0);
 	(void)posix_spawn_file_actions_adddup2(&fa, 2, 1); /* our stdout may be the container's */
 	(void)posix_spawnattr_init(&at);
-	(void)posix_spawnattr_setflags(&at, POSIX_SPAWN_SETPGROUP);
+	(void)posix_spawnattr_setflags(&at, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
 	r = -posix_spawn(&pid, h->path, &fa, &at, h->args && h->args[0] ? h->args : just_path, h->env);
 	(void)posix_spawnattr_destroy(&at);
 	(void)posix_spawn_file_actions_destroy(&fa);
