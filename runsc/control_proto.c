@@ -66,7 +66,7 @@ static int recv_body(int sock, uint32_t len, json_t **ret)
 int control_recv(int sock, json_t **ret, int *fds, size_t max_fds, size_t *nr_fds)
 {
 	size_t n = 0;
-	uint32_t len;
+	uint32_t len = 0;
 	int r = recv_length(sock, &len, fds, fds ? max_fds : 0, &n);
 
 	if (r == 0)
