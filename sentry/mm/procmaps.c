@@ -12,8 +12,6 @@
 #include "sentry/fs/inode.h"
 #include "sentry/mm/mm_internal.h"
 
-#pragma weak path_text /* until the VFS is linked */
-
 struct vma_sizes {
 	uint64_t rss, anon, shared, priv_dirty;
 };
@@ -50,10 +48,12 @@ static void name_of(struct mm *mm, const struct vma *v, struct strbuf *b)
 		return;
 	}
 	if (v->file) {
-		if (!path_text || !v->file->path.dentry)
-			v->file->ops->show_name ? v->file->ops->show_name(v->file, b) : strbuf_addf(b, "anon_inode:[%s]", v->file->ops->name);
-		else
+		if (v->file->path.dentry)
 			(void)path_text(&v->file->path, NULL, true, b);
+		else if (v->file->ops->show_name)
+			v->file->ops->show_name(v->file, b);
+		else
+			strbuf_addf(b, "anon_inode:[%s]", v->file->ops->name);
 		return;
 	}
 	if (v->obj && mappable_is_shmobj(v->obj))
