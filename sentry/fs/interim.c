@@ -79,8 +79,52 @@ WEAK void waitq_del(struct waiter *w)
 	w->q = NULL;
 }
 
+WEAK int waitq_wake_n(struct waitq *q, uint32_t mask, int max)
+{
+	struct waiter *w, *tmp;
+	int n = 0;
+
+	mutex_lock_nested(&q->mu);
+	list_for_each_safe(w, tmp, &q->waiters, node)
+		if ((w->mask & mask) && w->fn && w->fn(w, mask) && (++n == max || w->exclusive))
+			break;
+	mutex_unlock(&q->mu);
+	return n;
+}
+
 WEAK void waitq_wake(struct waitq *q, uint32_t mask)
 {
+	(void)waitq_wake_n(q, mask, INT32_MAX);
+}
+
+WEAK int64_t task_deadline(struct task *t, int64_t rel_ns)
+{
+	return rel_ns < 0 ? TIME_FOREVER : ktime_mono() + rel_ns;
+}
+
+WEAK int copy_in_sigset(struct task *t, gaddr_t addr, uint64_t size, sigset64_t *ret)
+{
+	return size == sizeof(*ret) ? copy_in(t, ret, addr, sizeof(*ret)) : -EINVAL;
+}
+
+WEAK void signal_set_temp_mask(struct task *t, sigset64_t set)
+{
+}
+
+WEAK int copy_in_timespec(struct task *t, gaddr_t src, int64_t *ret_ns)
+{
+	struct linux_timespec ts;
+	int r = copy_in(t, &ts, src, sizeof(ts));
+
+	*ret_ns = ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+	return r;
+}
+
+WEAK int copy_out_timespec(struct task *t, gaddr_t dst, int64_t ns)
+{
+	struct linux_timespec ts = { ns / NSEC_PER_SEC, ns % NSEC_PER_SEC };
+
+	return copy_out(t, dst, &ts, sizeof(ts));
 }
 
 WEAK void task_waiter_init(struct waiter *w, struct task *t, uint32_t mask)
