@@ -320,6 +320,8 @@ int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret)
 	if (r < 0)
 		return r;
 	mm_wlock(mm);
+	/* Objects find the child through its first VMA. Parent before child: nobody can fork the child yet. */
+	rwlock_wrlock_nested(&child->lock);
 	child->brk = mm->brk;
 	child->mmap_base = mm->mmap_base;
 	child->stack_top = mm->stack_top;
@@ -328,6 +330,7 @@ int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret)
 	r = fork_vmas(mm, self, child);
 	child->exe_file = mm_file_get(mm->exe_file);
 	child->hiwater_vm = child->vmas.total;
+	mm_wunlock(child);
 	mm_wunlock(mm);
 	if (r < 0) {
 		mm_put(child);

@@ -32,7 +32,8 @@ void guest_test(void)
 	for (int i = 0; i < 10000 && access("log", F_OK) != 0; i++)
 		msleep(1);
 	guest_write_file("go", "");
-	msleep(20);
+	for (int i = 0; i < 10000 && (guest_read_file("log", b, sizeof(b)) < 0 || !strstr(b, "done")); i++)
+		msleep(1);
 	guest_checkpoint();
 	guest_write_file("stop", "");
 	st = guest_status(p);
