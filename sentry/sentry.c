@@ -7,6 +7,7 @@
  */
 #include "sentry/sentry.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -78,6 +79,8 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	if (!k)
 		return error_set(err, -ENOMEM, "cannot make the kernel");
 	mutex_init(&s->ctl_mu, "sentry.ctl_mu");
+	/* A fixed number of arenas: else the second thread would open /sys to count CPUs, which the filter kills; and less memory. */
+	(void)mallopt(M_ARENA_MAX, 2);
 	s->k = k;
 	strace_on = cfg->strace;
 	k->pops = platform_find(cfg->platform, err);
