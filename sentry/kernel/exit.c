@@ -24,6 +24,7 @@
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/posix_timer.h"
+#include "sentry/kernel/run.h"
 #include "sentry/kernel/task_new.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -366,7 +367,7 @@ void task_exit(struct task *t, int status)
 		task_put(t); /* the group's */
 	freeze_task_gone(t);
 	task_put(t); /* the thread's */
-	pthread_exit(NULL);
+	task_thread_end();
 }
 
 void task_exit_group(struct task *t, int status)
