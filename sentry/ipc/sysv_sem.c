@@ -208,7 +208,7 @@ void sysv_sem_exit(struct task *t)
 
 			if (!u->adj[j])
 				continue;
-			s->sems[j].val = (uint16_t)MIN(MAX(v, 0), SEMVMX);
+			s->sems[j].val = (uint16_t)(v < 0 ? 0 : v > SEMVMX ? SEMVMX : v);
 			s->sems[j].pid = pid_nr(tg->pid, t);
 		}
 		s->otime = now_sec();

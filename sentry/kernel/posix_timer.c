@@ -71,8 +71,8 @@ static int64_t timer_now(struct posix_timer *pt)
 
 	if (!pt->cpu.pid)
 		return kclock_now(pt->realtime ? KCLOCK_REALTIME : KCLOCK_MONOTONIC);
-	(void)cpu_clock_read_locked(&pt->cpu, &now); /* gone: does not advance any more */
-	return now;
+	/* Its owner gone: does not advance any more. */
+	return cpu_clock_read_locked(&pt->cpu, &now) < 0 ? pt->last_cpu : now;
 }
 
 /* Sets the kernel timer for `expiry`; tasks_mu (for CPU timers) and mu held. */
@@ -434,8 +434,8 @@ static void set_locked(struct posix_timer *pt, int flags, int64_t value, int64_t
 	if (!pt->cpu.pid) {
 		/* Relative times do not jump with the wall clock. */
 		base = KCLOCK_MONOTONIC;
-		if (abs)
-			(void)clock_base(pt->clock, &base);
+		if (abs && clock_base(pt->clock, &base) < 0)
+			base = KCLOCK_MONOTONIC;
 		pt->realtime = base == KCLOCK_REALTIME;
 		pt->kt.clock = base; /* not armed: set when cancelled */
 	}

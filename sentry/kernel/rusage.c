@@ -74,7 +74,8 @@ static void add_maxrss(struct tg_usage *u, struct task *t)
 	if (!mm)
 		return;
 	mm_usage(mm, &mu);
-	u->maxrss_kb = MAX(u->maxrss_kb, (int64_t)(MAX(mu.rss_peak, mu.rss) / 1024));
+	mu.rss_peak = MAX(mu.rss_peak, mu.rss);
+	u->maxrss_kb = MAX(u->maxrss_kb, (int64_t)(mu.rss_peak / 1024));
 	mm_put(mm);
 }
 
