@@ -7,10 +7,12 @@
  */
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "schemas/vfs.pb-c.h"
 #include "sentry/fs/fs_type.h"
 #include "sentry/fs/inode.h"
+#include "sentry/fs/mount.h"
 #include "sentry/kernel/task.h"
 #include "state/state.h"
 
@@ -87,6 +89,39 @@ struct inode *anon_inode_new(struct task *t, uint32_t mode, uint32_t fs_magic)
 	return make(which_magic(fs_magic), mode, c->fsuid, c->fsgid);
 }
 
+int anon_inode_path(struct inode *i, const char *name, struct path *ret)
+{
+	static struct mount *mnt[ARRAY_SIZE(magics)];
+	static struct mutex mu = MUTEX_INIT("anon_inode.mu");
+	size_t n = 0;
+	struct dentry *d;
+
+	pthread_once(&once, init);
+	while (n < ARRAY_SIZE(magics) && i->sb != &anon_sb[n])
+		n++;
+	if (n == ARRAY_SIZE(magics))
+		return -EINVAL;
+	mutex_lock(&mu);
+	if (!mnt[n]) {
+		struct inode *root = make(n, LINUX_S_IFDIR | 0555, 0, 0);
+
+		anon_sb[n].flags = SB_PINNED;
+		anon_sb[n].root = root ? dentry_new_root(&anon_sb[n], root) : NULL;
+		if (!anon_sb[n].root || mount_kern(&anon_sb[n], &mnt[n]) < 0) {
+			mutex_unlock(&mu);
+			return -ENOMEM;
+		}
+	}
+	mutex_unlock(&mu);
+	d = dentry_new(anon_sb[n].root, name, strlen(name));
+	if (!d)
+		return -ENOMEM;
+	d->disconnected = true;
+	d->inode = inode_get(i);
+	*ret = (struct path){ .mnt = mount_get(mnt[n]), .dentry = d };
+	return 0;
+}
+
 /* --- state --- */
 
 static void *anon_alloc(void)
@@ -104,9 +139,9 @@ static int anon_save(struct state_writer *w, const void *obj, void *msg)
 	const struct anon_ino *a = obj;
 	Sentry__AnonInode *m = msg;
 
-	m->base = state_new_msg(w, &sentry__inode_base__descriptor);
+	m->inode_base = state_new_msg(w, &sentry__inode_base__descriptor);
 	m->magic = a->magic;
-	return inode_save_base(w, &a->i, m->base);
+	return inode_save_base(w, &a->i, m->inode_base);
 }
 
 static int anon_load(struct state_reader *r, void *obj, const void *msg)
@@ -114,7 +149,7 @@ static int anon_load(struct state_reader *r, void *obj, const void *msg)
 	struct anon_ino *a = obj;
 	const Sentry__AnonInode *m = msg;
 	struct super_block *sb = &anon_sb[which_magic(m->magic)];
-	int err = inode_load_base(r, &a->i, &anon_ops, m->base);
+	int err = inode_load_base(r, &a->i, &anon_ops, m->inode_base);
 
 	if (!err)
 		err = state_check(r, !a->i.sb, "anonymous inode in a file system");
@@ -122,8 +157,8 @@ static int anon_load(struct state_reader *r, void *obj, const void *msg)
 		return err;
 	a->magic = m->magic;
 	a->i.sb = sb_get(sb);
-	if (sb->next_ino <= m->base->ino && m->base->ino < UINT64_MAX)
-		sb->next_ino = m->base->ino + 1;
+	if (sb->next_ino <= m->inode_base->ino && m->inode_base->ino < UINT64_MAX)
+		sb->next_ino = m->inode_base->ino + 1;
 	return 0;
 }
 

@@ -27,6 +27,14 @@ struct linux_timespec inode_now(void)
 	return (struct linux_timespec){ .tv_sec = ns / NSEC_PER_SEC, .tv_nsec = ns % NSEC_PER_SEC };
 }
 
+/* Stacked file systems hold their own inode's mu while they lock one below: a class per file system keeps the order visible. */
+static const char *mu_class(const struct inode_ops *ops, uint32_t mode)
+{
+	if (LINUX_S_ISDIR(mode))
+		return ops->name;
+	return ops->mu_class ? ops->mu_class : "inode.mu";
+}
+
 void inode_init(struct inode *i, const struct inode_ops *ops, struct super_block *sb, uint64_t ino, uint32_t mode, uint32_t uid,
 		uint32_t gid)
 {
@@ -34,7 +42,7 @@ void inode_init(struct inode *i, const struct inode_ops *ops, struct super_block
 	i->ops = ops;
 	i->sb = sb_get(sb);
 	i->ino = ino ? ino : atomic_fetch_add(&sb->next_ino, 1);
-	mutex_init(&i->mu, LINUX_S_ISDIR(mode) ? "dir.mu" : "inode.mu");
+	mutex_init(&i->mu, mu_class(ops, mode));
 	mutex_init(&i->attr_mu, "inode.attr_mu");
 	i->mode = mode;
 	i->uid = uid;
@@ -253,7 +261,7 @@ static int load_time(struct state_reader *r, const Sentry__Timespec *m, struct l
 	return state_check(r, m->nsec < NSEC_PER_SEC, "timestamp out of range");
 }
 
-int inode_save_base(struct state_writer *w, const struct inode *i, struct _Sentry__InodeBase *m)
+int inode_save_base(struct state_writer *w, const struct inode *i, struct Sentry__InodeBase *m)
 {
 	m->sb = i->sb && i->sb->ops->state ? sb_state_ref(w, i->sb) : 0;
 	m->ino = i->ino;
@@ -270,7 +278,7 @@ int inode_save_base(struct state_writer *w, const struct inode *i, struct _Sentr
 	return locks_save(w, i, &m->locks, &m->n_locks);
 }
 
-int inode_load_base(struct state_reader *r, struct inode *i, const struct inode_ops *ops, const struct _Sentry__InodeBase *m)
+int inode_load_base(struct state_reader *r, struct inode *i, const struct inode_ops *ops, const struct Sentry__InodeBase *m)
 {
 	int err;
 
@@ -280,7 +288,7 @@ int inode_load_base(struct state_reader *r, struct inode *i, const struct inode_
 	err = state_check(r, m != NULL, "no inode base");
 	if (err)
 		return err;
-	mutex_init(&i->mu, LINUX_S_ISDIR(m->mode) ? "dir.mu" : "inode.mu");
+	mutex_init(&i->mu, mu_class(ops, m->mode));
 	mutex_init(&i->attr_mu, "inode.attr_mu");
 	i->ops = ops;
 	switch (m->mode & LINUX_S_IFMT) {

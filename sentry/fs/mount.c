@@ -516,7 +516,10 @@ static int mount_save(struct state_writer *w, const void *obj, void *msg)
 {
 	const struct mount *m = obj;
 	Sentry__Mount *o = msg;
+	int err = state_save_check(w, m->sb->ops->state, "an O_PATH descriptor of a nameless file cannot be saved");
 
+	if (err)
+		return err;
 	o->sb = sb_state_ref(w, m->sb);
 	o->root = state_ref(w, &dentry_state_type, m->root);
 	o->parent = state_ref(w, &mount_state_type, m->parent);

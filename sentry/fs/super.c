@@ -190,7 +190,7 @@ void sb_state_put(void *obj)
 		sb_put(sb);
 }
 
-int sb_save_base(struct state_writer *w, const struct super_block *sb, struct _Sentry__SuperBlockBase *m)
+int sb_save_base(struct state_writer *w, const struct super_block *sb, struct Sentry__SuperBlockBase *m)
 {
 	m->type = state_strdup(w, sb->type ? sb->type->name : "");
 	m->flags = sb->flags;
@@ -201,7 +201,7 @@ int sb_save_base(struct state_writer *w, const struct super_block *sb, struct _S
 	return 0;
 }
 
-int sb_load_base(struct state_reader *r, struct super_block *sb, const struct sb_ops *ops, const struct _Sentry__SuperBlockBase *m)
+int sb_load_base(struct state_reader *r, struct super_block *sb, const struct sb_ops *ops, const struct Sentry__SuperBlockBase *m)
 {
 	uint32_t minor, next;
 	void *root = NULL;

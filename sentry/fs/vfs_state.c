@@ -27,7 +27,7 @@ int vfs_state_deref(struct state_reader *r, uint64_t id, void (*get)(void *), co
 	return 0;
 }
 
-struct _Sentry__Path *path_save(struct state_writer *w, const struct path *p)
+struct Sentry__Path *path_save(struct state_writer *w, const struct path *p)
 {
 	Sentry__Path *m = state_new_msg(w, &sentry__path__descriptor);
 
@@ -36,7 +36,7 @@ struct _Sentry__Path *path_save(struct state_writer *w, const struct path *p)
 	return m;
 }
 
-int path_load(struct state_reader *r, const struct _Sentry__Path *m, struct path *ret)
+int path_load(struct state_reader *r, const struct Sentry__Path *m, struct path *ret)
 {
 	void *mnt = NULL, *dentry = NULL;
 	int err;
