@@ -4,8 +4,8 @@
  *
  * A dentry is hashed in its parent (found by name) or not (root, removed, just made). Hashed dentries are held by one reference of
  * the tree. In a file system without lookup() (tmpfs) the tree is the truth and dentries leave it only by unlink; otherwise
- * it is a cache: dentries with no other reference are dropped when there are too many (dcache_shrink). A negative dentry
- * (inode NULL) remembers that a name does not exist; file systems whose sb has SB_NO_NEGATIVE, or tmpfs, have none.
+ * it is a cache: dentries with no other reference are dropped when there are too many (dcache_shrink), unless SB_PINNED. A negative dentry
+ * (inode NULL) remembers that a name does not exist; file systems with SB_NO_NEGATIVE or without lookup() have none.
  *
  * Locks: sb->d_mu (leaf, short, never held over a host call) guards parent, name, children, hashed state and inode pointer of all
  * dentries of one super block. Changes of names also need the mu of the directories (and sb->rename_mu for moves of directories), so either
@@ -29,7 +29,7 @@ struct dentry {
 	char *name; /* saved; guarded by sb->d_mu */
 	size_t name_len; /* derived */
 	uint64_t hash; /* derived */
-	struct inode *inode; /* saved, referenced; NULL: negative */
+	struct inode *_Atomic inode; /* saved, referenced; NULL: negative */
 	bool hashed; /* saved: found by lookup in its parent */
 	bool disconnected; /* saved: an O_TMPFILE or memfd: shown as "/#ino (deleted)" or by its name */
 	bool referenced; /* nosave: second chance of the shrinker */
@@ -94,9 +94,13 @@ struct dentry *dentry_make_child(struct dentry *parent, const char *name, struct
 void dcache_shrink(struct super_block *sb, size_t n);
 /* Drops cached children below @d that nobody uses (revalidation failed, rmdir). */
 void dcache_prune(struct dentry *d);
+/* The file system is going away: takes every dentry off the tree. Those somebody holds live on, unhashed. For sb_deactivate(). */
+void dcache_kill_tree(struct dentry *root);
 
 /* Text of the path from @root (NULL: of the mount namespace) to @p. Appends " (deleted)" when unlinked if @deleted. Returns 0, -ENOMEM, or
- * 1 when @p is not below @root (text is then "(unreachable)/..." like getcwd). */
+ * 1 when @p is not below @root (the text then starts where the walk up ended; getcwd puts "(unreachable)" before it). */
 int path_text(const struct path *p, const struct path *root, bool deleted, struct strbuf *b);
+/* The same inside the super block, from its root. */
+int dentry_text(struct dentry *d, struct strbuf *b);
 
 #endif

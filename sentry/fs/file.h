@@ -113,7 +113,8 @@ struct file {
 	struct waiter *async; /* nosave: O_ASYNC registration, rebuilt after load */
 	struct list epitems; /* derived: epoll items watching this description; guarded by the global epoll lock */
 	struct list locks_owner; /* nosave: OFD and flock locks refer to the file by address; see fs/locks */
-	bool close_reported; /* nosave: inotify IN_CLOSE sent */
+	bool counted; /* derived: counted in inode->write_count as a writer */
+	bool exec_denied; /* saved: counted there as a running program */
 };
 
 /* Initialises the base: one reference, @flags (access mode decides readable/writable), opener's cred of @t (may be NULL: kernel). Takes
@@ -142,6 +143,18 @@ bool file_poll_add(struct file *f, struct waiter *w);
  * file's position. -ESPIPE for positioned transfers on streams. */
 int64_t file_read(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf);
 int64_t file_write(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf);
+/* For the write op of regular files, called with inode->mu held: O_APPEND, RLIMIT_FSIZE (SIGXFSZ), largest size, suid removal, mtime. May cut
+ * u->left: restore it with += *@ret_cut after the transfer. Bytes to write (> 0), 0, or an error (-EFBIG). */
+int64_t file_write_checks(struct file *f, struct task *t, struct uio *u, int64_t *pos, int rwf, size_t *ret_cut);
+/* One attempt, without blocking: position, access mode and type checks included. */
+int64_t file_read_once(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf);
+int64_t file_write_once(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf);
+/* lseek for files whose content has a size: all whences but DATA/HOLE, which treat the file as all data. @size: SEEK_END's base. pos_mu held. */
+int64_t file_llseek_size(struct file *f, int64_t off, int whence, int64_t size, int64_t max);
+/* F_SETFL's O_ASYNC: registers or removes the sender of SIGIO. -ENOMEM. */
+int file_set_async(struct file *f, bool on);
+int file_seek(struct file *f, struct task *t, int64_t off, int whence, int64_t *ret);
+
 /* The loop itself, for other calls that may block on a file (accept, recvmsg, ...): runs @op until it returns other than -EAGAIN,
  * waiting for @events between; honours O_NONBLOCK (or @nonblock), @deadline, signals, freeze. */
 int64_t file_block_on(struct file *f, struct task *t, uint32_t events, bool nonblock, int64_t deadline, int64_t (*op)(void *arg), void *arg);
@@ -150,6 +163,10 @@ int64_t file_block_on(struct file *f, struct task *t, uint32_t events, bool nonb
 struct Sentry__FileBase;
 int file_save_base(struct state_writer *w, const struct file *f, struct Sentry__FileBase *m);
 int file_load_base(struct state_reader *r, struct file *f, const struct file_ops *ops, const struct Sentry__FileBase *m);
+/* Every file type's after_load calls this: writer counts, O_ASYNC. */
+void file_after_load_base(struct file *f);
+/* What O_PATH opens. */
+extern const struct file_ops path_file_ops;
 /* State types of files use these as get and put, which is how a reference is checked to be a file. */
 void file_state_get(void *file);
 void file_state_put(void *file);

@@ -52,7 +52,7 @@ struct sb_ops {
 
 #define SB_REAL_TREE   (1u << 0) /* dentries are the content (tmpfs): saved whole, never shrunk */
 #define SB_NO_NEGATIVE (1u << 1) /* do not cache absent names */
-#define SB_NO_MOUNT_UNTIL_RESTORE (1u << 2) /* internal */
+#define SB_PINNED      (1u << 2) /* dentries are never shrunk (trees built with dentry_make_child), but not saved whole either */
 
 struct super_block {
 	struct ref ref; /* nosave: memory; one held by `active` as a whole */

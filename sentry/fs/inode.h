@@ -120,6 +120,7 @@ struct inode_ops {
 	int (*setxattr)(struct inode *i, struct task *t, const char *name, const void *val, size_t size, int flags);
 	int (*removexattr)(struct inode *i, struct task *t, const char *name);
 
+	const char *mu_class; /* lock class of inode.mu of non-directories (directories: name); NULL: "inode.mu". For stacked file systems */
 	bool opens_special; /* open() also takes device nodes, FIFOs and sockets (passthrough of the host's) */
 };
 
@@ -206,6 +207,10 @@ int simple_dir_open(struct inode *i, struct task *t, const struct path *p, uint3
 struct inode *anon_inode(void);
 /* A fresh nameless inode (pipes, sockets, memfd-like): own number, given mode, owner from @t. Reference, or NULL. */
 struct inode *anon_inode_new(struct task *t, uint32_t mode, uint32_t fs_magic);
+
+/* A place for something nameless, for magic links: a fresh unhashed dentry @name of @i's anonymous super block. -EINVAL for inodes that are in
+ * a file system. */
+_must_check_ int anon_inode_path(struct inode *i, const char *name, struct path *ret);
 
 /* State. Types of inodes use these get/put, which is how references are checked to be inodes. */
 struct Sentry__InodeBase;

@@ -80,7 +80,7 @@ _must_check_ int mount_attach(struct mnt_ns *ns, const struct path *where, struc
 /* Bind. @recursive copies submounts. */
 _must_check_ int mount_bind(struct mnt_ns *ns, const struct path *from, const struct path *where, bool recursive, uint32_t flags_set);
 _must_check_ int mount_move(struct mnt_ns *ns, const struct path *from, const struct path *where);
-/* umount2: -EBUSY when in use unless @detach. */
+/* umount2: -EBUSY when in use unless @detach. The caller holds exactly one reference of its own on @m. */
 _must_check_ int mount_detach(struct mnt_ns *ns, struct mount *m, bool detach);
 _must_check_ int mount_pivot_root(struct mnt_ns *ns, const struct path *new_root, const struct path *put_old, const struct path *cur_root);
 /* Makes a super block of type @type and mounts it. */
@@ -101,6 +101,16 @@ static inline bool mount_noexec(const struct mount *m)
 /* Text for /proc/<pid>/{mounts,mountinfo,mountstats}: as seen from @root; unreachable mounts are left out. */
 enum mounts_format { MOUNTS_MOUNTS, MOUNTS_MOUNTINFO, MOUNTS_MOUNTSTATS };
 int mnt_ns_show(struct mnt_ns *ns, const struct path *root, enum mounts_format fmt, struct strbuf *b);
+
+/* The mount at the top with `dest` equal to @dest, referenced, or NULL: how restore matches container mounts. */
+struct mount *mnt_ns_find_dest(struct mnt_ns *ns, const char *dest);
+/* Iteration: the mount after @prev in order of mounting (NULL: first), referenced; puts @prev. */
+struct mount *mnt_ns_next(struct mnt_ns *ns, struct mount *prev);
+void mount_set_flags(struct mount *m, uint32_t flags); /* remount,bind */
+/* MS_PRIVATE, SLAVE, SHARED, UNBINDABLE; @recursive for the mounts below too. */
+void mount_set_propagation(struct mount *m, uint32_t type, bool recursive);
+/* Flags of mount(2) that belong to the mount; atime defaults to relatime. */
+uint32_t mount_flags_from_ms(uint64_t ms);
 
 /* kern mount: a super block that is never in a namespace (memfd, pipes): a mount with one reference. */
 _must_check_ int mount_kern(struct super_block *sb, struct mount **ret);

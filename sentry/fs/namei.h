@@ -59,6 +59,10 @@ _must_check_ int vfs_link(struct task *t, const struct path *old, const struct p
 _must_check_ int vfs_unlink(struct task *t, const struct path *dir, const char *name, bool trailing_slash);
 _must_check_ int vfs_rmdir(struct task *t, const struct path *dir, const char *name);
 _must_check_ int vfs_rename(struct task *t, const struct path *odir, const char *oname, const struct path *ndir, const char *nname, uint32_t flags);
+/* With the trailing slashes the names had (which demand directories). */
+_must_check_ int vfs_rename_slash(struct task *t, const struct path *odir, const char *oname, const struct path *ndir, const char *nname,
+				  uint32_t flags, bool oslash, bool nslash);
+_must_check_ int vfs_setattr_inode(struct task *t, struct mount *mnt, struct inode *i, struct iattr *a); /* files without path; @mnt may be NULL */
 _must_check_ int vfs_setattr(struct task *t, const struct path *p, struct iattr *a); /* checks owner rules; fills times and ctime */
 _must_check_ int vfs_truncate(struct task *t, const struct path *p, uint64_t size, struct file *f);
 /* Raw forms for stacked file systems: only locks, no permission, no notification, no mount (overlay works on its layers with these). */
