@@ -212,6 +212,14 @@ void rwlock_wrlock(struct rwlock *l)
 	check(pthread_rwlock_wrlock(&l->rw), "rwlock_wrlock");
 }
 
+void rwlock_wrlock_nested(struct rwlock *l)
+{
+#ifdef RUNSC_DEBUG_CHECKS
+	dep_acquire(lazy_class(&l->cls, l->name), true);
+#endif
+	check(pthread_rwlock_wrlock(&l->rw), "rwlock_wrlock");
+}
+
 void rwlock_unlock(struct rwlock *l)
 {
 #ifdef RUNSC_DEBUG_CHECKS

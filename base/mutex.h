@@ -59,6 +59,8 @@ void rwlock_init(struct rwlock *l, const char *name);
 void rwlock_destroy(struct rwlock *l);
 void rwlock_rdlock(struct rwlock *l);
 void rwlock_wrlock(struct rwlock *l);
+/* For a second lock of a class already held; the caller documents the order. */
+void rwlock_wrlock_nested(struct rwlock *l);
 void rwlock_unlock(struct rwlock *l);
 
 /* Condition variables use CLOCK_MONOTONIC. */

@@ -75,7 +75,7 @@ bool ranges_next(const struct ranges *rs, uint64_t start, uint64_t end, struct a
 {
 	size_t i = find(rs, start);
 
-	if (i == rs->n || rs->v[i].start >= end)
+	if (start >= end || i == rs->n || rs->v[i].start >= end)
 		return false;
 	*ret = (struct addr_range){ MAX(rs->v[i].start, start), MIN(rs->v[i].end, end) };
 	return true;

@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/fd_util.h"
 #include "base/log.h"
@@ -165,8 +166,10 @@ static int boot_up(struct boot *b, struct setup *s, struct error **err)
 {
 	struct sentry_config cfg = {0};
 	pthread_t th;
-	int r = read_setup(s, err);
+	int r = isolate_unshare(err);
 
+	if (r == 0)
+		r = read_setup(s, err);
 	if (r < 0)
 		return r;
 	(void)setsid();
@@ -218,8 +221,12 @@ int cmd_boot(struct globals *g, int argc, char **argv, struct error **err)
 	int status = 0, r;
 
 	(void)prctl(PR_SET_NAME, "runsc-sandbox");
+	mutex_init(&b.freezing, "boot.freezing");
 	mutex_init(&b.lock, "boot.lock");
 	cond_init(&b.changed);
+	/* Anything that formats a time later must not look for a time zone file. */
+	(void)setenv("TZ", "UTC0", 1);
+	tzset();
 	block_signals();
 	r = boot_up(&b, &s, &e);
 	if (r < 0) {

@@ -18,7 +18,8 @@ struct boot {
 	int tty_fd;  /* slave of the container's host terminal, our controlling terminal; -EBADF: none */
 	int exit_fd; /* exit.json */
 
-	struct mutex lock; /* leaf: the fields below */
+	struct mutex freezing; /* held over start, pause, resume and a checkpoint up to its commit; before lock */
+	struct mutex lock;     /* leaf: the fields below */
 	struct cond changed;
 	bool kept;  /* the command line has committed to this sandbox */
 	bool ended; /* init has ended with @status */

@@ -283,9 +283,8 @@ static int detach(struct container *c, const struct exec_opts *o, int sock, pid_
 	return r;
 }
 
-static int wait_foreground(struct container *c, int sock, pid_t pid, int master, struct error **err)
+static int wait_foreground(struct container *c, int sock, pid_t pid, int master, int sigfd, struct error **err)
 {
-	_cleanup_close_ int sigfd = foreground_signals();
 	struct tty_relay relay;
 	bool tty = master >= 0;
 	int code;
@@ -309,6 +308,7 @@ static int run_exec(const struct globals *g, struct container *c, const struct e
 	_cleanup_close_ int sock = -EBADF;
 	_cleanup_close_ int master = -EBADF;
 	_cleanup_close_ int slave = -EBADF;
+	_cleanup_close_ int sigfd = -EBADF;
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	_cleanup_free_ int *extra = NULL;
 	bool to_socket = o->console_socket && o->console_socket[0];
@@ -331,6 +331,8 @@ static int run_exec(const struct globals *g, struct container *c, const struct e
 		if (r == 0 && to_socket)
 			r = tty_send_master(o->console_socket, master, err);
 	}
+	if (r == 0 && !o->detach)
+		sigfd = foreground_signals();
 	if (r == 0)
 		r = control_call(sock, json_pack("{s:s, s:O}", "op", "exec", "process", process), fds, nr, &answer,
 				 err);
@@ -351,7 +353,7 @@ static int run_exec(const struct globals *g, struct container *c, const struct e
 	/* The slave must live only in the sandbox, or the end of output would never be seen. */
 	cleanup_closep(&slave);
 	slave = -EBADF;
-	return wait_foreground(c, sock, pid, to_socket ? -1 : master, err);
+	return wait_foreground(c, sock, pid, to_socket ? -1 : master, sigfd, err);
 }
 
 int cmd_exec(struct globals *g, int argc, char **argv, struct error **err)

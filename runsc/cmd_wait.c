@@ -40,6 +40,7 @@ int cmd_wait(struct globals *g, int argc, char **argv, struct error **err)
 		proc_wait(&c->sandbox);
 		status = container_exit_status(c);
 	}
+	proc_wait(&c->sandbox); /* so that whoever waited finds it stopped */
 	if (status < 0)
 		return error_msg(err, -EIO, "container %s: the sandbox died (its log: %s)", c->id, c->debug_log);
 	printf("{\"id\":\"%s\",\"exitStatus\":%d}\n", c->id,

@@ -178,17 +178,11 @@ static int lock_dir(struct container *c, int how, struct error **err)
 	return 0;
 }
 
-int container_new(const struct globals *g, const char *id, struct container **ret, struct error **err)
+/* Makes and locks <root>/<id>/, or takes over what a create left that was killed before it wrote its state. */
+static int claim_dir(const struct globals *g, struct container *c, struct error **err)
 {
-	_cleanup_container_ struct container *c = NULL;
-	int r = check_id(id, err);
+	int r = mkdir(c->dir, 0711) < 0 ? -errno : 0;
 
-	if (r < 0)
-		return r;
-	c = alloc_container(g, id);
-	if (!c)
-		return error_set(err, -ENOMEM, "container %s", id);
-	r = mkdir(c->dir, 0711) < 0 ? -errno : 0;
 	if (r == -ENOENT) {
 		r = mkdir_parents(g->root, 0711);
 		if (r < 0)
@@ -200,16 +194,25 @@ int container_new(const struct globals *g, const char *id, struct container **re
 	c->dirfd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (c->dirfd < 0)
 		return error_set(err, -errno, "state directory %s", c->dir);
-	/* What a create left that was killed before it wrote its state may be taken over. */
-	if (r == -EEXIST &&
-	    (faccessat(c->dirfd, "state.json", F_OK, 0) == 0 || lock_dir(c, LOCK_EX | LOCK_NB, NULL) < 0 ||
-	     faccessat(c->dirfd, "state.json", F_OK, 0) == 0))
-		return error_msg(err, -EEXIST, "container with given ID already exists: \"%s\"", id);
-	if (r != -EEXIST) {
-		r = lock_dir(c, LOCK_EX, err);
-		if (r < 0)
-			return r;
-	}
+	/* Another create of this id either holds the lock or has written its state. */
+	if (lock_dir(c, LOCK_EX | LOCK_NB, NULL) < 0 || faccessat(c->dirfd, "state.json", F_OK, 0) == 0)
+		return error_msg(err, -EEXIST, "container with given ID already exists: \"%s\"", c->id);
+	return 0;
+}
+
+int container_new(const struct globals *g, const char *id, struct container **ret, struct error **err)
+{
+	_cleanup_container_ struct container *c = NULL;
+	int r = check_id(id, err);
+
+	if (r < 0)
+		return r;
+	c = alloc_container(g, id);
+	if (!c)
+		return error_set(err, -ENOMEM, "container %s", id);
+	r = claim_dir(g, c, err);
+	if (r < 0)
+		return r;
 	c->fresh = true;
 	c->annotations = json_object();
 	*ret = TAKE_PTR(c);

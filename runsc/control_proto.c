@@ -26,48 +26,59 @@ int control_send(int sock, json_t *msg, const int *fds, size_t nr_fds)
 	return send_with_fds(sock, buf, 4 + len, fds, nr_fds);
 }
 
-int control_recv(int sock, json_t **ret, int *fds, size_t max_fds, size_t *nr_fds)
+/* The length word, with which descriptors come. */
+static int recv_length(int sock, uint32_t *ret, int *fds, size_t max_fds, size_t *nr_fds)
 {
-	_cleanup_free_ char *buf = NULL;
-	size_t got = 0, n = 0;
-	json_t *msg;
 	uint32_t le;
-	int r;
+	size_t got = 0;
 
 	while (got < 4) {
-		ssize_t k = recv_with_fds(sock, (char *)&le + got, 4 - got, fds, fds ? max_fds : 0, &n);
+		ssize_t k = recv_with_fds(sock, (char *)&le + got, 4 - got, fds, max_fds, nr_fds);
 
-		if (k <= 0) {
-			r = k < 0 ? (int)k : -ECONNRESET;
-			goto fail;
-		}
+		if (k <= 0)
+			return k < 0 ? (int)k : -ECONNRESET;
 		got += (size_t)k;
 	}
-	le = le32toh(le);
-	r = -EMSGSIZE;
-	if (le == 0 || le > CONTROL_MSG_MAX)
-		goto fail;
-	r = -ENOMEM;
-	buf = malloc(le);
+	*ret = le32toh(le);
+	return *ret == 0 || *ret > CONTROL_MSG_MAX ? -EMSGSIZE : 0;
+}
+
+static int recv_body(int sock, uint32_t len, json_t **ret)
+{
+	_cleanup_free_ char *buf = malloc(len);
+	json_t *msg;
+	int r;
+
 	if (!buf)
-		goto fail;
-	r = read_exact(sock, buf, le);
+		return -ENOMEM;
+	r = read_exact(sock, buf, len);
 	if (r < 0)
-		goto fail;
-	msg = json_loadb(buf, le, 0, NULL);
-	r = -EPROTO;
+		return r;
+	msg = json_loadb(buf, len, 0, NULL);
 	if (!json_is_object(msg)) {
 		json_decref(msg);
-		goto fail;
+		return -EPROTO;
 	}
 	*ret = msg;
+	return 0;
+}
+
+int control_recv(int sock, json_t **ret, int *fds, size_t max_fds, size_t *nr_fds)
+{
+	size_t n = 0;
+	uint32_t len = 0;
+	int r = recv_length(sock, &len, fds, fds ? max_fds : 0, &n);
+
+	if (r == 0)
+		r = recv_body(sock, len, ret);
+	if (r < 0) {
+		for (size_t i = 0; i < n; i++) /* descriptors that came along are nobody's */
+			(void)close(fds[i]);
+		return r;
+	}
 	if (nr_fds)
 		*nr_fds = n;
 	return 0;
-fail: /* descriptors that came along are nobody's */
-	for (size_t i = 0; i < n; i++)
-		(void)close(fds[i]);
-	return r;
 }
 
 /* A path of any length: the directory is named by its descriptor. */

@@ -84,6 +84,7 @@ static int op_keep(struct request *q, json_t **ret, struct error **err)
 
 static int op_start(struct request *q, json_t **ret, struct error **err)
 {
+	mutex_guard(&q->c->b->freezing);
 	return sentry_start(q->c->b->sentry, q->c->b->id, err);
 }
 
@@ -110,11 +111,13 @@ static int op_winsize(struct request *q, json_t **ret, struct error **err)
 
 static int op_pause(struct request *q, json_t **ret, struct error **err)
 {
+	mutex_guard(&q->c->b->freezing);
 	return sentry_pause(q->c->b->sentry, err);
 }
 
 static int op_resume(struct request *q, json_t **ret, struct error **err)
 {
+	mutex_guard(&q->c->b->freezing);
 	return sentry_resume(q->c->b->sentry, err);
 }
 
@@ -178,6 +181,8 @@ static int op_checkpoint(struct request *q, json_t **ret, struct error **err)
 					.kernel = q->fds[IMAGE_KERNEL],
 					.index = q->fds[IMAGE_INDEX],
 					.pages = q->fds[IMAGE_PAGES]};
+	/* A killed command line has given up the container's lock, but its checkpoint may still be at work. */
+	mutex_guard(&b->freezing);
 	r = sentry_checkpoint(b->sentry, &fds, &o, &st, err);
 	if (r < 0)
 		return r;

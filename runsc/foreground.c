@@ -75,16 +75,16 @@ void foreground_loop(int event_fd, int sigfd, const struct container *c, pid_t p
 	}
 }
 
-int foreground_run(const struct globals *g, struct created *x, struct error **err)
+/* Waits for the end of a container started by this very process, relaying terminal and signals. Returns its exit code. */
+static int foreground_run(struct created *x, int sigfd, struct error **err)
 {
 	_cleanup_close_ int pidfd = pidfd_open(x->c->sandbox.pid, 0);
-	_cleanup_close_ int sigfd = foreground_signals();
 	struct tty_relay relay;
 	bool tty = x->master >= 0;
 	char how[120];
 	int status = 0;
 
-	if (pidfd < 0 || sigfd < 0)
+	if (pidfd < 0)
 		return error_set(err, -errno, "waiting for container %s", x->c->id);
 	if (tty)
 		tty_relay_start(&relay, x->master);
@@ -107,7 +107,16 @@ int foreground_run(const struct globals *g, struct created *x, struct error **er
 int run_created(const struct globals *g, struct created *x, bool detach, bool keep, struct error **err)
 {
 	_cleanup_error_ struct error *ignored = NULL;
-	int r = lifecycle_start(g, x->c, x->spec, x->ctl, err), d;
+	_cleanup_close_ int sigfd = -EBADF;
+	int r, d;
+
+	/* From its first instruction on, a signal to us is one to the container. */
+	if (!detach) {
+		sigfd = foreground_signals();
+		if (sigfd < 0)
+			return error_set(err, -errno, "signalfd");
+	}
+	r = lifecycle_start(g, x->c, x->spec, x->ctl, err);
 
 	if (r < 0) {
 		if (lifecycle_delete(g, x->c, true, &ignored) < 0)
@@ -120,7 +129,7 @@ int run_created(const struct globals *g, struct created *x, bool detach, bool ke
 	x->ctl = -EBADF;
 	/* Other verbs work on the container meanwhile. */
 	(void)flock(x->c->lockfd, LOCK_UN);
-	r = foreground_run(g, x, err);
+	r = foreground_run(x, sigfd, err);
 	if (keep)
 		return r;
 	while (flock(x->c->lockfd, LOCK_EX) < 0 && errno == EINTR)

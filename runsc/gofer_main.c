@@ -94,6 +94,9 @@ static int gofer_up(int *ret_sock, int *ret_proc, struct gofer_export **ret_e, s
 	size_t n = 0;
 	int r, sock = -1;
 
+	r = isolate_unshare(err);
+	if (r < 0)
+		return r;
 	r = control_recv(CTL_FD, &m, &sock, 1, &n);
 	if (r < 0 || n != 1)
 		return error_set(err, r < 0 ? r : -EPROTO, "gofer: setup message");

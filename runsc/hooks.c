@@ -44,7 +44,7 @@ static int wait_hook(pid_t pid, const struct oci_hook *h, const char *kind, stru
 	int status = 0;
 
 	if (h->timeout && pidfd >= 0 && poll(&p, 1, (int)MIN(h->timeout, 2000000U) * 1000) == 0) {
-		(void)kill(pid, SIGKILL);
+		(void)kill(-pid, SIGKILL); /* with whatever it has started */
 		(void)waitpid(pid, &status, 0);
 		return error_msg(err, -ETIMEDOUT, "%s hook %s: did not end within %u s", kind, h->path, h->timeout);
 	}
@@ -64,6 +64,7 @@ static int run_one(const struct oci_hook *h, const char *kind, const struct cont
 	_cleanup_close_ int in = state_file(c, status);
 	char *just_path[] = {h->path, NULL};
 	posix_spawn_file_actions_t fa;
+	posix_spawnattr_t at;
 	pid_t pid;
 	int r;
 
@@ -72,7 +73,10 @@ static int run_one(const struct oci_hook *h, const char *kind, const struct cont
 	(void)posix_spawn_file_actions_init(&fa);
 	(void)posix_spawn_file_actions_adddup2(&fa, in, 0);
 	(void)posix_spawn_file_actions_adddup2(&fa, 2, 1); /* our stdout may be the container's */
-	r = -posix_spawn(&pid, h->path, &fa, NULL, h->args && h->args[0] ? h->args : just_path, h->env);
+	(void)posix_spawnattr_init(&at);
+	(void)posix_spawnattr_setflags(&at, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
+	r = -posix_spawn(&pid, h->path, &fa, &at, h->args && h->args[0] ? h->args : just_path, h->env);
+	(void)posix_spawnattr_destroy(&at);
 	(void)posix_spawn_file_actions_destroy(&fa);
 	if (r < 0)
 		return error_set(err, r, "%s hook %s", kind, h->path);

@@ -60,6 +60,7 @@ static _Noreturn void spawn_failed(const struct spawn *s, int ctl, const char *w
 static _Noreturn void child_exec(const struct spawn *s)
 {
 	char *argv[] = {(char *)(uintptr_t)s->title, (char *)(uintptr_t)s->verb, NULL};
+	static const int inherited[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD, SIGTSTP, SIGTTIN, SIGTTOU};
 	char *env[] = {NULL};
 	int fds[4] = {s->null_fd, s->null_fd, s->log_fd, s->ctl};
 	sigset_t none;
@@ -76,22 +77,26 @@ static _Noreturn void child_exec(const struct spawn *s)
 	(void)close_range(4, ~0U, CLOSE_RANGE_CLOEXEC);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	for (int sig = 1; sig < 32; sig++)
-		(void)signal(sig, SIG_DFL);
+	/* exec resets what was caught, not what our caller ignores. */
+	for (size_t i = 0; i < ARRAY_SIZE(inherited); i++)
+		(void)signal(inherited[i], SIG_DFL);
 	(void)execve("/proc/self/exe", argv, env);
 	spawn_failed(s, 3, "exec /proc/self/exe", -errno);
 }
 
-/* Like fork(2), into new namespaces; a cgroup namespace only where there is such a thing. */
-static long clone_into(unsigned long extra)
+/* Like fork(2); the other namespaces are made by the child, at the same time as its parent goes on. */
+static long clone_into(unsigned long flags)
 {
-	unsigned long flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET | CLONE_NEWCGROUP |
-			      CLONE_NEWPID | extra | SIGCHLD;
-	long pid = syscall(SYS_clone, flags, 0, 0, 0, 0);
+	return syscall(SYS_clone, flags | CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+}
 
-	if (pid < 0 && errno == EINVAL)
-		pid = syscall(SYS_clone, flags & ~(unsigned long)CLONE_NEWCGROUP, 0, 0, 0, 0);
-	return pid;
+int isolate_unshare(struct error **err)
+{
+	const int most = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+
+	if (unshare(most | CLONE_NEWCGROUP) < 0 && (errno != EINVAL || unshare(most) < 0))
+		return error_set(err, -errno, "making namespaces");
+	return 0;
 }
 
 static _Noreturn void sandbox_child(const struct spawn *sandbox, const struct spawn *gofer, bool rootless, uid_t uid,

@@ -30,6 +30,9 @@ _must_check_ int spawn_pair(const struct spawn *sandbox, const struct spawn *gof
 /* True when we lack the privileges to make namespaces directly. */
 bool isolate_is_rootless(const char *mode);
 
+/* New mount, IPC, UTS, network and (where there are such) cgroup namespaces. */
+_must_check_ int isolate_unshare(struct error **err);
+
 /* Pivots into an empty read-only tmpfs (mounted on @dir in our mount namespace) and unmounts everything else. */
 _must_check_ int isolate_empty_root(const char *dir, struct error **err);
 

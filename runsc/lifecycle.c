@@ -275,14 +275,16 @@ static int create_steps(const struct globals *g, const struct create_opts *o, st
 		r = start_sandbox(g, o, x, answer, err);
 	if (r == 0)
 		r = run_create_hooks(x, err);
-	if (r == 0)
-		r = control_call(x->ctl, json_pack("{s:s}", "op", "keep"), NULL, 0, NULL, err);
 	if (r < 0)
 		return r;
+	/* Recorded before the sandbox may outlive us: if we are killed in between it ends, and is seen to have stopped.
+	 */
 	x->c->status = CONTAINER_CREATED;
 	r = container_save(x->c, err);
 	if (r == 0)
 		r = write_pid_file(o->pid_file, x->c->sandbox.pid, err);
+	if (r == 0)
+		r = control_call(x->ctl, json_pack("{s:s}", "op", "keep"), NULL, 0, NULL, err);
 	return r;
 }
 

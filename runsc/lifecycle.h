@@ -38,10 +38,6 @@ _must_check_ int lifecycle_delete(const struct globals *g, struct container *c, 
 void created_done(struct created *x);
 #define _cleanup_created_ _cleanup_(created_done)
 
-/* Waits for the end of a container started by this very process, relaying terminal and signals. Returns its exit code.
- */
-_must_check_ int foreground_run(const struct globals *g, struct created *x, struct error **err);
-
 /* Starts what lifecycle_create() made; unless @detach waits for its end and, unless @keep, deletes it. Returns an exit
  * code. A container that cannot be started is deleted. */
 _must_check_ int run_created(const struct globals *g, struct created *x, bool detach, bool keep, struct error **err);

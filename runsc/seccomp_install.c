@@ -40,6 +40,11 @@ static int new_filter(bool trap, scmp_filter_ctx *ret, struct error **err)
 
 static int load(scmp_filter_ctx ctx, int r, struct error **err)
 {
+#if defined(RUNSC_SANITIZE_address) || defined(RUNSC_SANITIZE_thread)
+	/* Test builds only: these run-time libraries open files of /proc whenever they like. */
+	seccomp_release(ctx);
+	return 0;
+#endif
 	if (r == 0)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);

@@ -7,6 +7,7 @@
  */
 #include "sentry/sentry.h"
 
+#include <malloc.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -16,6 +17,7 @@
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/checkpoint.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/exit.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/run.h"
@@ -77,6 +79,8 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	if (!k)
 		return error_set(err, -ENOMEM, "cannot make the kernel");
 	mutex_init(&s->ctl_mu, "sentry.ctl_mu");
+	/* A fixed number of arenas: else the second thread would open /sys to count CPUs, which the filter kills; and less memory. */
+	(void)mallopt(M_ARENA_MAX, 2);
 	s->k = k;
 	strace_on = cfg->strace;
 	k->pops = platform_find(cfg->platform, err);
@@ -112,7 +116,7 @@ int sentry_create_container(struct sentry *s, const struct sentry_container *sc,
 	r = s->k->vdso ? 0 : vdso_init(s->k);
 	if (r < 0)
 		return error_set(err, r, "cannot make the vDSO");
-	r = container_new(s->k, sc, &c, &t, err);
+	r = container_make(s->k, sc, &c, &t, err);
 	if (r < 0)
 		return r;
 	c->ready = t;

@@ -344,27 +344,12 @@ int p9_call_run(struct p9_call *call)
 	return 0;
 }
 
-uint32_t p9_fid_alloc(struct p9_client *c)
+int p9_call_simple(struct p9_call *call)
 {
-	mutex_guard(&c->mu);
-	if (c->nr_free_fids)
-		return c->free_fids[--c->nr_free_fids];
-	return c->next_fid == P9_NOFID ? P9_NOFID : c->next_fid++;
-}
+	int r = p9_call_run(call);
 
-void p9_fid_release(struct p9_client *c, uint32_t fid)
-{
-	mutex_guard(&c->mu);
-	if (c->nr_free_fids == c->cap_free_fids) {
-		size_t cap = c->cap_free_fids ? c->cap_free_fids * 2 : 16;
-		uint32_t *grown = realloc(c->free_fids, cap * sizeof(*grown));
-
-		if (!grown)
-			return; /* the number is lost, nothing else */
-		c->free_fids = grown;
-		c->cap_free_fids = cap;
-	}
-	c->free_fids[c->nr_free_fids++] = fid;
+	p9_call_done(call);
+	return r;
 }
 
 static int negotiate(struct p9_client *c)

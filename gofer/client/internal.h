@@ -58,6 +58,12 @@ int p9_call_run(struct p9_call *call);
 /* Releases the reply buffer and an fd nobody took. */
 void p9_call_done(struct p9_call *call);
 #define _cleanup_call_ _cleanup_(p9_call_done)
+/* Both in one, for a reply that says nothing but success. */
+int p9_call_simple(struct p9_call *call);
+
+#define CALL(name, type)                                                                                               \
+	_cleanup_call_ struct p9_call name;                                                                            \
+	p9_call_init(&name, c, type)
 
 /* The peer broke the protocol: the client is dead from now on. Returns -EIO. */
 int p9_client_fail(struct p9_client *c, const char *why);

@@ -20,19 +20,6 @@ static int check_attr(struct p9_client *c, const struct p9_attr *a)
 	return ok ? 0 : p9_client_fail(c, "gofer sent impossible attributes");
 }
 
-/* Runs a call whose reply says nothing but success. */
-static int run_simple(struct p9_call *call)
-{
-	int r = p9_call_run(call);
-
-	p9_call_done(call);
-	return r;
-}
-
-#define CALL(name, type)                                                                                               \
-	_cleanup_call_ struct p9_call name;                                                                            \
-	p9_call_init(&name, c, type)
-
 uint32_t p9_client_iounit(const struct p9_client *c)
 {
 	return c->msize - P9_IOHDR_SIZE;
@@ -162,7 +149,7 @@ int p9_setattr(struct p9_client *c, uint32_t fid, const struct p9_setattr *sa)
 		.mtime_sec = (uint64_t)sa->mtime.tv_sec,
 		.mtime_nsec = (uint64_t)sa->mtime.tv_nsec,
 	};
-	return run_simple(&call);
+	return p9_call_simple(&call);
 }
 
 int p9_statfs(struct p9_client *c, uint32_t fid, struct p9_statfs *st)
@@ -277,7 +264,7 @@ int p9_link(struct p9_client *c, uint32_t dfid, const char *name, uint32_t fid)
 
 	p9_call_init(&call, c, P9_tlink);
 	call.m.tlink = (struct p9_tlink){ dfid, fid, p9_mkstr(name) };
-	return run_simple(&call);
+	return p9_call_simple(&call);
 }
 
 int p9_rename(struct p9_client *c, uint32_t olddfid, const char *oldname, uint32_t newdfid, const char *newname,
@@ -288,7 +275,7 @@ int p9_rename(struct p9_client *c, uint32_t olddfid, const char *oldname, uint32
 	p9_call_init(&call, c, P9_trenameat2);
 	call.m.trenameat2 =
 		(struct p9_trenameat2){ olddfid, p9_mkstr(oldname), newdfid, p9_mkstr(newname), flags };
-	return run_simple(&call);
+	return p9_call_simple(&call);
 }
 
 int p9_unlink(struct p9_client *c, uint32_t dfid, const char *name, int flags)
@@ -297,7 +284,7 @@ int p9_unlink(struct p9_client *c, uint32_t dfid, const char *name, int flags)
 
 	p9_call_init(&call, c, P9_tunlinkat);
 	call.m.tunlinkat = (struct p9_tunlinkat){ dfid, p9_mkstr(name), (uint32_t)flags };
-	return run_simple(&call);
+	return p9_call_simple(&call);
 }
 
 ssize_t p9_readlink(struct p9_client *c, uint32_t fid, char *buf, size_t size)
@@ -357,7 +344,7 @@ int p9_open(struct p9_client *c, uint32_t fid, int flags)
 
 	p9_call_init(&call, c, P9_tlopen);
 	call.m.tlopen = (struct p9_tlopen){ fid, (uint32_t)flags };
-	return run_simple(&call);
+	return p9_call_simple(&call);
 }
 
 ssize_t p9_read(struct p9_client *c, uint32_t fid, void *buf, size_t n, uint64_t off)
@@ -412,7 +399,7 @@ int p9_allocate(struct p9_client *c, uint32_t fid, int mode, uint64_t off, uint6
 
 	p9_call_init(&call, c, P9_tallocate);
 	call.m.tallocate = (struct p9_tallocate){ fid, (uint32_t)mode, off, len };
-	return run_simple(&call);
+	return p9_call_simple(&call);
 }
 
 static int lock_type(int type)
@@ -470,7 +457,7 @@ int p9_fsync(struct p9_client *c, uint32_t fid, bool datasync)
 
 	p9_call_init(&call, c, P9_tfsync);
 	call.m.tfsync = (struct p9_tfsync){ fid, datasync };
-	return run_simple(&call);
+	return p9_call_simple(&call);
 }
 
 int p9_syncfs(struct p9_client *c, uint32_t fid)
@@ -479,7 +466,7 @@ int p9_syncfs(struct p9_client *c, uint32_t fid)
 
 	p9_call_init(&call, c, P9_tsyncfs);
 	call.m.tsyncfs.fid = fid;
-	return run_simple(&call);
+	return p9_call_simple(&call);
 }
 
 static ssize_t xattr_answer(struct p9_call *call, void *buf, size_t size)
@@ -531,7 +518,7 @@ int p9_setxattr(struct p9_client *c, uint32_t fid, const char *name, const void 
 	p9_call_init(&call, c, P9_tsetxattr);
 	call.m.tsetxattr =
 		(struct p9_tsetxattr){ fid, p9_mkstr(name), { val, (uint32_t)size }, (uint32_t)flags };
-	return run_simple(&call);
+	return p9_call_simple(&call);
 }
 
 int p9_removexattr(struct p9_client *c, uint32_t fid, const char *name)
@@ -540,7 +527,7 @@ int p9_removexattr(struct p9_client *c, uint32_t fid, const char *name)
 
 	p9_call_init(&call, c, P9_tremovexattr);
 	call.m.tremovexattr = (struct p9_tremovexattr){ fid, p9_mkstr(name) };
-	return run_simple(&call);
+	return p9_call_simple(&call);
 }
 
 int p9_connect(struct p9_client *c, uint32_t fid, int type)
@@ -575,63 +562,4 @@ int p9_bind(struct p9_client *c, uint32_t dfid, const char *name, int type, uint
 	if (call.fd < 0)
 		return p9_client_fail(c, "gofer bound a socket without donating it");
 	return TAKE_FD(call.fd);
-}
-
-void p9_clunk(struct p9_client *c, uint32_t fid)
-{
-	struct p9_call call;
-
-	if (fid == P9_NOFID)
-		return;
-	p9_call_init(&call, c, P9_tclunk);
-	call.m.tclunk.fid = fid;
-	(void)run_simple(&call);
-	p9_fid_release(c, fid);
-}
-
-static void clunk_many(struct p9_client *c, const uint32_t *fids, size_t n)
-{
-	struct p9_call call;
-
-	if (!n)
-		return;
-	p9_call_init(&call, c, P9_tclunkn);
-	call.m.tclunkn.fids.n = (uint16_t)n;
-	memcpy(call.m.tclunkn.fids.v, fids, n * sizeof(*fids));
-	(void)run_simple(&call);
-	for (size_t i = 0; i < n; i++)
-		p9_fid_release(c, fids[i]);
-}
-
-void p9_clunk_flush(struct p9_client *c)
-{
-	uint32_t fids[P9_MAX_CLUNK];
-	size_t n;
-
-	mutex_lock(&c->mu);
-	n = c->nr_later;
-	memcpy(fids, c->later, n * sizeof(fids[0]));
-	c->nr_later = 0;
-	mutex_unlock(&c->mu);
-	clunk_many(c, fids, n);
-}
-
-void p9_clunk_later(struct p9_client *c, uint32_t fid)
-{
-	bool full;
-
-	if (fid == P9_NOFID)
-		return;
-	mutex_lock(&c->mu);
-	/* Another thread may have filled it and not yet sent. */
-	while (c->nr_later == P9_MAX_CLUNK) {
-		mutex_unlock(&c->mu);
-		p9_clunk_flush(c);
-		mutex_lock(&c->mu);
-	}
-	c->later[c->nr_later++] = fid;
-	full = c->nr_later == P9_MAX_CLUNK;
-	mutex_unlock(&c->mu);
-	if (full)
-		p9_clunk_flush(c);
 }

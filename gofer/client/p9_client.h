@@ -3,7 +3,7 @@
  * 9P client of the Sentry: every file outside the sandbox is reached through it.
  *
  * Transport: one connected AF_UNIX socket pair, SOCK_SEQPACKET (preferred: one system call per message) or SOCK_STREAM; it must
- * carry SCM_RIGHTS. Uses only getsockopt, setsockopt, sendmsg, recvmsg, shutdown, close and futexes on the host.
+ * carry SCM_RIGHTS. Uses only getsockopt, setsockopt, sendto, recvmsg, shutdown, close and futexes on the host.
  *
  * Threads: every function may be called by many threads at once and blocks the calling pthread until the reply (calls are
  * short host operations; nothing waits for another application). There is no receiver thread: one of the waiting callers

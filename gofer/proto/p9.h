@@ -83,7 +83,8 @@ enum p9_lock_status { P9_LOCK_SUCCESS = 0, P9_LOCK_BLOCKED = 1, P9_LOCK_ERROR = 
 struct p9_qid {
 	uint8_t type; /* enum p9_qid_type */
 	uint32_t version; /* changes when the file changes */
-	uint64_t path; /* unique per file within a connection: the host inode number, mixed when there are several devices */
+	uint64_t path; /* unique per file within a connection: the host inode number, mixed with the device's index when there are
+			* several; so not comparable between two gofers */
 };
 
 struct p9_attr {

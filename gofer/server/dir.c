@@ -14,6 +14,9 @@
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 
+/* As owner: the user of the directory's fid, for the standard requests, which name none. No valid uid. */
+#define FID_UID (P9_NOUID - 1)
+
 /* What the creating requests share. */
 struct make {
 	struct fid *dir;
@@ -72,6 +75,8 @@ static int make_end(struct req *q, const struct make *m, uint32_t newfid, uint32
 
 	if (r < 0)
 		return r;
+	if (uid == FID_UID)
+		uid = m->dir->uid;
 	r = own_new_node(q, n, type, mode, uid, gid, a);
 	if (r == 0)
 		r = fid_add(q->g, newfid, n);
@@ -97,7 +102,7 @@ int gofer_tmkdir(struct req *q)
 {
 	const struct p9_tmkdir *t = &q->t.tmkdir;
 	struct p9_attr a;
-	int r = do_mkdir(q, t->dfid, P9_NOFID, &t->name, t->mode, P9_NOUID, t->gid, &a);
+	int r = do_mkdir(q, t->dfid, P9_NOFID, &t->name, t->mode, FID_UID, t->gid, &a);
 
 	if (r == 0)
 		q->r.rmkdir.qid = a.qid;
@@ -146,7 +151,7 @@ int gofer_tmknod(struct req *q)
 {
 	const struct p9_tmknod *t = &q->t.tmknod;
 	struct p9_attr a;
-	int r = do_mknod(q, t->dfid, P9_NOFID, &t->name, t->mode, t->major, t->minor, P9_NOUID, t->gid, &a);
+	int r = do_mknod(q, t->dfid, P9_NOFID, &t->name, t->mode, t->major, t->minor, FID_UID, t->gid, &a);
 
 	if (r == 0)
 		q->r.rmknod.qid = a.qid;
@@ -187,7 +192,7 @@ int gofer_tsymlink(struct req *q)
 {
 	const struct p9_tsymlink *t = &q->t.tsymlink;
 	struct p9_attr a;
-	int r = do_symlink(q, t->dfid, P9_NOFID, &t->name, &t->target, P9_NOUID, t->gid, &a);
+	int r = do_symlink(q, t->dfid, P9_NOFID, &t->name, &t->target, FID_UID, t->gid, &a);
 
 	if (r == 0)
 		q->r.rsymlink.qid = a.qid;

@@ -100,6 +100,7 @@ int fid_new(struct node *n, struct fid **ret)
 	ref_init(&f->ref);
 	mutex_init(&f->mu, "gofer.fid.mu");
 	f->node = node_get(n);
+	f->uid = P9_NOUID;
 	f->open_fd = -EBADF;
 	f->dir_pos = -1;
 	*ret = f;

@@ -178,7 +178,7 @@ int gofer_tlcreate(struct req *q)
 		return -EBADF;
 	r = p9_copy_name(&t->name, name);
 	if (r == 0)
-		r = create_file(q->g, dir->node, name, t->flags & ~(uint32_t)O_DIRECT, t->mode, P9_NOUID, t->gid, &n, &fd);
+		r = create_file(q->g, dir->node, name, t->flags & ~(uint32_t)O_DIRECT, t->mode, dir->uid, t->gid, &n, &fd);
 	if (r < 0)
 		return r;
 	r = fid_new(n, &made);
@@ -187,6 +187,7 @@ int gofer_tlcreate(struct req *q)
 		return r;
 	}
 	made->open_fd = fd;
+	made->uid = dir->uid;
 	if (!q->g->ext)
 		r = fid_set_path(made, dir->node, name);
 	if (r == 0)

@@ -49,6 +49,7 @@ struct xattr_io {
 struct fid {
 	struct ref ref;
 	struct node *node;
+	uint32_t uid; /* of Tattach, inherited: who owns what standard requests create; NOUID: us */
 	/* Standard dialect only, for Trename and Tremove, which name a file by its fid: where it was found. */
 	struct node *parent;
 	char *name;

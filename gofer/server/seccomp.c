@@ -27,7 +27,7 @@ const struct gofer_syscall_rule gofer_syscalls[] = {
 	/* threads and memory of the C library */
 	{ SYS_futex }, { SYS_clone }, { SYS_clone3 }, { SYS_set_robust_list }, { SYS_rseq }, { SYS_rt_sigprocmask },
 	{ SYS_rt_sigaction }, { SYS_rt_sigreturn }, { SYS_mmap }, { SYS_munmap }, { SYS_mprotect }, { SYS_mremap },
-	{ SYS_madvise }, { SYS_brk }, { SYS_getrandom }, { SYS_sched_getaffinity }, { SYS_prctl }, { SYS_restart_syscall },
+	{ SYS_madvise }, { SYS_brk }, { SYS_getrandom }, { SYS_sched_getaffinity }, { SYS_restart_syscall },
 	/* log line, abort message, end */
 	{ SYS_write }, { SYS_writev }, { SYS_clock_gettime }, { SYS_getpid }, { SYS_gettid }, { SYS_tgkill },
 	{ SYS_exit }, { SYS_exit_group },

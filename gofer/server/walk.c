@@ -22,13 +22,12 @@ int gofer_tattach(struct req *q)
 	const struct p9_tattach *t = &q->t.tattach;
 	const struct gofer_export *exp = find_export(q->g, &t->aname);
 	_cleanup_node_ struct node *n = NULL;
+	_cleanup_fid_ struct fid *f = NULL;
 	struct p9_attr a;
 	int fd, r;
 
 	if (t->afid != P9_NOFID)
 		return -EOPNOTSUPP;
-	if (t->fid == P9_NOFID)
-		return -EBADF;
 	if (!exp)
 		return -ENOENT;
 	/* O_PATH again, so that an export given as an ordinary fd is not a way to do I/O. */
@@ -41,7 +40,11 @@ int gofer_tattach(struct req *q)
 	if (r < 0)
 		return r;
 	q->r.rattach.qid = a.qid;
-	return fid_add(q->g, t->fid, n);
+	r = fid_new(n, &f);
+	if (r < 0)
+		return r;
+	f->uid = t->n_uname;
+	return fid_insert(q->g, t->fid, f);
 }
 
 int gofer_twalk(struct req *q)
@@ -83,6 +86,7 @@ int gofer_twalk(struct req *q)
 		r = parent ? fid_set_path(made, parent, name) : fid_set_path(made, from->parent, from->name);
 	if (r < 0)
 		return r;
+	made->uid = from->uid;
 	if (t->newfid == t->fid) {
 		struct fid *old = fid_remove(q->g, t->fid);
 

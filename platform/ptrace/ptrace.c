@@ -78,6 +78,7 @@ static void as_destroy(struct plat_as *as)
 static int pt_new(struct platform **ret, struct error **err)
 {
 	struct platform *p = calloc(1, sizeof(*p));
+	struct sigaction chld;
 	int r;
 
 	if (!p)
@@ -88,6 +89,11 @@ static int pt_new(struct platform **ret, struct error **err)
 	cond_init(&p->done);
 	list_init(&p->reqs);
 	list_init(&p->pool);
+	/* Or every stop of every stub would send us a SIGCHLD. */
+	if (sigaction(SIGCHLD, NULL, &chld) == 0 && !(chld.sa_flags & SA_NOCLDSTOP)) {
+		chld.sa_flags |= SA_NOCLDSTOP;
+		(void)sigaction(SIGCHLD, &chld, NULL);
+	}
 	r = ptrace_template_start(p, err);
 	if (r < 0) {
 		free(p);
@@ -346,19 +352,20 @@ static int ctx_pull_fpu(struct plat_ctx *c)
 static void ctx_unbind(struct plat_ctx *c)
 {
 	struct plat_as *as = c->as;
-	bool parked = false;
+	bool done = false;
 
 	if (!c->tid)
 		return;
 	/* Only its tracer can park it: not when the context is freed after its thread. */
 	if (c->owner == gettid()) {
 		mutex_guard(&as->mu);
-		if (as->nparked < POOL_STUBS && tracee_park(c->tid, c->p->sentry) == 0) {
-			as->parked[as->nparked++] = c->tid;
-			parked = true;
+		if (as->nparked < POOL_STUBS) {
+			if (tracee_park(c->tid, c->p->sentry) == 0)
+				as->parked[as->nparked++] = c->tid;
+			done = true;
 		}
 	}
-	if (!parked)
+	if (!done)
 		tracee_kill(c->tid);
 	ctx_lost(c);
 }

@@ -5,6 +5,7 @@
  * May block (FIFOs): then the calls's result is a restart code and nothing was opened; a file created by the first try is found by the re-run.
  * With O_EXCL that would fail, so O_CREAT|O_EXCL of what is then a FIFO cannot happen (it creates regular files only).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

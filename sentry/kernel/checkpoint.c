@@ -147,7 +147,7 @@ static void give_host_fds(const struct sentry_container *sc)
 static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, struct restore_ctx *ctx, struct sentry_ckpt_stats *st,
 			struct error **err)
 {
-	struct state_opts o = { .ctx = ctx };
+	struct state_opts o = { .ctx = k };
 	struct pages_reader *pr = NULL;
 	struct state_reader *rd = NULL;
 	struct state_stats stats;
@@ -221,6 +221,7 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 			return error_set(err, r, "gofer of container %s", sc->id);
 	}
 	give_host_fds(sc);
+	k->restore = &ctx;
 	r = load_objects(k, fds, &ctx, st, err);
 	if (r == 0)
 		r = adopt_container(k, &ctx, err);
@@ -228,5 +229,6 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 		r = vdso_init(k);
 	if (r == 0)
 		r = start_threads(k, err);
+	k->restore = NULL;
 	return r;
 }

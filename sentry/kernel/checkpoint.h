@@ -7,7 +7,7 @@
 
 struct p9_client;
 
-/* What state_reader_ctx() is while an image is loaded. */
+/* kernel.restore while an image is loaded (state_reader_ctx() is the kernel). */
 struct restore_ctx {
 	struct kernel *k;
 	const struct sentry_container *sc; /* new id, mounts, descriptors */

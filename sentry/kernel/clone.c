@@ -14,6 +14,7 @@
 #include "sentry/fs/mount.h"
 #include "sentry/fs/pidfd.h"
 #include "sentry/ipc/ipc_ns.h"
+#include "sentry/kernel/exit.h"
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
@@ -63,7 +64,7 @@ static int check_flags(struct task *t, const struct clone_req *q)
 }
 
 /* New namespaces for @flags on top of @old; @fs is the task's own fs_ctx, moved into a new mount namespace. */
-int nsproxy_unshare(struct kernel *k, uint64_t flags, const struct nsproxy *old, struct fs_ctx *fs,
+static int nsproxy_unshare(struct kernel *k, uint64_t flags, const struct nsproxy *old, struct fs_ctx *fs,
 		    struct nsproxy **ret)
 {
 	struct nsproxy *n = nsproxy_dup(old);

@@ -7,6 +7,7 @@
  */
 #include "sentry/kernel/container.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -439,7 +440,7 @@ static int make_namespaces(struct container *c, const struct sentry_container *s
 	return n->uts && n->ipc && n->net && n->pid_for_children ? 0 : -ENOMEM;
 }
 
-int container_new(struct kernel *k, const struct sentry_container *sc, struct container **ret, struct task **ret_init,
+int container_make(struct kernel *k, const struct sentry_container *sc, struct container **ret, struct task **ret_init,
 		  struct error **err)
 {
 	struct container *c = calloc(1, sizeof(*c));

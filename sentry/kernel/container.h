@@ -7,7 +7,7 @@
 #include "sentry/kernel/kernel.h"
 
 /* Builds the container with its init process ready to run (task not started): *@ret_init is the init's leader, referenced. */
-_must_check_ int container_new(struct kernel *k, const struct sentry_container *sc, struct container **ret, struct task **ret_init,
+_must_check_ int container_make(struct kernel *k, const struct sentry_container *sc, struct container **ret, struct task **ret_init,
 			       struct error **err);
 /* One more process in @c; not started. @pid_ns_init: it is the first process of the container. */
 _must_check_ int container_add_process(struct container *c, const struct sentry_process *sp, struct pid_ns *ns, struct task **ret,

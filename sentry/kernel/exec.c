@@ -161,7 +161,7 @@ static int de_thread(struct task *t)
 	struct thread_group *tg = t->tg;
 	struct kernel *k = t->k;
 	struct sighand *s;
-	struct task *old;
+	struct task *old = NULL;
 
 	s = sighand_lock(t);
 	if (tg->group_exiting || tg->exec_task) {

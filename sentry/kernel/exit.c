@@ -24,6 +24,7 @@
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/posix_timer.h"
+#include "sentry/kernel/run.h"
 #include "sentry/kernel/task_new.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -56,6 +57,10 @@ static void release_resources(struct task *t)
 		t->clear_child_tid = 0;
 	}
 	sysv_sem_exit(t);
+	/* On the thread that is bound to it, and before the address space it ran in goes. */
+	mm_bind_thread(NULL, NULL);
+	t->k->pops->ctx_free(t->pctx);
+	t->pctx = NULL;
 	task_release_mm(t);
 	mutex_lock(&t->alloc_mu);
 	files = t->files;
@@ -110,7 +115,8 @@ void tg_reap_locked(struct thread_group *tg)
 		c->majflt += tg->self.majflt + tg->children_usage.majflt;
 		c->nvcsw += tg->self.nvcsw + tg->children_usage.nvcsw;
 		c->nivcsw += tg->self.nivcsw + tg->children_usage.nivcsw;
-		c->maxrss_kb = MAX(c->maxrss_kb, MAX(tg->self.maxrss_kb, tg->children_usage.maxrss_kb));
+		c->maxrss_kb = MAX(c->maxrss_kb, tg->self.maxrss_kb);
+		c->maxrss_kb = MAX(c->maxrss_kb, tg->children_usage.maxrss_kb);
 	}
 	list_del(&tg->child_node);
 	list_del(&tg->all_node);
@@ -342,8 +348,6 @@ void task_exit(struct task *t, int status)
 	}
 	release_resources(t);
 	account(t, tg);
-	k->pops->ctx_free(t->pctx); /* on the thread that is bound to it */
-	t->pctx = NULL;
 	mutex_lock(&k->tasks_mu);
 	last = leave_group_locked(t, status);
 	unlinked = t != tg->leader;
@@ -363,7 +367,7 @@ void task_exit(struct task *t, int status)
 		task_put(t); /* the group's */
 	freeze_task_gone(t);
 	task_put(t); /* the thread's */
-	pthread_exit(NULL);
+	task_thread_end();
 }
 
 void task_exit_group(struct task *t, int status)

@@ -28,11 +28,6 @@ void kernel_random(void *buf, size_t n)
 	}
 }
 
-struct memfile *kernel_memfile(struct kernel *k)
-{
-	return k->mf;
-}
-
 void kernel_defer_put(struct kernel *k, struct task *leader, struct thread_group *tg)
 {
 	mutex_assert_held(&k->tasks_mu);

@@ -60,6 +60,7 @@ struct kernel {
 	_Atomic uint64_t next_ino; /* saved: inode numbers of anonymous objects */
 	struct mappable *vdso; /* nosave: this build's vDSO; mappings made by an older build keep theirs */
 	uint64_t vdso_len; /* nosave */
+	const struct restore_ctx *restore; /* nosave: while an image is loaded; checkpoint.h */
 	int64_t saved_mono; /* saved: guest monotonic at the save; set by the checkpoint */
 	uint64_t generation; /* nosave: fresh at every restore */
 };

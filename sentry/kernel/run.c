@@ -11,6 +11,7 @@
  */
 #include "sentry/kernel/run.h"
 
+#include <setjmp.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -186,9 +187,19 @@ static bool dying(struct task *t)
 	return d;
 }
 
-static void *task_thread(void *arg)
+/*
+ * Ends a thread by returning from its first function: pthread_exit() would load an unwinder from the file system, which does not exist
+ * here.
+ */
+static __thread jmp_buf *thread_end;
+
+void task_thread_end(void)
 {
-	struct task *t = arg;
+	_longjmp(*thread_end, 1);
+}
+
+static void __attribute__((noreturn)) task_loop(struct task *t)
+{
 	const struct platform_ops *p = t->k->pops;
 	struct plat_as *as = NULL;
 
@@ -222,6 +233,15 @@ static void *task_thread(void *arg)
 		}
 		handle_trap(t);
 	}
+}
+
+static void *task_thread(void *arg)
+{
+	jmp_buf end;
+
+	thread_end = &end;
+	if (_setjmp(end) == 0)
+		task_loop(arg);
 	return NULL;
 }
 

@@ -7,6 +7,8 @@
 
 /* Starts the pthread of a task that is fully built (in its group, with registers). The thread holds its own reference. */
 _must_check_ int task_start(struct task *t);
+/* Leaves the calling task's thread; everything of the task is done. */
+void task_thread_end(void) __attribute__((noreturn));
 /* The task returns to the application without touching rax: execve's and rt_sigreturn's "result". */
 #define SYS_NO_RETURN_VALUE (-600)
 /* The platform context as the self argument of mm functions. */

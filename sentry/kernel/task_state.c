@@ -362,7 +362,7 @@ static int task_after_load(struct state_reader *r, void *obj)
 	struct task *t = obj;
 
 	if (t->mm)
-		mm_user_adopt(t->mm);
+		mm_user_get(t->mm);
 	return state_check(r, !t->pid->task || t->pid->task == t, "two tasks with one id");
 }
 

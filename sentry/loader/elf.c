@@ -324,7 +324,7 @@ int elf_load(struct load_req *q, struct load_result *ret)
 	_cleanup_free_ struct image *im = calloc(1, sizeof(*im));
 	_cleanup_file_ struct file *interp = NULL;
 	struct mm_layout *l = mm_layout(q->mm);
-	uint64_t base = 0, entry, vdso = 0, top;
+	uint64_t base = 0, entry, vdso = 0, top = 0;
 	uint64_t need = q->argv->bytes.len + q->envp->bytes.len + (q->argv->n + q->envp->n) * 8 + strlen(q->execfn);
 	int r;
 

@@ -116,6 +116,8 @@ int mm_handle_fault(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint32_
 
 	if (addr >= LINUX_TASK_SIZE_MAX)
 		return fail(ret, SIGSEGV, LINUX_SEGV_MAPERR, addr);
+	if (self)
+		mm_bind_thread(mm, self);
 	mm_wlock(mm);
 	r = fault_locked(mm, self, addr, access, mm->stack_limit, ret);
 	mm_wunlock(mm);

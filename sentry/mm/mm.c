@@ -149,9 +149,12 @@ void mm_user_put(struct mm *mm)
 {
 	if (!mm)
 		return;
-	/* The last user's stub may be the platform's means of unmapping; it is about to go, so the address space goes as a whole. */
-	if (atomic_fetch_sub(&mm->users, 1) == 1)
-		mm_clear(mm, mm_self(mm, NULL));
+	if (atomic_fetch_sub(&mm->users, 1) == 1) {
+		mm_wlock(mm);
+		mm->defunct = true;
+		mm_wunlock(mm);
+		mm_clear(mm, NULL);
+	}
 	mm_put(mm);
 }
 
@@ -191,7 +194,7 @@ int as_map(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t len, ui
 {
 	int r;
 
-	if (!mm->as)
+	if (!mm->as || mm->defunct)
 		return 0;
 	self = mm_self(mm, self);
 	r = mm->k->pops->map(mm->as, self, addr, len, prot, fd, off, flags);
@@ -202,7 +205,7 @@ int as_map(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t len, ui
 
 void as_unmap(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t len)
 {
-	if (!mm->as)
+	if (!mm->as || mm->defunct)
 		return;
 	self = mm_self(mm, self);
 	mm->unmap_gen++;
@@ -214,7 +217,7 @@ void as_unmap(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t len)
 
 void as_protect(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t len, uint32_t prot)
 {
-	if (!mm->as)
+	if (!mm->as || mm->defunct)
 		return;
 	self = mm_self(mm, self);
 	mm->unmap_gen++;
@@ -317,6 +320,8 @@ int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret)
 	if (r < 0)
 		return r;
 	mm_wlock(mm);
+	/* Objects find the child through its first VMA. Parent before child: nobody can fork the child yet. */
+	rwlock_wrlock_nested(&child->lock);
 	child->brk = mm->brk;
 	child->mmap_base = mm->mmap_base;
 	child->stack_top = mm->stack_top;
@@ -325,10 +330,13 @@ int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret)
 	r = fork_vmas(mm, self, child);
 	child->exe_file = mm_file_get(mm->exe_file);
 	child->hiwater_vm = child->vmas.total;
+	mm_wunlock(child);
 	mm_wunlock(mm);
-	if (r < 0)
+	if (r < 0) {
 		mm_put(child);
-	else
-		*ret = child;
-	return r;
+		return r;
+	}
+	mm_user_get(child);
+	*ret = child;
+	return 0;
 }

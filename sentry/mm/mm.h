@@ -37,12 +37,11 @@ struct mm_layout {
 _must_check_ int mm_new(struct kernel *k, struct mm **ret);
 struct mm *mm_get(struct mm *mm);
 void mm_put(struct mm *mm); /* NULL is fine */
-/* Users are tasks (as opposed to mere references): when the last leaves, all mappings are dropped. */
+/* Users are tasks (as opposed to mere references): when the last leaves, all mappings are dropped and no context may run in it any more. Each
+ * user holds a reference of its own besides the pointer's: exit does mm_user_put() and mm_put(). */
 void mm_user_get(struct mm *mm);
 void mm_user_put(struct mm *mm);
-/* Restore: a loaded task that got its reference from state_deref() makes it a user's. */
-void mm_user_adopt(struct mm *mm);
-/* fork: a copy-on-write twin. @self is the caller's platform context. */
+/* fork: a copy-on-write twin, which comes with its first user. @self is the caller's platform context. */
 _must_check_ int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret);
 /* The platform's address space, made on first use. */
 _must_check_ int mm_as(struct mm *mm, struct plat_as **ret);
@@ -50,7 +49,7 @@ struct mm_layout *mm_layout(struct mm *mm); /* guarded by the task that execs; r
 struct memfile *kernel_memfile(struct kernel *k);
 
 /* Says that the calling thread runs a task whose mm is @mm with context @self (NULL, NULL: none), so that its own accesses to @mm may
- * use the cheap form of platform operations. The task loop calls it at start, after execve and at exit. */
+ * use the cheap form of platform operations. mm_handle_fault() with a context does it, too; execve should. */
 void mm_bind_thread(struct mm *mm, struct plat_ctx *self);
 /* Chooses where mappings and the stack go in a fresh mm: @stack_rlimit is RLIMIT_STACK's soft limit. execve calls it first; without it
  * defaults apply. */
@@ -85,7 +84,8 @@ int64_t mm_msync(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uin
 int64_t mm_mincore(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, gaddr_t vec);
 /* PR_SET_VMA_ANON_NAME; @name NULL removes. */
 int64_t mm_set_anon_name(struct mm *mm, uint64_t addr, uint64_t len, const char *name);
-/* Maps a mappable directly (vDSO, SysV shm, loader): like mmap with MAP_FIXED when @fixed. @name shows in /proc/pid/maps. */
+/* Maps a mappable directly (vDSO, SysV shm, loader): @flags as for mmap(2). @name shows in /proc/pid/maps; one in
+ * brackets marks a mapping of the kernel's own: without PROT_WRITE it is private, whatever @flags say. */
 int64_t mm_map_object(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t prot, uint32_t flags, struct mappable *obj,
 		      uint64_t off, const char *name);
 /* Removes every mapping (execve on a sole-user mm, exit). */

@@ -69,7 +69,7 @@ struct pma {
 
 struct mm {
 	struct ref ref; /* nosave: counted again by state_deref() */
-	_Atomic int32_t users; /* derived: by loaded tasks, mm_user_adopt() */
+	_Atomic int32_t users; /* derived: by loaded tasks */
 	struct kernel *k; /* nosave: the restoring kernel */
 	struct memfile *mf; /* derived: of the kernel */
 
@@ -91,6 +91,7 @@ struct mm {
 	struct file *exe_file; /* saved: 10; guarded by lock */
 
 	struct plat_as *as; /* nosave: made on first use; guarded by lock */
+	bool defunct; /* nosave: its last user is gone: nothing runs in it, so nothing need be unmapped */
 	bool broken; /* nosave: the platform could not remove a mapping: the application must not run on */
 	uint64_t unmap_gen; /* nosave: counts removals of mapped rights */
 	/* For platforms that cannot tell reads from writes: what was done for a context's last fault. */

@@ -17,11 +17,6 @@
 
 #define MAX_NAME 256
 
-void mm_user_adopt(struct mm *mm)
-{
-	atomic_fetch_add(&mm->users, 1);
-}
-
 static void *mm_alloc(void)
 {
 	return mm_alloc_empty();

@@ -12,19 +12,6 @@
 __attribute__((weak)) uint64_t task_rlimit(const struct task *t, int resource);
 __attribute__((weak)) bool task_capable(struct task *t, int cap);
 __attribute__((weak)) void kernel_random(void *buf, size_t n);
-/* Overridden by sentry/fs/file.c once it is linked. */
-__attribute__((weak)) struct file *file_get(struct file *f)
-{
-	ref_get(&f->ref);
-	return f;
-}
-
-__attribute__((weak)) void file_put(struct file *f)
-{
-	if (ref_put(&f->ref))
-		f->ops->release(f);
-}
-
 #define CAP_IPC_LOCK_NR 14
 
 static __thread struct {
@@ -84,10 +71,7 @@ void mm_random(void *buf, size_t n)
 		abort();
 }
 
-#pragma weak inode_fill_kstat
-
 void mm_file_stat(struct file *f, struct kstat *ret)
 {
-	if (inode_fill_kstat)
-		inode_fill_kstat(f->inode, ret);
+	inode_fill_kstat(f->inode, ret);
 }

@@ -193,9 +193,12 @@ int64_t mm_map_object(struct mm *mm, struct task *t, uint64_t addr, uint64_t len
 		s.name = vma_name_new(name);
 		if (!s.name)
 			return -ENOMEM;
-		/* "[vdso]", "[vvar]": made by the kernel, left alone by mremap and merging. */
+		/* "[vdso]", "[vvar]": made by the kernel, left alone by mremap and merging. All processes map the same pages, so a write
+		 * that mprotect allowed must copy. */
 		if (name[0] == '[')
 			s.flags |= VMA_SPECIAL;
+		if (name[0] == '[' && !(prot & LINUX_PROT_WRITE))
+			s.flags &= ~VMA_SHARED;
 	}
 	ret = map_common(mm, t, addr, len, map_flags, &s);
 	vma_name_put(s.name);

@@ -230,40 +230,61 @@ static int fill_anon(struct mm *mm, struct vma *v, uint64_t page, struct pma **r
 	return 0;
 }
 
-/* An object's pages around @page. */
+static int translate(struct vma *v, uint64_t pos, uint64_t len, bool write, struct backing *ret)
+{
+	int r = v->obj->ops->translate(v->obj, v->off + (pos - v->r.start), len, write, ret);
+
+	if (r == 0)
+		ret->len = MIN(ret->len, len);
+	return r;
+}
+
+/* Inserts what translate() gave for @pos; its reference passes to the pma. */
+static struct pma *add_backing(struct mm *mm, uint64_t pos, const struct backing *b)
+{
+	struct pma *p = pma_add(mm, pos, pos + b->len, false, b->writable, b->kind == BACKING_HOST ? b->fd : -1, b->off);
+
+	if (!p && b->kind == BACKING_MEMFILE)
+		memfile_unref(mm->mf, b->off, b->len);
+	return p;
+}
+
+/*
+ * An object's pages around @page. Pages of a host file cost nothing until they are touched, so the largest window is taken; an
+ * object in the memory file may have to read or allocate them, so it is asked for the next ones (it may give fewer), and for those
+ * before within a small window.
+ */
 static int fill_obj(struct mm *mm, struct vma *v, uint64_t page, bool write, struct pma **ret)
 {
-	uint64_t pos, end;
-	int r = 0;
+	uint64_t start, end, near_start, near_end;
+	struct backing b, wide;
+	int r;
 
-	free_window(mm, v, page, WINDOW_MIN, &pos, &end);
-	*ret = NULL;
-	while (pos < end) {
-		struct backing b;
-		struct pma *p;
-
-		r = v->obj->ops->translate(v->obj, v->off + (pos - v->r.start), end - pos, write, &b);
-		if (r < 0) {
-			if (pos >= page)
-				break;
-			pos = page;
-			continue;
+	free_window(mm, v, page, WINDOW_MAX, &start, &end);
+	free_window(mm, v, page, WINDOW_MIN, &near_start, &near_end);
+	r = translate(v, page, (write ? near_end : end) - page, write, &b);
+	if (r < 0)
+		return r;
+	if (b.kind == BACKING_HOST) {
+		if (translate(v, start, end - start, write, &wide) == 0) {
+			if (wide.kind == BACKING_HOST && wide.len > page - start) {
+				b = wide;
+				page = start;
+			} else if (wide.kind == BACKING_MEMFILE) {
+				memfile_unref(mm->mf, wide.off, wide.len);
+			}
 		}
-		b.len = MIN(b.len, end - pos);
-		p = pma_add(mm, pos, pos + b.len, false, b.writable, b.kind == BACKING_HOST ? b.fd : -1, b.off);
-		if (!p) {
-			if (b.kind == BACKING_MEMFILE)
-				memfile_unref(mm->mf, b.off, b.len);
-			r = -ENOMEM;
-			break;
-		}
-		pos += b.len;
-		if (p->r.start <= page && page < p->r.end) {
-			*ret = p;
-			break;
-		}
+		*ret = add_backing(mm, page, &b);
+		return *ret ? 0 : -ENOMEM;
 	}
-	return *ret ? 0 : r < 0 ? r : -EIO;
+	*ret = add_backing(mm, page, &b);
+	if (!*ret)
+		return -ENOMEM;
+	while (near_start < page && translate(v, near_start, page - near_start, write, &b) == 0 && add_backing(mm, near_start, &b))
+		near_start += b.len;
+	rangemap_merge_in(&mm->pmas, ALIGN_DOWN(page, WINDOW_MIN), page);
+	*ret = pma_of(rangemap_find(&mm->pmas, page));
+	return 0;
 }
 
 /* Copies @n bytes at @p + @in to fresh pages at @dst of the memory file. */

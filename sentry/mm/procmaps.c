@@ -12,8 +12,6 @@
 #include "sentry/fs/inode.h"
 #include "sentry/mm/mm_internal.h"
 
-#pragma weak path_text /* until the VFS is linked */
-
 struct vma_sizes {
 	uint64_t rss, anon, shared, priv_dirty;
 };
@@ -50,10 +48,12 @@ static void name_of(struct mm *mm, const struct vma *v, struct strbuf *b)
 		return;
 	}
 	if (v->file) {
-		if (!path_text || !v->file->path.dentry)
-			v->file->ops->show_name ? v->file->ops->show_name(v->file, b) : strbuf_addf(b, "anon_inode:[%s]", v->file->ops->name);
-		else
+		if (v->file->path.dentry)
 			(void)path_text(&v->file->path, NULL, true, b);
+		else if (v->file->ops->show_name)
+			v->file->ops->show_name(v->file, b);
+		else
+			strbuf_addf(b, "anon_inode:[%s]", v->file->ops->name);
 		return;
 	}
 	if (v->obj && mappable_is_shmobj(v->obj))
@@ -77,7 +77,7 @@ static void show_line(struct mm *mm, const struct vma *v, struct strbuf *b)
 		mm_file_stat(v->file, &st);
 		dev = st.dev;
 		ino = st.ino;
-	} else if (v->obj && mappable_is_shmobj(v->obj)) {
+	} else if (v->obj && mappable_is_shmobj(v->obj) && !v->name) {
 		dev = 1;
 		ino = (uint64_t)(uintptr_t)v->obj >> 6 & 0xffffff; /* some stable number */
 	}
@@ -184,7 +184,10 @@ int mm_show_smaps(struct mm *mm, struct strbuf *b, bool rollup)
 		sum.priv_dirty += s.priv_dirty;
 	}
 	if (rollup && mm->vmas.first) {
-		strbuf_addf(b, "%08lx-%08lx ---p 00000000 00:00 0 %*s[rollup]\n", mm->vmas.first->start, mm->vmas.last->end, 26, "");
+		char line[80];
+
+		(void)snprintf(line, sizeof(line), "%08lx-%08lx ---p 00000000 00:00 0", mm->vmas.first->start, mm->vmas.last->end);
+		strbuf_addf(b, "%-72s [rollup]\n", line);
 		show_sizes(&sum, 0, mm->locked, true, b);
 	}
 	rwlock_unlock(&mm->lock);

@@ -56,17 +56,22 @@ static struct shmobj *shm_of(struct mappable *m)
 	return container_of(m, struct shmobj, m);
 }
 
-static struct shm_pages *fill(struct shmobj *s, uint64_t off, uint64_t len)
+static struct shm_pages *fill(struct shmobj *s, uint64_t off)
 {
-	struct range *next = rangemap_find_next(&s->pages, off);
+	struct range *next = rangemap_find_next(&s->pages, off), *prev = next ? next->prev : s->pages.last;
 	struct shm_pages *p = calloc(1, sizeof(*p));
-	uint64_t start = ALIGN_DOWN(off, WINDOW_MIN), end = off + MAX(len, WINDOW_MIN), prev_end;
+	uint64_t size = WINDOW_MIN, start, end;
 
 	if (!p)
 		return NULL;
-	prev_end = next ? (next->prev ? next->prev->end : 0) : (s->pages.last ? s->pages.last->end : 0);
-	start = MAX(start, prev_end);
-	end = MIN(ALIGN_UP(end, WINDOW_MIN), s->size);
+	/* As for private memory: the window grows with the run below it. */
+	if (prev && prev->end == off)
+		while (size < prev->end - prev->start && size < WINDOW_MAX)
+			size *= 2;
+	start = ALIGN_DOWN(off, size);
+	end = MIN(start + size, s->size);
+	if (prev)
+		start = MAX(start, prev->end);
 	if (next)
 		end = MIN(end, next->start);
 	if (memfile_alloc(s->mf, end - start, false, &p->off) < 0) {
@@ -96,7 +101,7 @@ static int shm_translate(struct mappable *m, uint64_t off, uint64_t len, bool wr
 	len = MIN(len, s->size - off);
 	mutex_guard(&s->mu);
 	r = rangemap_find(&s->pages, off);
-	p = r ? container_of(r, struct shm_pages, r) : fill(s, off, len);
+	p = r ? container_of(r, struct shm_pages, r) : fill(s, off);
 	if (!p)
 		return -ENOMEM;
 	*ret = (struct backing){

@@ -6,8 +6,6 @@
 #include "sentry/mm/mm.h"
 #include "sentry/syscalls/syscalls.h"
 
-#pragma weak fd_get /* until the descriptor tables are linked */
-
 int64_t sys_mmap(struct task *t, const struct sys_args *a)
 {
 	uint32_t flags = (uint32_t)a->a[3];

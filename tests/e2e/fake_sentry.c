@@ -126,6 +126,7 @@ static _Noreturn void help(int sock)
 __attribute__((constructor)) static void fork_helper(int argc, char **argv)
 {
 	int sp[2];
+	char c;
 
 	if (argc < 2 || strcmp(argv[1], "boot") != 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
 		return;
@@ -133,9 +134,11 @@ __attribute__((constructor)) static void fork_helper(int argc, char **argv)
 		(void)close(sp[0]);
 		(void)close(3);             /* the creator's connection */
 		(void)unshare(CLONE_NEWNS); /* or the sandbox's pivot_root would take our root along */
+		(void)!write(sp[1], "r", 1);
 		help(sp[1]);
 	}
 	(void)close(sp[1]);
+	(void)!read(sp[0], &c, 1);
 	helper = sp[0];
 }
 

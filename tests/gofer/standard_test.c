@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <sys/mount.h>
+#include <sys/statfs.h>
 #include <sys/xattr.h>
 
 static struct p9_msg m;
@@ -60,6 +61,20 @@ static void auth_and_attach(void **state)
 	assert_int_equal(RPC(s, .type = P9_tattach, .tattach = { 5, 6, S("u"), S("root"), 0 }), -EOPNOTSUPP);
 	assert_int_equal(RPC(s, .type = P9_tattach, .tattach = { 0, P9_NOFID, S("u"), S("root"), 0 }), -EBADF);
 	assert_int_equal(RPC(s, .type = P9_tattach, .tattach = { P9_NOFID, P9_NOFID, S("u"), S("root"), 0 }), -EBADF);
+	/* What a user creates is the user's. */
+	if (!geteuid()) {
+		struct stat st;
+
+		assert_int_equal(RPC(s, .type = P9_tattach, .tattach = { 1, P9_NOFID, S("u"), S("root"), 1000 }), 0);
+		assert_int_equal(RPC(s, .type = P9_tmkdir, .tmkdir = { 1, S("sub"), 0755, 2000 }), 0);
+		assert_int_equal(stat(fix_path(f, "sub"), &st), 0);
+		assert_int_equal(st.st_uid, 1000);
+		assert_int_equal(st.st_gid, 2000);
+		assert_int_equal(WALK(s, 1, 2, "sub"), 0);
+		assert_int_equal(RPC(s, .type = P9_tlcreate, .tlcreate = { 2, S("f"), O_RDWR, 0640, P9_NOUID }), 0);
+		assert_int_equal(stat(fix_path(f, "sub/f"), &st), 0);
+		assert_int_equal(st.st_uid, 1000);
+	}
 }
 
 static void walk_forms(void **state)
@@ -277,9 +292,16 @@ static void linux_mounts_it(void **state)
 {
 	struct fix *f = *state;
 	char opts[128], mnt[] = "/tmp/gofer-mnt-XXXXXX", path[80];
+	static char big[200000], back[200000];
+	struct statfs sfs;
 	struct stat st;
+	struct flock fl;
+	size_t n = 0;
+	DIR *dir;
 	int fd, r;
 
+	for (size_t i = 0; i < sizeof(big); i++)
+		big[i] = (char)(i * 3 + i / 777);
 	assert_non_null(mkdtemp(mnt));
 	(void)snprintf(opts, sizeof(opts), "trans=fd,rfdno=%d,wfdno=%d,version=9p2000.L,aname=root,msize=65536", f->sock, f->sock);
 	r = mount("gofer", mnt, "9p", 0, opts);
@@ -289,18 +311,54 @@ static void linux_mounts_it(void **state)
 		skip();
 	}
 	fix_write(f, "host", "from the host");
-	(void)snprintf(path, sizeof(path), "%s/host", mnt);
-	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(chdir(mnt), 0);
+	assert_int_equal(stat("host", &st), 0);
 	assert_int_equal(st.st_size, 13);
-	(void)snprintf(path, sizeof(path), "%s/mine", mnt);
-	fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+	fd = open("mine", O_RDWR | O_CREAT | O_EXCL, 0600);
 	assert_true(fd >= 0);
-	assert_int_equal(write(fd, "abc", 3), 3);
+	assert_int_equal(write(fd, big, sizeof(big)), sizeof(big));
 	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(pread(fd, back, sizeof(back), 0), sizeof(back));
+	assert_memory_equal(big, back, sizeof(big));
+	fl = (struct flock){ .l_type = F_WRLCK };
+	assert_int_equal(fcntl(fd, F_SETLK, &fl), 0);
+	assert_int_equal(rename("mine", "yours"), 0);
+	assert_int_equal(unlink("yours"), 0);
+	assert_int_equal(pread(fd, back, 10, 0), 10); /* unlinked, still open */
 	assert_int_equal(close(fd), 0);
-	assert_int_equal(stat(fix_path(f, "mine"), &st), 0);
-	assert_int_equal(st.st_size, 3);
-	assert_int_equal(unlink(path), 0);
+	assert_int_equal(stat(fix_path(f, "yours"), &st), -1);
+	assert_int_equal(mkdir("d", 0750), 0);
+	assert_int_equal(symlink("../host", "d/sl"), 0);
+	assert_int_equal(stat("d/sl", &st), 0);
+	assert_int_equal(st.st_size, 13);
+	assert_int_equal(link("host", "d/hard"), 0);
+	assert_int_equal(stat("d/hard", &st), 0);
+	assert_int_equal(st.st_nlink, 2);
+	assert_int_equal(mknod("d/fifo", S_IFIFO | 0600, 0), 0);
+	assert_int_equal(chmod("d/hard", 0604), 0);
+	assert_int_equal(truncate("d/hard", 5), 0);
+	assert_int_equal(utimensat(AT_FDCWD, "d/hard", (struct timespec[]){ { 5, 6 }, { 7, 8 } }, 0), 0);
+	assert_int_equal(stat(fix_path(f, "host"), &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0604);
+	assert_int_equal(st.st_size, 5);
+	assert_int_equal(st.st_mtim.tv_sec, 7); /* Debian 12's client cuts the nanoseconds */
+	for (int i = 0; i < 300; i++) {
+		(void)snprintf(path, sizeof(path), "d/n%d", i);
+		fd = open(path, O_WRONLY | O_CREAT, 0600);
+		assert_true(fd >= 0);
+		(void)close(fd);
+	}
+	dir = opendir("d");
+	assert_non_null(dir);
+	while (readdir(dir))
+		n++;
+	(void)closedir(dir);
+	assert_int_equal(n, 2 + 3 + 300);
+	assert_int_equal(statfs("d", &sfs), 0);
+	assert_int_equal(rmdir("d"), -1);
+	assert_int_equal(errno, ENOTEMPTY);
+	assert_int_equal(system("rm -r d"), 0);
+	assert_int_equal(chdir("/"), 0);
 	assert_int_equal(umount(mnt), 0);
 	(void)rmdir(mnt);
 }

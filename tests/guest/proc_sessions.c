@@ -4,11 +4,12 @@
 
 void guest_test(void)
 {
-	struct gate ready, go;
+	struct gate ready, go, go_p;
 	pid_t me = getpid(), p, q;
 
 	gate_init(&ready);
 	gate_init(&go);
+	gate_init(&go_p);
 	CHECK_EQ(getsid(0), me);
 	CHECK_EQ(getpgrp(), me);
 	CHECK_ERRNO(setsid(), EPERM);
@@ -21,7 +22,7 @@ void guest_test(void)
 		CHECK_EQ(setpgid(0, me), 0);
 		CHECK_EQ(setpgid(0, 0), 0);
 		gate_post(&ready);
-		gate_wait(&go);
+		gate_wait(&go_p);
 		CHECK_EQ(getpgrp(), getpid());
 		CHECK_EQ(getsid(0), me);
 		CHECK_ERRNO(setsid(), EPERM); /* a group leader */
@@ -57,9 +58,9 @@ void guest_test(void)
 	CHECK_EQ(setpgid(p, me), 0);
 	CHECK_EQ(setpgid(p, p), 0);
 	gate_post(&go);
-	gate_post(&go);
-	guest_reap(p);
 	guest_reap(q);
+	gate_post(&go_p);
+	guest_reap(p);
 	SUBTEST("not after exec");
 	CHILD (p) {
 		OK(dup2(go.r, 0));

@@ -854,6 +854,64 @@ static void stub_page_is_no_way_out(void **state)
 	ops->as_free(as);
 }
 
+static atomic_bool random_over;
+
+static void *random_interrupter(void *arg)
+{
+	while (!atomic_load(&random_over)) {
+		usleep(500);
+		ops->interrupt(arg);
+	}
+	return NULL;
+}
+
+/* Random bytes as code, random registers and FPU images: always one of the four events, never a dead stub or a lost one. */
+static void random_code(void **state)
+{
+	struct plat_as *as;
+	struct plat_ctx *c;
+	pthread_t th;
+	struct plat_caps caps;
+
+	ops->caps(plat, &caps);
+	LOAD(b_loop);
+	as = new_as();
+	c = new_ctx(CODE);
+	srand(4711);
+	atomic_store(&random_over, false);
+	pthread_create(&th, NULL, random_interrupter, c);
+	for (int seed = 0; seed < 300; seed++) {
+		struct arch_state *st = ops->regs(c, seed % 8 == 0);
+
+		for (size_t i = 0; i < PAGE_SIZE; i++)
+			mem[i] = (uint8_t)(rand() >> 7);
+		for (size_t i = 0; i < sizeof(st->r); i++)
+			((uint8_t *)&st->r)[i] = (uint8_t)(rand() >> 7);
+		for (size_t i = 0; seed % 8 == 0 && i < st->fpu.size; i++)
+			st->fpu.data[i] = (uint8_t)(rand() >> 7);
+		st->r.rip = seed % 5 ? CODE + (uint64_t)rand() % PAGE_SIZE : st->r.rip;
+		st->r.cs = seed % 3 ? 0x33 : st->r.cs;
+		st->r.ss = seed % 3 ? 0x2b : st->r.ss;
+		st->r.rsp = DATA + 2048;
+		for (int n = 0; n < 20; n++) {
+			struct plat_trap t = run(c, as);
+
+			assert_true(t.event == PLAT_SYSCALL || t.event == PLAT_FAULT || t.event == PLAT_INTERRUPTED);
+			if (t.event == PLAT_FAULT)
+				assert_true(t.sig == SIGSEGV || t.sig == SIGBUS || t.sig == SIGILL || t.sig == SIGFPE || t.sig == SIGTRAP);
+			ops->set_ret(c, (uint64_t)rand());
+			if (n % 4 == 0)
+				assert_int_equal(ops->map(as, c, DATA, PAGE_SIZE, 7, memfd, PAGE_SIZE, 0), 0);
+			if (t.event == PLAT_FAULT)
+				ops->regs(c, false)->r.rip = CODE + (uint64_t)rand() % PAGE_SIZE;
+		}
+	}
+	atomic_store(&random_over, true);
+	pthread_join(th, NULL);
+	ops->ctx_free(c);
+	ops->as_free(as);
+}
+
 /* ---- confinement ---- */
 
 static void as_a_sentry_without_capabilities(void **state)
@@ -1053,6 +1111,7 @@ int main(void)
 		cmocka_unit_test(vsyscall_page),
 		cmocka_unit_test(odd_numbers_and_segments),
 		cmocka_unit_test(stub_page_is_no_way_out),
+		cmocka_unit_test(random_code),
 		cmocka_unit_test(find),
 	};
 

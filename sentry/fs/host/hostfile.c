@@ -10,6 +10,8 @@
  */
 #include "sentry/fs/host/hostfile.h"
 
+#include "base/strbuf.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>

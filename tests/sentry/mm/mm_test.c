@@ -96,6 +96,7 @@ static void fork_is_copy_on_write(void **state)
 		assert_int_equal(mm_copy_out(child, GADDR(a + 7 * PAGE_SIZE), "x", 1), 0);
 		assert_int_equal(guest_read(child, a + 7 * PAGE_SIZE), 'x');
 		assert_int_equal(guest_read(mm, a + 7 * PAGE_SIZE), 7);
+		mm_user_put(child);
 		mm_put(child);
 		/* Sole owner again: no copy, all of it writable. */
 		fake_maps = 0;

@@ -36,7 +36,7 @@ struct fake_as {
 static unsigned fake_maps, fake_unmaps, fake_protects;
 static bool fake_access_unknown;
 
-static int fake_as_new(struct platform *p, struct plat_as **ret)
+static _unused_ int fake_as_new(struct platform *p, struct plat_as **ret)
 {
 	struct fake_as *as = calloc(1, sizeof(*as));
 
@@ -98,7 +98,7 @@ static int fake_protect(struct plat_as *as_, struct plat_ctx *self, uint64_t add
 	return 0;
 }
 
-static const struct platform_ops fake_ops = {
+static _unused_ const struct platform_ops fake_ops = {
 	.name = "mm-fake",
 	.as_new = fake_as_new,
 	.as_free = fake_as_free,
@@ -120,7 +120,7 @@ static struct kernel *test_kernel(void)
 	return k;
 }
 
-static void test_kernel_free(struct kernel *k)
+static _unused_ void test_kernel_free(struct kernel *k)
 {
 	/* Everything that was allocated was freed. */
 	assert_int_equal(memfile_used(k->mf), 0);
@@ -129,7 +129,7 @@ static void test_kernel_free(struct kernel *k)
 	free(k);
 }
 
-static struct mm *test_mm(struct kernel *k)
+static _unused_ struct mm *test_mm(struct kernel *k)
 {
 	struct plat_as *as;
 	struct mm *mm;

@@ -21,6 +21,7 @@ struct cell {
 
 struct proc {
 	struct mm *mm;
+	bool forked;
 	struct cell c[PAGES];
 };
 
@@ -102,6 +103,13 @@ static void do_move(struct proc *p, int a, int n)
 	}
 }
 
+static void put_proc(struct proc *p)
+{
+	if (p->forked)
+		mm_user_put(p->mm);
+	mm_put(p->mm);
+}
+
 static void do_fork(struct proc *p)
 {
 	struct proc *q = &procs[rand() % PROCS];
@@ -109,10 +117,11 @@ static void do_fork(struct proc *p)
 
 	if (q == p)
 		return;
-	mm_put(q->mm);
+	put_proc(q);
 	assert_int_equal(mm_fork(p->mm, CTX, &q->mm), 0);
 	assert_int_equal(mm_as(q->mm, &as), 0);
 	memcpy(q->c, p->c, sizeof(q->c));
+	q->forked = true;
 }
 
 static void step(struct proc *p)
@@ -191,7 +200,7 @@ static void run(unsigned seed, bool unknown, int steps)
 	}
 	for (int i = 0; i < PROCS; i++) {
 		check_proc(&procs[i]);
-		mm_put(procs[i].mm);
+		put_proc(&procs[i]);
 	}
 	test_kernel_free(k);
 }

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of goferfs share.
+ *
+ * Locks: table_mu (sb) and fd_mu (inode) are leaves, but that a host call may be made under fd_mu to open a descriptor.
+ */
+#ifndef SENTRY_FS_GOFER_GOFER_INTERNAL_H
+#define SENTRY_FS_GOFER_GOFER_INTERNAL_H
+
+#include "base/htab.h"
+#include "gofer/client/p9_client.h"
+#include "sentry/fs/fs_type.h"
+#include "sentry/mm/mappable.h"
+
+struct gofer_sb {
+	struct super_block sb; /* saved: 1 sb_base */
+	char *destination; /* saved: 2 */
+	bool exclusive; /* saved: 3 */
+	struct p9_client *client; /* nosave: the container's, outlives the mount */
+	struct mutex table_mu; /* nosave */
+	struct htab inodes; /* derived: qid path -> inode, no references; guarded by table_mu */
+};
+
+struct gofer_inode {
+	struct inode i; /* saved: 1 inode_base */
+	uint32_t fid; /* nosave: P9_NOFID for a deleted file after a restore */
+	uint64_t qid; /* nosave: the gofer's number of the file */
+	struct dentry *alias; /* saved: as path; one of its names, not referenced; guarded by sb.d_mu */
+	char *target; /* saved: 6; symlink text once read */
+	struct mappable map; /* nosave */
+	struct mutex fd_mu; /* nosave */
+	int fd_ro, fd_rw; /* nosave: donated host descriptors, opened on first use; guarded by fd_mu, never closed before eviction */
+	_Atomic bool stale; /* nosave: attributes must be asked for again */
+	uint64_t saved_mtime; /* saved: 5 version */
+	char *load_path; /* nosave: while loading */
+	bool load_deleted; /* nosave */
+	uint64_t blocks; /* nosave: as last seen */
+	uint32_t blksize; /* nosave */
+};
+
+static inline struct gofer_inode *gofer_i(struct inode *i)
+{
+	return container_of(i, struct gofer_inode, i);
+}
+
+static inline struct gofer_sb *gofer_s(struct super_block *sb)
+{
+	return container_of(sb, struct gofer_sb, sb);
+}
+
+static inline struct p9_client *gofer_c(struct inode *i)
+{
+	return gofer_s(i->sb)->client;
+}
+
+extern const struct inode_ops gofer_file_iops, gofer_dir_iops, gofer_link_iops, gofer_node_iops;
+extern const struct mappable_ops gofer_map_ops;
+extern const struct sb_ops gofer_exclusive_sb_ops, gofer_shared_sb_ops;
+
+/* The inode for a file the gofer told us of (takes over @fid): an existing one with the same number or a new one. NULL: no memory. */
+struct inode *gofer_inode_get(struct gofer_sb *s, uint32_t fid, const struct p9_attr *a);
+/* Stores fresh attributes. */
+void gofer_take_attr(struct gofer_inode *g, const struct p9_attr *a);
+/* A host descriptor good for reading (@write false) or writing: not the caller's to close. */
+_must_check_ int gofer_host_fd(struct gofer_inode *g, bool write);
+_must_check_ int gofer_open(struct inode *i, struct task *t, const struct path *p, uint32_t flags, struct file **ret);
+_must_check_ int gofer_dir_open(struct inode *i, struct task *t, const struct path *p, uint32_t flags, struct file **ret);
+/* Asks the gofer if what we know may be old. */
+_must_check_ int gofer_refresh(struct inode *i, struct task *t);
+
+#endif

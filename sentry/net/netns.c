@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Network namespaces. See netns.h. Linux: net/core/net_namespace.c. */
+#include "sentry/net/netns.h"
+
+#include "schemas/netns.pb-c.h"
+#include "sentry/kernel/kernel.h"
+#include "state/state.h"
+
+static void *net_ns_alloc(void)
+{
+	struct net_ns *ns = calloc(1, sizeof(*ns));
+
+	if (!ns)
+		return NULL;
+	ref_init(&ns->ref);
+	mutex_init(&ns->abstract_mu, "net_ns.abstract_mu");
+	return ns;
+}
+
+struct net_ns *net_ns_new(void)
+{
+	struct net_ns *ns = net_ns_alloc();
+
+	if (ns && the_kernel)
+		ns->ino = kernel_next_ino(the_kernel);
+	return ns;
+}
+
+struct net_ns *net_ns_get(struct net_ns *ns)
+{
+	ref_get(&ns->ref);
+	return ns;
+}
+
+void net_ns_put(struct net_ns *ns)
+{
+	if (!ns || !ref_put(&ns->ref))
+		return;
+	/* Bound sockets hold references, so the table is empty. */
+	htab_done(&ns->abstract);
+	mutex_destroy(&ns->abstract_mu);
+	free(ns);
+}
+
+static int net_ns_save(struct state_writer *w, const void *obj, void *msg)
+{
+	const struct net_ns *ns = obj;
+	Sentry__NetNs *m = msg;
+
+	m->ino = ns->ino;
+	m->autobind = ns->autobind;
+	return 0;
+}
+
+static int net_ns_load(struct state_reader *r, void *obj, const void *msg)
+{
+	const Sentry__NetNs *m = msg;
+	struct net_ns *ns = obj;
+
+	ns->ino = m->ino;
+	ns->autobind = m->autobind;
+	return 0;
+}
+
+static void net_ns_state_get(void *obj)
+{
+	(void)net_ns_get(obj);
+}
+
+static void net_ns_state_put(void *obj)
+{
+	net_ns_put(obj);
+}
+
+const struct state_type net_ns_state_type = {
+	.id = STATE_ID_net_ns,
+	.name = "net_ns",
+	.desc = &sentry__net_ns__descriptor,
+	.prio = STATE_PRIO_FS,
+	.alloc = net_ns_alloc,
+	.save = net_ns_save,
+	.load = net_ns_load,
+	.get = net_ns_state_get,
+	.put = net_ns_state_put,
+};

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The socket layer: what every family shares.
+ *
+ * As in Linux an open socket is two objects. `struct socket` is the open file description; `struct sock` is the endpoint, embedded first in
+ * the family's own struct and counted by itself, because it outlives its file (messages it sent, a peer that still points at it) and may
+ * exist before it has one (connections waiting for accept).
+ *
+ * sock_ops never block but for connect(): they return -EAGAIN and the caller waits on a queue and calls again. With -EAGAIN a send may name
+ * another socket in sock_msg.wait, whose queue is the one to wait on.
+ *
+ * Locks: see sentry/net/README.md. opts are guarded by sock.opt_mu (leaf).
+ */
+#ifndef SENTRY_NET_SOCKET_H
+#define SENTRY_NET_SOCKET_H
+
+#include "sentry/abi/socket.h"
+#include "sentry/fs/file.h"
+#include "sentry/net/netns.h"
+#include "sentry/net/scm.h"
+
+struct sock;
+struct socket;
+struct state_type;
+
+/* Bits of wait masks that no application asks for. */
+#define SOCK_WAIT_SPACE (1u << 27) /* the receive queue or backlog of this socket has room again */
+
+#define SOCK_WMEM_DEF    212992u
+#define SOCK_WMEM_MAX    212992u
+#define SOCK_SNDBUF_MIN  4608u
+#define SOCK_RCVBUF_MIN  2304u
+#define SOCK_SOMAXCONN   4096u
+
+struct sock_msg {
+	struct uio *u;
+	uint8_t name[LINUX_SOCKADDR_MAX]; /* send: destination; recv: out, the sender */
+	uint32_t namelen; /* 0: none */
+	struct scm scm; /* ancillary data to send / received; the holder calls scm_done() */
+	uint32_t flags; /* LINUX_MSG_* given */
+	uint32_t ret_flags; /* recv: LINUX_MSG_TRUNC, EOR */
+	bool nonblock; /* the caller will not wait */
+	size_t done; /* bytes moved by earlier rounds of the same call */
+	bool stop; /* out, recv: whatever was asked for, the call ends here (descriptors or another sender's data came) */
+	struct sock *wait; /* out with -EAGAIN: a reference; wait on its queue for SOCK_WAIT_SPACE, not on the own one */
+};
+
+struct sock_opts {
+	uint32_t sndbuf, rcvbuf; /* saved: 1, 2; as getsockopt shows them (doubled) */
+	int64_t rcvtimeo, sndtimeo; /* saved: 3, 4; ns, TIME_FOREVER: none */
+	int32_t rcvlowat; /* saved: 5 */
+	bool passcred; /* saved: 6 */
+	bool reuseaddr, reuseport, keepalive, broadcast, dontroute, oobinline, timestamp, passsec; /* saved: 7 (bits in this order) */
+	bool linger; /* saved: 8 */
+	int32_t linger_sec; /* saved: 9 */
+	int32_t priority; /* saved: 10 */
+	uint32_t mark; /* saved: 11 */
+};
+
+/* Slots may be NULL: the stated errno. @sk has a reference for the call; no lock held. */
+struct sock_ops {
+	const char *name;
+	const struct state_type *state;
+	/* The open file is gone: leave every table, tell the peer, drop what is queued. The caller then puts its reference. */
+	void (*close)(struct sock *sk);
+	/* Last reference: free the embedding struct after sock_done(). */
+	void (*destroy)(struct sock *sk);
+	int (*bind)(struct sock *sk, struct task *t, const void *addr, uint32_t len); /* -EOPNOTSUPP */
+	int (*listen)(struct sock *sk, struct task *t, int backlog); /* -EOPNOTSUPP */
+	/* May block by itself (task_wait_on); restart codes come back unchanged. -EOPNOTSUPP */
+	int (*connect)(struct sock *sk, struct task *t, const void *addr, uint32_t len, bool nonblock, int64_t deadline);
+	/* A referenced new endpoint, or -EAGAIN. -EOPNOTSUPP */
+	int (*accept)(struct sock *sk, struct task *t, struct sock **ret);
+	/* Fills @addr (LINUX_SOCKADDR_MAX bytes): the length or an error. */
+	int (*getname)(struct sock *sk, struct task *t, void *addr, bool peer);
+	int64_t (*sendmsg)(struct sock *sk, struct task *t, struct sock_msg *m);
+	int64_t (*recvmsg)(struct sock *sk, struct task *t, struct sock_msg *m);
+	int (*shutdown)(struct sock *sk, int how); /* how is valid; -EOPNOTSUPP */
+	uint32_t (*poll)(struct sock *sk);
+	int64_t (*ioctl)(struct sock *sk, struct task *t, uint32_t cmd, uint64_t arg); /* -ENOTTY: then the common ones */
+	/* Levels other than SOL_SOCKET, and SOL_SOCKET options the common code does not know. -ENOPROTOOPT. */
+	int (*setsockopt)(struct sock *sk, struct task *t, int level, int opt, gaddr_t val, uint32_t len);
+	/* Fills @buf (at most *@len bytes) and sets *@len to what there is. */
+	int (*getsockopt)(struct sock *sk, struct task *t, int level, int opt, void *buf, uint32_t *len);
+	bool (*listening)(struct sock *sk);
+	int (*take_error)(struct sock *sk); /* SO_ERROR: reads and clears, as a positive errno */
+};
+
+struct sock {
+	struct ref ref; /* nosave */
+	const struct sock_ops *ops; /* derived: from the type */
+	uint16_t family, type, protocol; /* saved: 1, 2, 3; immutable */
+	struct net_ns *net; /* saved: 4, referenced */
+	struct waitq wq; /* nosave */
+	struct mutex opt_mu; /* nosave */
+	struct sock_opts opts; /* saved: 5 */
+	struct file *file; /* derived: the open file, no reference; NULL before accept and after close */
+};
+
+/* One family: makes an endpoint. Checks type and protocol. */
+int unix_sock_create(struct task *t, struct net_ns *net, int type, int protocol, struct sock **ret);
+int netlink_sock_create(struct task *t, struct net_ns *net, int type, int protocol, struct sock **ret);
+
+int sock_init(struct sock *sk, const struct sock_ops *ops, int family, int type, int protocol, struct net_ns *net);
+void sock_done(struct sock *sk);
+struct sock *sock_get(struct sock *sk);
+void sock_put(struct sock *sk); /* NULL is fine */
+uint32_t sock_sndbuf(struct sock *sk);
+bool sock_passcred(struct sock *sk);
+
+/* An open file for @sk; consumes the reference on success. @flags: LINUX_O_NONBLOCK. */
+int socket_file_new(struct task *t, struct sock *sk, uint32_t flags, struct file **ret);
+bool file_is_socket(const struct file *f);
+/* The endpoint (no reference: the file holds it), or NULL when @f is no socket. */
+struct sock *file_sock(const struct file *f);
+/* socket(2) without the descriptor: -EAFNOSUPPORT, -EINVAL, -EPROTONOSUPPORT, -ESOCKTNOSUPPORT... */
+int sock_create(struct task *t, int family, int type, int protocol, struct sock **ret);
+/* The timeout read(2), write(2) and friends obey; TIME_FOREVER when there is none. Used by the generic read/write loop. */
+int64_t socket_timeout(const struct file *f, bool write);
+
+int sock_setsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t val, uint32_t len);
+int sock_getsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t val, gaddr_t len);
+
+/* Blocking transfers as the system calls do them; bytes or an error. */
+int64_t do_sendmsg(struct file *f, struct task *t, struct sock_msg *m);
+int64_t do_recvmsg(struct file *f, struct task *t, struct sock_msg *m);
+
+struct Sentry__SockBase;
+int sock_save_base(struct state_writer *w, const struct sock *sk, struct Sentry__SockBase *m);
+int sock_load_base(struct state_reader *r, struct sock *sk, const struct sock_ops *ops, const struct Sentry__SockBase *m);
+void sock_state_get(void *sk);
+void sock_state_put(void *sk);
+
+#endif
