@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/crash.h"
 #include "base/fd_util.h"
 #include "base/log.h"
 #include "runsc/boot.h"
@@ -227,6 +228,7 @@ int cmd_boot(struct globals *g, int argc, char **argv, struct error **err)
 	/* Anything that formats a time later must not look for a time zone file. */
 	(void)setenv("TZ", "UTC0", 1);
 	tzset();
+	crash_init();
 	block_signals();
 	r = boot_up(&b, &s, &e);
 	if (r < 0) {

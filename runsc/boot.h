@@ -21,10 +21,11 @@ struct boot {
 	struct mutex freezing; /* held over start, pause, resume and a checkpoint up to its commit; before lock */
 	struct mutex lock;     /* leaf: the fields below */
 	struct cond changed;
-	bool kept;  /* the command line has committed to this sandbox */
-	bool ended; /* init has ended with @status */
+	bool kept;   /* the command line has committed to this sandbox */
+	bool paused; /* asked for by `pause`; under freezing */
+	bool ended;  /* init has ended with @status */
 	int status;
-	unsigned int answering; /* connections that still have to be told about an end */
+	unsigned int answering; /* requests and waiters whose answer must be out before we exit */
 };
 
 /*

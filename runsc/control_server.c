@@ -61,6 +61,13 @@ static int start_thread(void *(*fn)(void *), void *arg)
 	return -r;
 }
 
+static void answering(struct boot *b, int delta)
+{
+	mutex_guard(&b->lock);
+	b->answering += (unsigned int)delta;
+	cond_broadcast(&b->changed);
+}
+
 static json_int_t req_int(const struct request *q, const char *key)
 {
 	return json_integer_value(json_object_get(q->msg, key));
@@ -111,14 +118,24 @@ static int op_winsize(struct request *q, json_t **ret, struct error **err)
 
 static int op_pause(struct request *q, json_t **ret, struct error **err)
 {
-	mutex_guard(&q->c->b->freezing);
-	return sentry_pause(q->c->b->sentry, err);
+	struct boot *b = q->c->b;
+	int r;
+
+	mutex_guard(&b->freezing);
+	r = sentry_pause(b->sentry, err);
+	b->paused = r == 0 || b->paused;
+	return r;
 }
 
 static int op_resume(struct request *q, json_t **ret, struct error **err)
 {
-	mutex_guard(&q->c->b->freezing);
-	return sentry_resume(q->c->b->sentry, err);
+	struct boot *b = q->c->b;
+	int r;
+
+	mutex_guard(&b->freezing);
+	r = sentry_resume(b->sentry, err);
+	b->paused = r < 0 && b->paused;
+	return r;
 }
 
 /* A JSON text of the Sentry's as the member "value". */
@@ -199,11 +216,13 @@ static int op_checkpoint(struct request *q, json_t **ret, struct error **err)
 
 		if (pwrite(b->exit_fd, line, sizeof(line) - 1, 0) < 0)
 			log_error("exit.json: %s", strerror(errno));
+		answering(b, -1); /* our own request is the one that ends us */
 		control_server_announce_end(b, SIGKILL);
 		_exit(128 + SIGKILL); /* what engines expect of a container that CRIU dumped */
 	}
 	log_info("the checkpoint was not committed; going on");
-	(void)sentry_resume(b->sentry, NULL);
+	if (!b->paused)
+		(void)sentry_resume(b->sentry, NULL);
 	return -ECONNRESET; /* nobody is there to be answered */
 }
 
@@ -221,10 +240,7 @@ static void *exec_waiter(void *arg)
 	c->exec_running = false;
 	cond_signal(&c->done);
 	mutex_unlock(&c->lock);
-	mutex_lock(&c->b->lock);
-	c->b->answering--;
-	cond_broadcast(&c->b->changed);
-	mutex_unlock(&c->b->lock);
+	answering(c->b, -1);
 	return NULL;
 }
 
@@ -300,15 +316,11 @@ static int handle(struct request *q)
 	}
 	conn_send(c, answer);
 	if (c->exec_pid && !had_exec) {
-		mutex_lock(&c->b->lock);
-		c->b->answering++;
-		mutex_unlock(&c->b->lock);
+		answering(c->b, 1);
 		if (start_thread(exec_waiter, c) < 0) {
 			(void)sentry_kill(c->b->sentry, c->b->id, c->exec_pid, false, SIGKILL, NULL);
 			c->exec_running = false;
-			mutex_lock(&c->b->lock);
-			c->b->answering--;
-			mutex_unlock(&c->b->lock);
+			answering(c->b, -1);
 			return -ECONNRESET;
 		}
 	}
@@ -321,17 +333,14 @@ static void wait_and_tell(struct conn *c)
 	struct boot *b = c->b;
 	int status;
 
+	answering(b, 1);
 	mutex_lock(&b->lock);
-	b->answering++;
 	while (!b->ended)
 		cond_wait(&b->changed, &b->lock);
 	status = b->status;
 	mutex_unlock(&b->lock);
 	conn_send(c, json_pack("{s:i}", "exit", status));
-	mutex_lock(&b->lock);
-	b->answering--;
-	cond_broadcast(&b->changed);
-	mutex_unlock(&b->lock);
+	answering(b, -1);
 }
 
 static void conn_end(struct conn *c)
@@ -374,7 +383,10 @@ static void *conn_thread(void *arg)
 		r = control_recv(c->fd, &q.msg, fds, FD_SEND_MAX, &q.nr_fds);
 		if (r < 0)
 			break;
+		/* `start` must be answered even if init ends at once. */
+		answering(c->b, 1);
 		r = handle(&q);
+		answering(c->b, -1);
 		for (size_t i = 0; i < q.nr_fds; i++)
 			(void)close(fds[i]);
 		json_decref(q.msg);

@@ -75,7 +75,8 @@ void foreground_loop(int event_fd, int sigfd, const struct container *c, pid_t p
 	}
 }
 
-/* Waits for the end of a container started by this very process, relaying terminal and signals. Returns its exit code. */
+/* Waits for the end of a container started by this very process, relaying terminal and signals. Returns its exit code.
+ */
 static int foreground_run(struct created *x, int sigfd, struct error **err)
 {
 	_cleanup_close_ int pidfd = pidfd_open(x->c->sandbox.pid, 0);

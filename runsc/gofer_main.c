@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "base/crash.h"
 #include "base/fd_util.h"
 #include "base/log.h"
 #include "gofer/server/gofer.h"
@@ -127,6 +128,7 @@ int cmd_gofer(struct globals *g, int argc, char **argv, struct error **err)
 
 	(void)prctl(PR_SET_NAME, "runsc-gofer");
 	(void)signal(SIGPIPE, SIG_IGN);
+	crash_init();
 	r = gofer_up(&sock, &proc, &exports, &n, &e);
 	if (r < 0) {
 		log_error("%s", error_text(e));

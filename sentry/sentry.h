@@ -148,7 +148,8 @@ char *sentry_ps_json(struct sentry *s, const char *id);
 char *sentry_stats_json(struct sentry *s, const char *id);
 char *sentry_debug_json(struct sentry *s);
 
-/* Freezes, saves to @fds, then thaws (leave_running) or leaves everything frozen for the caller to exit. On failure the
+/* Freezes, saves to @fds, then thaws (leave_running; stays paused if it was) or leaves everything frozen for the caller to exit, or to
+ * sentry_resume() when the image could not be made durable. On failure the
  * sandbox is running again as if nothing had happened (paused, if it was paused). */
 int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 		      struct sentry_ckpt_stats *ret, struct error **err);

@@ -218,8 +218,6 @@ static struct mount *clone_one(struct mount *m, struct dentry *root)
 	if (n) {
 		n->peer_group = m->peer_group;
 		n->master_group = m->master_group;
-		if (m->dest)
-			n->dest = strdup(m->dest);
 	}
 	return n;
 }
