@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
@@ -112,11 +113,14 @@ static bool room(struct tty *tty)
 
 static size_t room_for(struct tty *tty)
 {
+	size_t used;
+
 	mutex_guard(&tty->mu);
 	/* A line too long loses bytes as on Linux, so there "room" is not a number. */
 	if (!ldisc_input_room(&tty->ld))
 		return 0;
-	return MAX((size_t)1, (size_t)(LDISC_IN - 2 - MIN(LDISC_IN - 2, tty->ld.read_head - tty->ld.read_tail)));
+	used = tty->ld.read_head - tty->ld.read_tail;
+	return used + 3 < LDISC_IN ? LDISC_IN - 2 - used : 1;
 }
 
 /* Takes what was typed. True: the host hung up. con->mu held; dropped over the delivery, which may show echoes. */
