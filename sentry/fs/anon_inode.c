@@ -16,8 +16,8 @@
 #include "sentry/kernel/task.h"
 #include "state/state.h"
 
-struct anon_ino {
-	struct inode i; /* saved: 1 */
+struct anon_ino { /* message: AnonInode */
+	struct inode i; /* saved: 1 inode_base */
 	uint64_t magic; /* saved: 2 */
 };
 

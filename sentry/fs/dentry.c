@@ -29,9 +29,9 @@ static void dentry_free(struct dentry *d)
 {
 	if (d->fsdata && d->sb->ops->d_release)
 		d->sb->ops->d_release(d);
-	if (d->children) {
-		htab_done(d->children);
-		free(d->children);
+	if (d->by_name) {
+		htab_done(d->by_name);
+		free(d->by_name);
 	}
 	inode_put(d->inode);
 	free(d->name);
@@ -98,7 +98,7 @@ struct dentry *dentry_new(struct dentry *parent, const char *name, size_t len)
 
 static struct dentry *find_locked(struct dentry *parent, const char *name, size_t len, uint64_t hash)
 {
-	struct dentry *d = parent->children ? htab_get(parent->children, hash) : NULL;
+	struct dentry *d = parent->by_name ? htab_get(parent->by_name, hash) : NULL;
 
 	for (; d; d = d->chain)
 		if (d->name_len == len && !memcmp(d->name, name, len))
@@ -110,14 +110,14 @@ static int hash_locked(struct dentry *d)
 {
 	struct dentry *p = d->parent, *old;
 
-	if (!p->children) {
-		p->children = calloc(1, sizeof(*p->children));
-		if (!p->children)
+	if (!p->by_name) {
+		p->by_name = calloc(1, sizeof(*p->by_name));
+		if (!p->by_name)
 			return -ENOMEM;
 	}
-	old = htab_get(p->children, d->hash);
+	old = htab_get(p->by_name, d->hash);
 	d->chain = old;
-	if (htab_put(p->children, d->hash, d) < 0) {
+	if (htab_put(p->by_name, d->hash, d) < 0) {
 		d->chain = NULL;
 		return -ENOMEM;
 	}
@@ -130,11 +130,11 @@ static int hash_locked(struct dentry *d)
 
 static void unhash_locked(struct dentry *d)
 {
-	struct dentry *p = d->parent, *head = htab_get(p->children, d->hash);
+	struct dentry *p = d->parent, *head = htab_get(p->by_name, d->hash);
 
 	if (head == d) {
-		if (!d->chain || htab_put(p->children, d->hash, d->chain) < 0)
-			(void)htab_del(p->children, d->hash);
+		if (!d->chain || htab_put(p->by_name, d->hash, d->chain) < 0)
+			(void)htab_del(p->by_name, d->hash);
 	} else {
 		while (head->chain != d)
 			head = head->chain;
@@ -222,9 +222,9 @@ int dentry_move(struct dentry *d, struct dentry *parent, const char *name, size_
 	memcpy(copy, name, len);
 	copy[len] = '\0';
 	mutex_lock(&d->sb->d_mu);
-	if (!parent->children) {
-		parent->children = calloc(1, sizeof(*parent->children));
-		if (!parent->children) {
+	if (!parent->by_name) {
+		parent->by_name = calloc(1, sizeof(*parent->by_name));
+		if (!parent->by_name) {
 			mutex_unlock(&d->sb->d_mu);
 			free(copy);
 			return -ENOMEM;

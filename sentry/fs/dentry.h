@@ -23,20 +23,20 @@
 struct strbuf;
 
 struct dentry {
-	struct ref ref; /* nosave */
+	struct ref ref; /* nosave: counted again by state_deref() */
 	struct super_block *sb; /* derived: from the inode or parent; not referenced: the inode of the root holds it */
 	struct dentry *parent; /* saved, referenced; itself for a root; guarded by sb->d_mu */
 	char *name; /* saved; guarded by sb->d_mu */
-	size_t name_len; /* derived */
-	uint64_t hash; /* derived */
+	size_t name_len; /* derived: of name */
+	uint64_t hash; /* derived: of name */
 	struct inode *_Atomic inode; /* saved, referenced; NULL: negative */
 	bool hashed; /* saved: found by lookup in its parent */
 	bool disconnected; /* saved: an O_TMPFILE or memfd: shown as "/#ino (deleted)" or by its name */
 	bool referenced; /* nosave: second chance of the shrinker */
 	_Atomic uint32_t nr_mounted; /* derived: mounts on it in any namespace */
-	struct htab *children; /* derived: hash -> chain of children; made with the first child */
+	struct htab *by_name; /* derived: hash -> chain of children; made with the first child */
 	struct dentry *chain; /* derived: next child of the parent with the same hash */
-	struct list child_list; /* saved when SB_REAL_TREE: children, oldest first */
+	struct list child_list; /* saved: 8 children; oldest first; written when SB_REAL_TREE, rebuilt from the parents */
 	struct list child_node; /* derived: in the parent's child_list */
 	struct list lru_node; /* nosave: sb->lru, all hashed dentries of a shrinkable sb */
 	uint64_t cookie; /* saved: position in directory listings, unique and growing within the parent */

@@ -27,10 +27,10 @@ struct fd_slot {
 };
 
 struct fd_table {
-	struct ref ref; /* nosave */
-	struct mutex mu; /* nosave */
-	struct fd_slot *slots; /* saved: slots */
-	int cap; /* derived */
+	struct ref ref; /* nosave: counted again by state_deref() */
+	struct mutex mu; /* nosave: free when frozen */
+	struct fd_slot *slots; /* saved: 1 */
+	int cap; /* derived: allocated slots */
 	int next; /* derived: no free slot below */
 };
 

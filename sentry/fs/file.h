@@ -92,23 +92,24 @@ struct vma_request {
 	bool deny_write; /* out: mprotect to writable is refused (sealed memfd) */
 };
 
-struct file {
-	struct ref ref; /* nosave */
+struct file { /* message: FileBase */
+	struct ref ref; /* nosave: counted again by state_deref() */
 	const struct file_ops *ops; /* derived: from the type */
 	_Atomic uint32_t flags; /* saved: LINUX_O_* as F_GETFL shows (plus O_PATH) */
 	bool seekable; /* derived: set by the opener: has a position; pread/pwrite allowed */
 	bool readable, writable; /* derived from flags: FMODE_READ, FMODE_WRITE */
-	struct mutex pos_mu; /* nosave */
+	struct mutex pos_mu; /* nosave: free when frozen */
 	int64_t pos; /* saved; guarded by pos_mu */
 	struct path path; /* saved, referenced; immutable */
 	struct inode *inode; /* saved, referenced; what fstat sees; never NULL after open */
 	struct cred *cred; /* saved: opener's */
-	struct mutex f_lock; /* nosave */
+	struct mutex f_lock; /* nosave: free when frozen */
 	struct {
-		struct pid *pid; /* saved, referenced; NULL none */
-		int type; /* saved: F_OWNER_TID 0, PID 1, PGRP 2 */
-		int sig; /* saved: F_SETSIG */
-		uint32_t uid, euid; /* saved: of the setter */
+		struct pid *pid; /* saved: 6 owner_pid; referenced; NULL none */
+		int type; /* saved: 7 owner_type; F_OWNER_TID 0, PID 1, PGRP 2 */
+		int sig; /* saved: 8 owner_sig; F_SETSIG */
+		uint32_t uid; /* saved: 9 owner_uid; of the setter */
+		uint32_t euid; /* saved: 10 owner_euid */
 	} owner; /* guarded by f_lock */
 	struct waiter *async; /* nosave: O_ASYNC registration, rebuilt after load */
 	struct list epitems; /* derived: epoll items watching this description; guarded by the global epoll lock */

@@ -10,8 +10,8 @@
 #include "sentry/fs/mount.h"
 
 struct fs_ctx {
-	struct ref ref; /* nosave */
-	struct mutex mu; /* nosave */
+	struct ref ref; /* nosave: counted again by state_deref() */
+	struct mutex mu; /* nosave: free when frozen */
 	struct path root, cwd; /* saved, referenced; guarded by mu */
 	uint32_t umask; /* saved; guarded by mu */
 };

@@ -54,7 +54,7 @@ struct sb_ops {
 #define SB_NO_NEGATIVE (1u << 1) /* do not cache absent names */
 #define SB_PINNED      (1u << 2) /* dentries are never shrunk (trees built with dentry_make_child), but not saved whole either */
 
-struct super_block {
+struct super_block { /* message: SuperBlockBase */
 	struct ref ref; /* nosave: memory; one held by `active` as a whole */
 	_Atomic int32_t active; /* derived: mounts */
 	const struct sb_ops *ops; /* derived: from the type */
@@ -63,13 +63,13 @@ struct super_block {
 	_Atomic uint32_t ms_flags; /* saved: LINUX_MS_RDONLY, SYNCHRONOUS... of the whole file system */
 	uint64_t dev; /* saved: dev_make(0, minor) */
 	uint64_t magic; /* derived: set by the kind */
-	uint32_t blksize; /* derived */
+	uint32_t blksize; /* derived: set by the kind */
 	uint64_t max_bytes; /* derived: largest file size */
 	struct dentry *root; /* saved, referenced while active */
 	struct mutex rename_mu; /* nosave: moves of directories between directories */
 	struct mutex d_mu; /* nosave: the dentry tree, see dentry.h */
 	struct list lru; /* nosave; guarded by d_mu */
-	size_t nr_cached, max_cached; /* nosave */
+	size_t nr_cached, max_cached; /* nosave: counted again */
 	_Atomic uint64_t next_ino; /* saved */
 	void *fsdata; /* nosave: the file system's */
 };

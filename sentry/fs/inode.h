@@ -124,14 +124,14 @@ struct inode_ops {
 	bool opens_special; /* open() also takes device nodes, FIFOs and sockets (passthrough of the host's) */
 };
 
-struct inode {
-	struct ref ref; /* nosave */
+struct inode { /* message: InodeBase */
+	struct ref ref; /* nosave: counted again by state_deref() */
 	const struct inode_ops *ops; /* derived: from the type */
 	struct super_block *sb; /* saved, referenced */
 	uint64_t ino; /* saved */
-	struct mutex mu; /* nosave */
+	struct mutex mu; /* nosave: free when frozen */
 
-	struct mutex attr_mu; /* nosave */
+	struct mutex attr_mu; /* nosave: free when frozen */
 	uint32_t mode, uid, gid; /* saved; guarded by attr_mu (readers of mode's type need no lock: it never changes) */
 	uint32_t nlink; /* saved */
 	uint64_t size; /* saved; changed under mu and attr_mu */

@@ -24,11 +24,11 @@ extern const struct state_type pid_state_type;
 
 enum lock_kind { LOCK_POSIX, LOCK_OFD, LOCK_FLOCK };
 
-struct lock {
-	struct list node; /* derived */
+struct lock { /* message: FileLock */
+	struct list node; /* derived: in file_locks */
 	enum lock_kind kind; /* saved: 1 */
 	int type; /* saved: 2 */
-	int64_t start, end; /* saved: 3, 4; inclusive */
+	int64_t start, end; /* saved: 3, 4 */
 	void *owner; /* saved: 5; fd_table or file, not referenced */
 	struct pid *pid; /* saved: 6; referenced; POSIX only */
 };

@@ -16,14 +16,14 @@
 struct mnt_ns;
 
 struct mount {
-	struct ref ref; /* nosave */
+	struct ref ref; /* nosave: counted again by state_deref() */
 	struct super_block *sb; /* saved, active reference */
 	struct dentry *root; /* saved, referenced */
 	struct mount *parent; /* saved, referenced; NULL: root of a namespace or detached. guarded by mnt_mu */
 	struct dentry *mountpoint; /* saved, referenced; in parent */
 	struct mnt_ns *ns; /* saved; not referenced; NULL: detached (lazily unmounted but in use) */
 	struct list children; /* derived: child_node, oldest first */
-	struct list child_node; /* derived */
+	struct list child_node; /* derived: in parent->children */
 	struct list ns_node; /* derived: ns->mounts */
 	uint32_t id; /* saved: mount id of /proc/self/mountinfo */
 	_Atomic uint32_t flags; /* saved: LINUX_MS_RDONLY NOSUID NODEV NOEXEC NOATIME NODIRATIME RELATIME NOSYMFOLLOW */
@@ -35,11 +35,11 @@ struct mount {
 };
 
 struct mnt_ns {
-	struct ref ref; /* nosave */
+	struct ref ref; /* nosave: counted again by state_deref() */
 	uint64_t ino; /* saved: /proc/self/ns/mnt */
 	struct list mounts; /* saved: ns_node in order of mounting; guarded by mnt_mu */
 	struct mount *root; /* saved, referenced */
-	uint32_t nr_mounts; /* derived */
+	uint32_t nr_mounts; /* derived: of the list */
 	uint64_t event; /* derived: counts changes */
 	struct waitq wq; /* nosave: pollers of /proc/mounts */
 };

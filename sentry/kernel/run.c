@@ -156,7 +156,8 @@ static void handle_trap(struct task *t)
 		return;
 	case PLAT_FAULT:
 		si.fault.addr = trap->addr;
-		if (trap->sig == SIGSEGV || trap->sig == SIGBUS) {
+		/* Page faults are the mm's; a general protection or alignment fault is the application's own doing. */
+		if ((trap->sig == SIGSEGV && trap->code != SI_KERNEL) || (trap->sig == SIGBUS && trap->code == BUS_ADRERR)) {
 			t->minflt++;
 			if (mm_handle_fault(t->mm, t->pctx, trap->addr, trap->access, &f) == 0)
 				return;

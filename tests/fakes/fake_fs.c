@@ -53,7 +53,8 @@ void fake_task_free(struct task *t)
 	fd_table_put(t->files, t);
 	fs_ctx_put(t->fs);
 	mnt_ns_put(t->ns->mnt);
-	cred_put(t->cred);
+	if (t->cred)
+		cred_put(t->cred);
 	free(t->ns);
 	free(t->tg->pid);
 	free(t->tg);

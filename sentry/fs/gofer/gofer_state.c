@@ -29,8 +29,10 @@ static void *sb_alloc(void)
 {
 	struct gofer_sb *s = calloc(1, sizeof(*s));
 
-	if (s)
+	if (s) {
+		ref_init(&s->sb.ref);
 		mutex_init(&s->table_mu, "gofer.table_mu");
+	}
 	return s;
 }
 

@@ -350,16 +350,6 @@ static int hostfile_load(struct state_reader *r, void *obj, const void *msg)
 	return 0;
 }
 
-static void hostfile_get_state(void *obj)
-{
-	(void)file_get(obj);
-}
-
-static void hostfile_put_state(void *obj)
-{
-	file_put(obj);
-}
-
 const struct state_type hostfile_state_type = {
 	.id = STATE_ID_hostfile,
 	.name = "hostfile",
@@ -368,6 +358,6 @@ const struct state_type hostfile_state_type = {
 	.alloc = hostfile_alloc,
 	.save = hostfile_save,
 	.load = hostfile_load,
-	.get = hostfile_get_state,
-	.put = hostfile_put_state,
+	.get = file_state_get,
+	.put = file_state_put,
 };

@@ -11,12 +11,12 @@
 #include "sentry/mm/memfile.h"
 
 struct tmpfs_sb {
-	struct super_block sb; /* saved: 1 */
+	struct super_block sb; /* saved: 1 sb_base */
 	struct memfile *mf; /* derived: the kernel's */
 	uint64_t max_pages; /* saved: 2 */
 	uint64_t max_inodes; /* saved: 3 */
 	_Atomic uint64_t used_pages; /* derived: counted by the inodes */
-	_Atomic uint64_t used_inodes; /* derived */
+	_Atomic uint64_t used_inodes; /* derived: counted by the inodes */
 	char *options; /* saved: 4 */
 };
 
@@ -37,15 +37,15 @@ struct xattr {
  * taken by translate()) guards the map of pages. Order: inode.mu > io > mm.lock > pages_mu.
  */
 struct tmpfs_inode {
-	struct inode i; /* saved: 1 */
-	struct mappable map; /* derived */
-	struct rwlock io; /* nosave */
-	struct mutex pages_mu; /* nosave */
-	struct rangemap pages; /* saved: 2; guarded by pages_mu */
+	struct inode i; /* saved: 1 inode_base */
+	struct mappable map; /* derived: what maps it registers again */
+	struct rwlock io; /* nosave: free when frozen */
+	struct mutex pages_mu; /* nosave: free when frozen */
+	struct rangemap pages; /* saved: 2 extents; guarded by pages_mu */
 	char *target; /* saved: 3; symlinks; immutable */
 	uint32_t seals; /* saved: 4; guarded by inode.mu */
 	struct list xattrs; /* saved: 5; guarded by attr_mu */
-	size_t xattr_bytes; /* derived */
+	size_t xattr_bytes; /* derived: of xattrs */
 };
 
 static inline struct tmpfs_inode *tmpfs_i(const struct inode *i)
