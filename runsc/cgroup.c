@@ -150,16 +150,35 @@ static int for_each_dir(const char *path, int (*fn)(const char *dir, const char 
 	return r;
 }
 
+/* Makes @dir level by level, since each level of a cpuset has to inherit before the next one can. */
+static int make_cpuset(const char *dir)
+{
+	_cleanup_free_ char *p = strdup(dir);
+
+	if (!p)
+		return -ENOMEM;
+	for (char *s = p + strlen(CGROUP_ROOT "/cpuset"); s;) {
+		char *end = strchr(s + 1, '/');
+
+		if (end)
+			*end = '\0';
+		if (mkdir(p, 0755) == 0)
+			inherit_cpuset(p);
+		else if (errno != EEXIST)
+			return -errno;
+		if (end)
+			*end = '/';
+		s = end;
+	}
+	return 0;
+}
+
 static int make_one(const char *dir, const char *controller, void *arg)
 {
 	const struct container *c = arg;
-	int r = mkdir_parents(dir, 0755);
+	int r = !strcmp(controller, "cpuset") ? make_cpuset(dir) : mkdir_parents(dir, 0755);
 
-	if (r < 0)
-		return r;
-	if (!strcmp(controller, "cpuset"))
-		inherit_cpuset(dir);
-	return join(dir, c);
+	return r < 0 ? r : join(dir, c);
 }
 
 struct limits {
@@ -182,7 +201,7 @@ static int limit_one(const char *dir, const char *controller, void *arg)
 int cgroup_create(const struct globals *g, struct container *c, const struct oci_spec *spec, struct error **err)
 {
 	struct limits l = {spec->lnx.resources.memory_limit, spec->lnx.resources.pids_limit};
-	int r;
+	int r, limited = 0;
 
 	free(c->cgroup);
 	c->cgroup = NULL;
@@ -196,13 +215,13 @@ int cgroup_create(const struct globals *g, struct container *c, const struct oci
 	if (!c->cgroup[0])
 		return 0;
 	r = for_each_dir(c->cgroup, make_one, c);
-	if (r == 0 && (l.memory || l.pids))
-		r = for_each_dir(c->cgroup, limit_one, &l);
-	if (r < 0 && l.memory)
-		return error_set(err, r, "cgroup %s: cannot set the memory limit (--ignore-cgroups goes without)",
+	if (l.memory || l.pids)
+		limited = for_each_dir(c->cgroup, limit_one, &l);
+	if (limited < 0 && l.memory)
+		return error_set(err, limited, "cgroup %s: cannot set the memory limit (--ignore-cgroups goes without)",
 				 c->cgroup);
-	if (r < 0)
-		report_warning(g, "cgroup %s: %s, going on without", c->cgroup, strerror(-r));
+	if (r < 0 || limited < 0)
+		report_warning(g, "cgroup %s: %s, going on without", c->cgroup, strerror(r < 0 ? -r : -limited));
 	return 0;
 }
 

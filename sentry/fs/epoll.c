@@ -437,11 +437,6 @@ static void epoll_show_fdinfo(struct file *f, struct strbuf *b)
 	mutex_unlock(&ep->mu);
 }
 
-static void epoll_show_name(struct file *f, struct strbuf *b)
-{
-	strbuf_adds(b, "anon_inode:[eventpoll]");
-}
-
 extern const struct state_type epoll_state_type;
 
 static const struct file_ops epoll_ops = {
@@ -451,7 +446,6 @@ static const struct file_ops epoll_ops = {
 	.poll = epoll_poll,
 	.pollq = epoll_pollq,
 	.show_fdinfo = epoll_show_fdinfo,
-	.show_name = epoll_show_name,
 };
 
 static void *epoll_alloc(void)
@@ -743,6 +737,7 @@ static int epoll_after_load(struct state_reader *r, void *obj)
 	/* The loader still holds a reference on every object, so this never is the last one. */
 	list_for_each(it, &ep->items, ep_node)
 		file_put(it->file);
+	file_after_load_base(&ep->file);
 	return 0;
 }
 

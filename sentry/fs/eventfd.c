@@ -223,6 +223,7 @@ const struct state_type eventfd_state_type = {
 	.alloc = eventfd_alloc,
 	.save = eventfd_save,
 	.load = eventfd_load,
+	.after_load = file_state_after_load,
 	.get = file_state_get,
 	.put = file_state_put,
 };

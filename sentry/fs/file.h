@@ -171,6 +171,7 @@ extern const struct file_ops path_file_ops;
 /* State types of files use these as get and put, which is how a reference is checked to be a file. */
 void file_state_get(void *file);
 void file_state_put(void *file);
+int file_state_after_load(struct state_reader *r, void *file); /* after_load of kinds that have nothing else to do there */
 /* For fields that refer to a file of any kind. */
 uint64_t file_state_ref(struct state_writer *w, const struct file *f); /* NULL: 0 */
 _must_check_ int file_state_deref(struct state_reader *r, uint64_t id, struct file **ret);

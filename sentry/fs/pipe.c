@@ -832,6 +832,7 @@ static int pipe_end_after_load(struct state_reader *r, void *obj)
 	e->pipe->inode = inode;
 	e->pipe->readers += e->file.readable;
 	e->pipe->writers += e->file.writable;
+	file_after_load_base(&e->file);
 	return 0;
 }
 

@@ -762,9 +762,11 @@ static int socket_after_load(struct state_reader *r, void *obj)
 	struct socket *s = obj;
 	int err = state_check(r, !s->sk->file, "endpoint with two files");
 
-	if (!err)
-		s->sk->file = &s->file;
-	return err;
+	if (err)
+		return err;
+	s->sk->file = &s->file;
+	file_after_load_base(&s->file);
+	return 0;
 }
 
 const struct state_type socket_state_type = {

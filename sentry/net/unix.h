@@ -118,7 +118,7 @@ void unix_msg_free(struct unix_msg *m);
 int64_t unix_sendmsg(struct sock *sk, struct task *t, struct sock_msg *m);
 int64_t unix_recvmsg(struct sock *sk, struct task *t, struct sock_msg *m);
 uint32_t unix_poll(struct sock *sk);
-uint32_t unix_truesize(size_t len);
+uint32_t unix_truesize(size_t len, bool stream);
 static inline bool unix_rq_full(const struct unix_sock *u)
 {
 	return u->rq_len > u->backlog_max;

@@ -18,15 +18,16 @@
 #define SKB_HEAD     256u /* struct sk_buff, rounded to its slab */
 #define SKB_SHINFO   320u
 #define SKB_MAX_HEAD (PAGE_SIZE - SKB_SHINFO)
+#define SKB_MAX_ALLOC (4 * PAGE_SIZE - SKB_SHINFO)
 #define SKB_MAX_DATA (SKB_MAX_HEAD + 32768u)
 
 /* What Linux charges for a message of @len bytes: its head comes from kmalloc's size classes, the rest from whole pages. */
-uint32_t unix_truesize(size_t len)
+uint32_t unix_truesize(size_t len, bool stream)
 {
-	size_t paged = 0, head, slab = 512;
+	size_t max_head = stream ? SKB_MAX_HEAD : SKB_MAX_ALLOC, paged = 0, head, slab = 512;
 
-	if (len > SKB_MAX_HEAD)
-		paged = MIN(len, ALIGN_UP(len - SKB_MAX_HEAD, PAGE_SIZE));
+	if (len > max_head)
+		paged = MIN(len, ALIGN_UP(len - max_head, PAGE_SIZE));
 	head = ALIGN_UP(len - paged, 64UL) + SKB_SHINFO;
 	while (slab < head)
 		slab *= 2;
@@ -62,7 +63,7 @@ static int msg_new(struct unix_sock *u, struct task *t, struct sock_msg *m, size
 		return -EFAULT;
 	}
 	msg->len = n;
-	msg->truesize = unix_truesize(n);
+	msg->truesize = unix_truesize(n, u->sk.type == LINUX_SOCK_STREAM);
 	msg->sender = unix_get(u);
 	atomic_fetch_add(&u->wmem, msg->truesize);
 	if (m->scm.has_creds) {

@@ -109,7 +109,7 @@ static _unused_ const struct platform_ops fake_ops = {
 
 #define CTX ((struct plat_ctx *)(uintptr_t)0x1000)
 
-static struct kernel *test_kernel(void)
+static _unused_ struct kernel *test_kernel(void)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 
