@@ -21,11 +21,8 @@
 #include "sentry/fs/vfs_state.h"
 #include "sentry/kernel/task.h"
 
-<<<<<<< HEAD
-=======
 extern const struct state_type cred_state_type, pid_state_type; /* also when this build has no tasks */
 
->>>>>>> core
 /* In epoll.c; nothing to do in a build without it. */
 __attribute__((weak)) void epoll_release_file(struct file *f);
 
