@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Shared by the files of this directory. */
+#ifndef SENTRY_FS_PSEUDO_INTERNAL_H
+#define SENTRY_FS_PSEUDO_INTERNAL_H
+
+#include "sentry/fs/pseudo/pseudo.h"
+
+struct pseudo_inode {
+	struct inode i; /* saved: 1 */
+	const struct pnode *node; /* saved: 2, 3; file system and path in its tables */
+	struct pid *pid; /* saved: 4; referenced */
+	bool thread; /* saved: 5 */
+	uint64_t id; /* saved: 6 */
+};
+
+struct pseudo_file {
+	struct file file; /* saved: 1 */
+	struct mutex mu; /* nosave */
+	struct strbuf text; /* nosave: made anew */
+	bool have; /* nosave */
+	uint64_t event; /* nosave: last change of mounts told; a restore tells none */
+	struct mnt_ns *ns; /* derived: PN_MOUNTS: whose changes; referenced */
+};
+
+static inline struct pseudo_inode *pseudo_i(const struct inode *i)
+{
+	return container_of(i, struct pseudo_inode, i);
+}
+
+extern const struct inode_ops pseudo_dir_iops, pseudo_reg_iops, pseudo_link_iops, pseudo_magic_iops;
+const struct inode_ops *pseudo_iops_of(const struct pnode *n);
+
+uint64_t pseudo_child_ino(uint64_t dir, const char *name);
+int pseudo_dir_open(struct inode *i, struct task *t, const struct path *p, uint32_t flags, struct file **ret);
+int pseudo_file_open(struct inode *i, struct task *t, const struct path *p, uint32_t flags, struct file **ret);
+/* May the caller look into the process? */
+_must_check_ int pctx_access(const struct pctx *c, uint32_t pn_flags);
+const struct pseudo_fs *pseudo_fs_find(const char *name);
+
+#endif
