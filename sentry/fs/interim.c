@@ -12,7 +12,10 @@
 
 #define WEAK __attribute__((weak))
 
-extern const struct state_type cred_state_type, pid_state_type;
+extern const struct state_type cred_state_type, pid_state_type, sighand_state_type;
+extern __thread struct task *current_task;
+WEAK __thread struct task *current_task;
+WEAK const struct state_type sighand_state_type = { .name = "sighand" };
 WEAK const struct state_type cred_state_type = { .name = "cred" };
 WEAK const struct state_type pid_state_type = { .name = "pid" };
 WEAK struct kernel *the_kernel;
@@ -305,4 +308,52 @@ WEAK int copy_in_string(struct task *t, gaddr_t src, size_t max, char **ret)
 WEAK int copy_in_path(struct task *t, gaddr_t src, char **ret)
 {
 	return copy_in_string(t, src, 4095, ret);
+}
+
+WEAK struct sighand *sighand_get(struct sighand *s)
+{
+	ref_get(&s->ref);
+	return s;
+}
+
+WEAK void sighand_put(struct sighand *s)
+{
+	(void)ref_put(&s->ref);
+}
+
+WEAK int signal_dequeue(struct task *t, sigset64_t set, struct linux_siginfo *ret)
+{
+	return 0;
+}
+
+WEAK sigset64_t signal_pending_set(struct task *t)
+{
+	return 0;
+}
+
+WEAK int signal_permission(struct task *t, struct thread_group *target, int sig)
+{
+	return -EPERM;
+}
+
+WEAK int task_ptrace_may_access(struct task *t, struct task *target, bool attach)
+{
+	return -EPERM;
+}
+
+WEAK struct fd_table *task_files_get(struct task *t)
+{
+	return NULL;
+}
+
+WEAK struct task *task_get(struct task *t)
+{
+	ref_get(&t->ref);
+	return t;
+}
+
+WEAK struct thread_group *tg_get(struct thread_group *tg)
+{
+	ref_get(&tg->ref);
+	return tg;
 }
