@@ -40,29 +40,29 @@
 #define MAX_QUEUED  16384u /* fs.inotify.max_queued_events */
 #define MAX_WATCHES 65536u /* fs.inotify.max_user_watches, per descriptor here */
 
-struct in_event {
-	struct list node;
+struct in_event { /* message: InotifyEvent */
+	struct list node; /* derived: the queue is in order */
 	int32_t wd; /* saved: 1 */
 	uint32_t mask, cookie; /* saved: 2, 3 */
-	uint32_t name_len; /* derived */
+	uint32_t name_len; /* derived: length of name */
 	char name[]; /* saved: 4; without NUL */
 };
 
 struct inotify {
-	struct file file; /* saved: 1 */
-	struct waitq wq; /* nosave */
+	struct file file; /* saved: 1 file_base */
+	struct waitq wq; /* nosave: waiters re-run or register again */
 	struct list all; /* derived: in groups; guarded by inotify_mu */
 	struct list watches; /* saved: 2; watch.group_node in order of addition; guarded by inotify_mu */
 	struct htab by_wd; /* derived; guarded by inotify_mu */
 	int32_t last_wd; /* saved: 3; guarded by inotify_mu */
-	struct mutex mu; /* nosave */
+	struct mutex mu; /* nosave: nobody runs */
 	struct list queue; /* saved: 4; in_event */
-	uint32_t nr_queued; /* derived */
+	uint32_t nr_queued; /* derived: length of queue */
 };
 
-struct watch {
-	struct list group_node, inode_node; /* derived */
-	struct inotify *group; /* derived */
+struct watch { /* message: InotifyWatch */
+	struct list group_node, inode_node; /* derived: linked in after_load */
+	struct inotify *group; /* derived: whose message it is in */
 	struct inode *inode; /* saved: 1, referenced */
 	int32_t wd; /* saved: 2 */
 	uint32_t mask; /* saved: 3 */

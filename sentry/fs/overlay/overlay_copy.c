@@ -129,26 +129,26 @@ int ovl_real(struct ovl_inode *oi, struct task *t, struct file **ret)
 	return err;
 }
 
-static int64_t seek(struct file *f, int64_t at, int whence)
+int64_t ovl_seek(struct ovl_inode *oi, struct file *real, struct task *t, int64_t off, int whence)
 {
 	int64_t r = -EINVAL;
 
-	mutex_lock_nested(&f->pos_mu);
-	if (f->ops->llseek)
-		r = f->ops->llseek(f, NULL, at, whence);
-	mutex_unlock(&f->pos_mu);
+	mutex_lock(&oi->seek_mu);
+	if (real->ops->llseek)
+		r = real->ops->llseek(real, t, off, whence);
+	mutex_unlock(&oi->seek_mu);
 	return r;
 }
 
 /* Where content between @at and @end is. False: there is none. */
-static bool next_data(struct file *f, uint64_t at, uint64_t end, uint64_t *start, uint64_t *stop)
+static bool next_data(struct ovl_inode *oi, struct file *f, uint64_t at, uint64_t end, uint64_t *start, uint64_t *stop)
 {
-	int64_t a = seek(f, (int64_t)at, LINUX_SEEK_DATA), b;
+	int64_t a = ovl_seek(oi, f, NULL, (int64_t)at, LINUX_SEEK_DATA), b;
 
 	if (a == -ENXIO || (a >= 0 && (uint64_t)a >= end))
 		return false;
 	*start = a < (int64_t)at ? at : (uint64_t)a; /* an error: the file system does not know */
-	b = a < 0 ? -1 : seek(f, a, LINUX_SEEK_HOLE);
+	b = a < 0 ? -1 : ovl_seek(oi, f, NULL, a, LINUX_SEEK_HOLE);
 	*stop = b <= (int64_t)*start ? end : MIN((uint64_t)b, end);
 	return true;
 }
@@ -173,13 +173,13 @@ static int copy_piece(struct file *from, struct file *to, struct task *t, void *
 	return 0;
 }
 
-static int copy_data(struct file *from, struct file *to, struct task *t, uint64_t size)
+static int copy_data(struct ovl_inode *oi, struct file *from, struct file *to, struct task *t, uint64_t size)
 {
 	_cleanup_free_ void *buf = NULL;
 	uint64_t at = 0, start, stop;
 	int err = 0;
 
-	while (!err && at < size && next_data(from, at, size, &start, &stop)) {
+	while (!err && at < size && next_data(oi, from, at, size, &start, &stop)) {
 		if (!buf)
 			buf = malloc(COPY_CHUNK);
 		if (!buf)
@@ -210,7 +210,7 @@ static int data_up_locked(struct ovl_inode *oi, struct task *t, uint64_t limit)
 	if (!err)
 		err = up->ops->open(up, NULL, &none, LINUX_O_RDWR | LINUX_O_NOATIME, &to);
 	if (!err && size)
-		err = copy_data(from, to, t, size);
+		err = copy_data(oi, from, to, t, size);
 	if (!err) {
 		a.size = size;
 		err = vfs_raw_setattr(up, &a);

@@ -72,9 +72,7 @@ static int64_t ovl_llseek(struct file *f, struct task *t, int64_t off, int whenc
 	r = ovl_real(ovl_i(f->inode), t, &real);
 	if (r < 0)
 		return r;
-	mutex_lock_nested(&real->pos_mu);
-	r = real->ops->llseek(real, t, off, whence);
-	mutex_unlock(&real->pos_mu);
+	r = ovl_seek(ovl_i(f->inode), real, t, off, whence);
 	if (r >= 0)
 		f->pos = r;
 	return r;

@@ -34,6 +34,7 @@ const struct inode_ops *ovl_ops_for(uint32_t mode)
 void ovl_inode_setup(struct ovl_inode *oi)
 {
 	mutex_init(&oi->up_mu, "overlay.up_mu");
+	mutex_init(&oi->seek_mu, "overlay.seek_mu");
 	list_init(&oi->names);
 	mappable_init(&oi->map, &ovl_map_ops);
 }
@@ -196,6 +197,7 @@ static void ovl_evict(struct inode *i)
 	dentry_put(oi->lower);
 	free(oi->target);
 	mutex_destroy(&oi->up_mu);
+	mutex_destroy(&oi->seek_mu);
 	mutex_destroy(&oi->map.mu);
 	inode_done(i);
 	free(oi);

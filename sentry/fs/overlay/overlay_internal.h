@@ -44,6 +44,7 @@ struct ovl_inode {
 	_Atomic(struct inode *) data; /* saved: 4; whose content counts: upper, or lower's; changes once */
 	_Atomic(struct file *) real; /* nosave: open file of `data`, opened on first use; never put before eviction */
 	struct file *real_lower; /* nosave: the one before */
+	struct mutex seek_mu; /* nosave: position of `real`, which seeking for holes scribbles on; inside up_mu */
 	struct mappable map; /* derived: content for mmap, wherever it is */
 	char *target; /* saved: 5; immutable */
 	struct htab name_table; /* derived: hash -> chain; guarded by i.mu */
@@ -94,6 +95,7 @@ _must_check_ int ovl_upper(struct ovl_inode *oi, struct task *t, struct inode **
 /* Moves the content up; only the first @limit bytes are wanted. */
 _must_check_ int ovl_data_up(struct ovl_inode *oi, struct task *t, uint64_t limit);
 _must_check_ int ovl_real(struct ovl_inode *oi, struct task *t, struct file **ret); /* borrowed: lives as long as @oi */
+int64_t ovl_seek(struct ovl_inode *oi, struct file *real, struct task *t, int64_t off, int whence);
 static inline bool ovl_data_is_up(const struct ovl_inode *oi)
 {
 	return oi->upper && atomic_load(&((struct ovl_inode *)(uintptr_t)oi)->data) == oi->upper;

@@ -68,12 +68,11 @@ int ovl_walk_lower(struct ovl_inode *dir, struct task *t, struct ovl_lower_walk 
 	err = li->ops->open(li, NULL, &p, LINUX_O_RDONLY | LINUX_O_DIRECTORY | LINUX_O_NOATIME, &f);
 	if (err)
 		return err;
-	mutex_lock_nested(&f->pos_mu);
+	/* Nobody else has this file: its pos_mu, which is outside i.mu, is not needed. */
 	do {
 		before = l.seen;
 		err = f->ops->readdir(f, t, &l.s);
 	} while (!err && !l.stopped && l.seen != before);
-	mutex_unlock(&f->pos_mu);
 	file_put(f);
 	return err;
 }
