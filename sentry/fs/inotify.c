@@ -9,6 +9,8 @@
  *   inode.mu > inotify_mu; inodes are put with it released.
  * Checkpoint: watches with their inode, and the queue. Linux: fs/notify/inotify.
  */
+#include "sentry/fs/inotify.h"
+
 #include <string.h>
 
 #include "base/htab.h"
@@ -412,20 +414,30 @@ static void *inotify_alloc(void)
 
 /* --- system calls --- */
 
+int inotify_new(struct task *t, uint32_t flags, struct file **ret)
+{
+	struct inotify *g = inotify_alloc();
+
+	if (!g)
+		return -ENOMEM;
+	file_init(&g->file, &inotify_ops, LINUX_O_RDONLY | (flags & LINUX_O_NONBLOCK), t, NULL, NULL);
+	*ret = &g->file;
+	return 0;
+}
+
 static int64_t do_inotify_init(struct task *t, uint32_t flags)
 {
-	struct inotify *g;
+	struct file *f;
 	int r;
 
 	if (flags & ~(LINUX_O_CLOEXEC | LINUX_O_NONBLOCK))
 		return -EINVAL;
-	g = inotify_alloc();
-	if (!g)
-		return -ENOMEM;
-	file_init(&g->file, &inotify_ops, LINUX_O_RDONLY | (flags & LINUX_O_NONBLOCK), t, NULL, NULL);
-	r = fd_install(t, &g->file, 0, flags & LINUX_O_CLOEXEC);
+	r = inotify_new(t, flags, &f);
+	if (r)
+		return r;
+	r = fd_install(t, f, 0, flags & LINUX_O_CLOEXEC);
 	if (r < 0)
-		file_put(&g->file);
+		file_put(f);
 	return r;
 }
 
@@ -490,6 +502,17 @@ static int add_locked(struct inotify *g, struct inode *i, uint32_t mask)
 	return w->wd;
 }
 
+int inotify_watch(struct file *f, struct inode *i, uint32_t mask)
+{
+	int r;
+
+	mutex_lock(&inotify_mu);
+	r = add_locked(inotify_of(f), inode_get(i), mask);
+	mutex_unlock(&inotify_mu);
+	put_dead_inodes();
+	return r;
+}
+
 int64_t sys_inotify_add_watch(struct task *t, const struct sys_args *a)
 {
 	_cleanup_file_ struct file *f = NULL;
@@ -516,12 +539,7 @@ int64_t sys_inotify_add_watch(struct task *t, const struct sys_args *a)
 	r = inode_permission(i, t, vfs_cred(t), MAY_READ);
 	if (r)
 		return r;
-	(void)inode_get(i);
-	mutex_lock(&inotify_mu);
-	r = add_locked(inotify_of(f), i, mask);
-	mutex_unlock(&inotify_mu);
-	put_dead_inodes();
-	return r;
+	return inotify_watch(f, i, mask);
 }
 
 int64_t sys_inotify_rm_watch(struct task *t, const struct sys_args *a)

@@ -14,34 +14,34 @@
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/mm/mappable.h"
 
-struct ovl_sb {
-	struct super_block sb; /* saved: 1 */
+struct ovl_sb { /* message: OverlaySb */
+	struct super_block sb; /* saved: 1 sb_base */
 	struct super_block *lower; /* saved: 2, referenced; active until shutdown */
 	struct super_block *upper; /* saved: 3, the same; nameless inodes only */
-	bool layers_active; /* derived */
-	struct mutex table_mu; /* nosave */
-	struct htab by_lower; /* derived: lower inode -> struct ovl_inode; guarded by table_mu; one reference for each that is pinned */
+	bool layers_active; /* derived: true from making or loading to shutdown */
+	struct mutex table_mu; /* nosave: a lock */
+	struct htab by_lower; /* saved: 4 pinned, those that are: lower inode -> struct ovl_inode; guarded by table_mu; one reference for each that is pinned */
 	struct inode **load_pins; /* nosave: while loading */
-	size_t nr_load_pins;
+	size_t nr_load_pins; /* nosave: while loading */
 };
 
 /* A name that hides the lower directory's of the same text. */
-struct ovl_name {
-	struct ovl_name *chain; /* same hash */
-	struct list node; /* dir->names */
-	struct inode *inode; /* saved, referenced; NULL: see whiteout */
-	bool whiteout; /* saved; with inode NULL and no whiteout the entry says nothing */
-	uint64_t hash;
-	size_t len;
-	char name[]; /* saved */
+struct ovl_name { /* message: OverlayName */
+	struct ovl_name *chain; /* derived: same hash */
+	struct list node; /* derived: dir->names */
+	struct inode *inode; /* saved: 2, referenced; NULL: see whiteout */
+	bool whiteout; /* derived: of 2; with inode NULL and no whiteout the entry says nothing */
+	uint64_t hash; /* derived: of name */
+	size_t len; /* derived: of name */
+	char name[]; /* saved: 1 */
 };
 
-struct ovl_inode {
-	struct inode i; /* saved: 1; the truth about attributes: layers hold content and extended attributes only */
+struct ovl_inode { /* message: OverlayInode */
+	struct inode i; /* saved: 1 inode_base; the truth about attributes: layers hold content and extended attributes only */
 	struct dentry *lower; /* saved: 2, referenced; NULL: made here. Immutable: also the redirect of moved directories */
 	struct mutex up_mu; /* nosave: serialises copying up */
 	struct inode *upper; /* saved: 3, referenced; set once under up_mu */
-	_Atomic(struct inode *) data; /* saved: 4; whose content counts: upper, or lower's; changes once */
+	_Atomic(struct inode *) data; /* saved: 4 data_up; whose content counts: upper, or lower's; changes once */
 	_Atomic(struct file *) real; /* nosave: open file of `data`, opened on first use; never put before eviction */
 	struct file *real_lower; /* nosave: the one before */
 	struct mutex seek_mu; /* nosave: position of `real`, which seeking for holes scribbles on; inside up_mu */

@@ -14,17 +14,17 @@
 
 #define MAX_ENTRIES (16u << 20)
 
-struct entry {
-	char *name;
-	uint64_t ino;
-	uint8_t type;
+struct entry { /* message: OverlayDirent */
+	char *name; /* saved: 1 */
+	uint64_t ino; /* saved: 2 */
+	uint8_t type; /* saved: 3 */
 };
 
-struct ovl_dir {
-	struct file file; /* saved: 1 */
+struct ovl_dir { /* message: OverlayDir */
+	struct file file; /* saved: 1 file_base */
 	bool filled; /* saved: 2 */
-	struct entry *ents; /* saved: 3 */
-	size_t n, cap;
+	struct entry *ents; /* saved: 3 entries */
+	size_t n, cap; /* derived: of entries */
 };
 
 /* --- the lower directory --- */
