@@ -324,7 +324,7 @@ char *sentry_ps_json(struct sentry *s, const char *id)
 
 char *sentry_stats_json(struct sentry *s, const char *id)
 {
-	return strdup("{\"cpu_user_us\":5,\"pids\":1}");
+	return strdup("{\"cpu\":{\"usage\":{\"total\":5}},\"memory\":{\"usage\":{\"usage\":1}},\"pids\":{\"current\":1}}");
 }
 
 char *sentry_debug_json(struct sentry *s)
