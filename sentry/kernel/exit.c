@@ -51,7 +51,8 @@ static void release_resources(struct task *t)
 	int32_t zero = 0;
 
 	futex_exit(t);
-	if (t->clear_child_tid && t->mm) {
+	/* Nobody would see it when this task is the memory's last user (Linux mm_release). */
+	if (t->clear_child_tid && t->mm && mm_users(t->mm) > 1) {
 		if (copy_out(t, GADDR(t->clear_child_tid), &zero, sizeof(zero)) == 0)
 			futex_wake_addr(t, GADDR(t->clear_child_tid), 1);
 		t->clear_child_tid = 0;

@@ -319,8 +319,8 @@ void task_wake(struct task *t);
 /* The absolute deadline of a relative timeout: computed on the first run of the system call and remembered over freezes and
  * restarts. @rel_ns < 0: TIME_FOREVER. */
 int64_t task_deadline(struct task *t, int64_t rel_ns);
-/* Waits on one queue until @ready(arg) returns non-zero (its value is returned: positive results and negative errors other
- * than -EAGAIN), or as task_block(). */
+/* Waits on one queue until @ready(arg) returns something other than 0 and -EAGAIN (both: not yet), which is returned; or as
+ * task_block(). */
 int64_t task_wait_on(struct task *t, struct waitq *q, uint32_t mask, int64_t deadline, int64_t (*ready)(void *arg), void *arg);
 
 /* Ensures work is noticed: sets bits and gets the task out of the application or its wait. Any thread. */

@@ -145,6 +145,11 @@ void mm_user_get(struct mm *mm)
 	(void)mm_get(mm);
 }
 
+int mm_users(const struct mm *mm)
+{
+	return atomic_load((_Atomic int32_t *)(uintptr_t)&mm->users);
+}
+
 void mm_user_put(struct mm *mm)
 {
 	if (!mm)

@@ -119,3 +119,14 @@ void strace_signal(struct task *t, int sig, const struct linux_siginfo *si)
 		log_line(LOG_LVL_INFO, "[%d] --- SIG%s {si_code=%d, addr=%#lx} ---", tid_of(t),
 			 sigabbrev_np(sig) ? sigabbrev_np(sig) : "RT", si->si_code, (unsigned long)si->fault.addr);
 }
+
+void strace_fault(struct task *t, const struct plat_trap *trap, const struct linux_siginfo *si)
+{
+	const struct arch_regs *r;
+
+	if (!strace_on)
+		return;
+	r = &t->k->pops->regs(t->pctx, false)->r;
+	log_line(LOG_LVL_INFO, "[%d] fault SIG%s {si_code=%d, addr=%#lx} at rip=%#lx rsp=%#lx", tid_of(t), sigabbrev_np(si->si_signo),
+		 si->si_code, (unsigned long)si->fault.addr, (unsigned long)r->rip, (unsigned long)r->rsp);
+}
