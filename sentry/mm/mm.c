@@ -145,9 +145,9 @@ void mm_user_get(struct mm *mm)
 	(void)mm_get(mm);
 }
 
-int mm_users(const struct mm *mm)
+bool mm_shared(const struct mm *mm)
 {
-	return atomic_load((_Atomic int32_t *)(uintptr_t)&mm->users);
+	return atomic_load(&mm->users) > 1;
 }
 
 void mm_user_put(struct mm *mm)
