@@ -162,6 +162,11 @@ int pctx_access(const struct pctx *c, uint32_t pn_flags)
 	return task_ptrace_may_access(c->t, c->target, pn_flags & PN_ATTACH) ? -EACCES : 0;
 }
 
+int pctx_look(const struct pctx *c)
+{
+	return pctx_access(c, PN_PTRACE);
+}
+
 /* --- inodes --- */
 
 const struct inode_ops *pseudo_iops_of(const struct pnode *n)
@@ -180,7 +185,8 @@ static void take_attrs(struct inode *i, struct pctx *c)
 {
 	uint32_t uid = 0, gid = 0, mode = c->node->mode;
 
-	if (c->target && !(c->node->flags & PN_PROC && inode_is_dir(i) && false)) {
+	/* A process that must not be looked into belongs to root, but for its public directories. */
+	if (c->target && (!c->target->undumpable || mode == (LINUX_S_IFDIR | 0555))) {
 		struct cred *cr = task_cred_get(c->target);
 
 		if (cr) {
