@@ -109,6 +109,8 @@ struct platform_ops {
 	/* Single-step the next switch_to(): it ends with PLAT_FAULT SIGTRAP after one instruction. When that is `syscall`, the first
 	 * switch_to() ends with PLAT_SYSCALL and the one after it with the SIGTRAP, nothing having run. */
 	void (*set_step)(struct plat_ctx *c, bool on);
+	/* CPU time the application has used in this context since ctx_new(), in ns. From any thread. May be NULL: not known. */
+	int (*cpu_time)(struct plat_ctx *c, int64_t *ret_ns);
 };
 
 /* All platforms of this build, NULL-terminated, best first. */

@@ -174,7 +174,9 @@ static int boot_up(struct boot *b, struct setup *s, struct error **err)
 	if (r < 0)
 		return r;
 	(void)setsid();
-	b->id = setup_str(s, "id");
+	b->id = strdup(setup_str(s, "id"));
+	if (!b->id)
+		return error_set(err, -ENOMEM, "setup message");
 	b->exit_fd = s->fds[2];
 	take_terminal(b, s);
 	if (setup_bool(s, "log"))
@@ -195,6 +197,10 @@ static int boot_up(struct boot *b, struct setup *s, struct error **err)
 	r = make_container(b, s, err);
 	if (r < 0)
 		return r;
+	/* An idle sandbox is small. */
+	s->spec = oci_spec_free(s->spec);
+	json_decref(s->msg);
+	s->msg = NULL;
 	if (b->tty_fd >= 0 && pthread_create(&th, NULL, winsize_thread, b) == 0)
 		(void)pthread_detach(th);
 	return control_server_start(b, CTL_FD, s->fds[1], err);

@@ -10,7 +10,6 @@
 #include "runsc/oci.h"
 #include "runsc/sandbox.h"
 #include "sentry/sentry.h"
-#include "runsc/sentry_weak.h"
 
 struct boot {
 	struct sentry *sentry;

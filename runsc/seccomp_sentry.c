@@ -93,8 +93,8 @@ const struct syscall_rule sentry_syscalls[] = {
 	{ SYS_recvfrom,          "gofer, donated sockets" },
 	{ SYS_sendto,            "gofer, donated sockets" },
 	{ SYS_shutdown,          "control, donated sockets" },
-	{ SYS_getsockopt,        "gofer, donated sockets" },
-	{ SYS_setsockopt,        "gofer connection" },
+	{ SYS_getsockopt,        "donated sockets" },
+	{ SYS_setsockopt,        "gofer connection time limits" },
 	{ SYS_getsockname,       "donated sockets" },
 	{ SYS_getpeername,       "donated sockets" },
 	/* time, randomness, accounting */

@@ -23,6 +23,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "platform/ptrace/ptrace_internal.h"
@@ -292,15 +293,46 @@ static int pt_ctx_new(struct platform *p, struct plat_ctx **ret)
 	if (!c)
 		return -ENOMEM;
 	c->p = p;
+	mutex_init(&c->cpu_mu, "plat_ctx.cpu_mu");
 	c->regs_valid = c->fpu_valid = true;
 	c->st.r.orig_rax = UINT64_MAX;
 	*ret = c;
 	return 0;
 }
 
+static int64_t stub_cpu(pid_t tid)
+{
+	struct timespec ts = { 0 };
+
+	/* Every stub is a process of its own: its process CPU clock may be read by anybody. */
+	if (tid == 0 || clock_gettime((clockid_t)((~(unsigned)tid << 3) | 2), &ts) < 0)
+		return 0;
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+static int pt_cpu_time(struct plat_ctx *c, int64_t *ret_ns)
+{
+	mutex_lock(&c->cpu_mu);
+	*ret_ns = c->cpu_base + stub_cpu(c->cpu_tid);
+	mutex_unlock(&c->cpu_mu);
+	return 0;
+}
+
+/* From now on the clock of stub @tid counts (0: none), from its present value. */
+static void ctx_count_cpu(struct plat_ctx *c, pid_t tid)
+{
+	mutex_lock(&c->cpu_mu);
+	c->cpu_base += stub_cpu(c->cpu_tid) - stub_cpu(tid);
+	c->cpu_tid = tid;
+	mutex_unlock(&c->cpu_mu);
+}
+
 /* The stub is gone and reaped; what was cached stays. */
 static void ctx_lost(struct plat_ctx *c)
 {
+	mutex_lock(&c->cpu_mu);
+	c->cpu_tid = 0; /* the number may be another process's soon */
+	mutex_unlock(&c->cpu_mu);
 	c->tid = 0;
 	as_put(c->as);
 	c->as = NULL;
@@ -356,6 +388,7 @@ static void ctx_unbind(struct plat_ctx *c)
 
 	if (!c->tid)
 		return;
+	ctx_count_cpu(c, 0);
 	/* Only its tracer can park it: not when the context is freed after its thread. */
 	if (c->owner == gettid()) {
 		mutex_guard(&as->mu);
@@ -402,6 +435,7 @@ static void pt_ctx_free(struct plat_ctx *c)
 	if (!c)
 		return;
 	ctx_unbind(c);
+	mutex_destroy(&c->cpu_mu);
 	free(c->st.fpu.data);
 	free(c);
 }
@@ -427,6 +461,7 @@ static int ctx_bind(struct plat_ctx *c, struct plat_as *as)
 	c->tid = tid;
 	c->owner = gettid();
 	c->regs_dirty = c->fpu_dirty = true;
+	ctx_count_cpu(c, tid);
 	return 0;
 }
 
@@ -686,4 +721,5 @@ const struct platform_ops ptrace_platform_ops = {
 	.regs = pt_regs,
 	.set_ret = pt_set_ret,
 	.set_step = pt_set_step,
+	.cpu_time = pt_cpu_time,
 };

@@ -68,6 +68,9 @@ struct plat_ctx {
 	bool in_syscall; /* the last event was a PLAT_SYSCALL */
 	bool step;
 	atomic_bool irq; /* interrupt() was called and not yet reported */
+	struct mutex cpu_mu; /* leaf: cpu_tid and cpu_base together, for readers on other threads */
+	pid_t cpu_tid; /* the stub whose CPU clock counts, 0 none */
+	int64_t cpu_base; /* ns to add to that clock */
 	atomic_int running; /* stub tid while switch_to() waits for it */
 };
 

@@ -11,6 +11,7 @@ const int platform_ptrace_syscalls[] = {
 	SYS_kill, /* SIGKILL to a stub at the end of its life */
 	SYS_tgkill, /* SIGCHLD to a stub: interrupt() */
 	SYS_gettid,
+	SYS_clock_gettime, /* CPU clocks of stubs */
 	SYS_futex, /* requests to the service thread */
 	/* starting and ending the service thread */
 	SYS_clone, SYS_clone3, SYS_mmap, SYS_mprotect, SYS_munmap, SYS_madvise, SYS_rt_sigaction, SYS_rt_sigprocmask,

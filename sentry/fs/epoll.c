@@ -34,21 +34,21 @@
 #define EP_BATCH_STACK 32
 
 struct epoll {
-	struct file file; /* saved: 1 */
-	struct waitq wq; /* nosave */
-	struct mutex mu; /* nosave */
+	struct file file; /* saved: 1 file_base */
+	struct waitq wq; /* nosave: waiters re-run or register again */
+	struct mutex mu; /* nosave: nobody runs */
 	struct list items; /* saved: 2; epitem.ep_node in order of addition; changed under epoll_mu and mu */
 	struct htab by_fd; /* derived; guarded by mu: fd -> first epitem of that number */
-	struct mutex ready_mu; /* nosave */
+	struct mutex ready_mu; /* nosave: nobody runs */
 	struct list ready; /* saved: 3; epitem.ready_node; guarded by ready_mu */
 	size_t nr_ready; /* derived; guarded by ready_mu */
 };
 
-struct epitem {
+struct epitem { /* message: EpollItem */
 	struct waiter w; /* derived: on the file's queue */
-	struct list ep_node, file_node, ready_node; /* derived */
+	struct list ep_node, file_node, ready_node; /* derived: linked in after_load */
 	struct epitem *same_fd; /* derived: next item with this fd (of another file) */
-	struct epoll *ep; /* derived */
+	struct epoll *ep; /* derived: whose message it is in */
 	struct file *file; /* saved: 1; no reference */
 	int fd; /* saved: 2 */
 	uint32_t events; /* saved: 3; guarded by ready_mu */

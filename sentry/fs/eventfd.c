@@ -22,11 +22,11 @@
 #define COUNT_MAX          (UINT64_MAX - 1)
 
 struct eventfd {
-	struct file file; /* saved: 1 */
+	struct file file; /* saved: 1 file_base */
 	bool semaphore; /* saved: 3; immutable */
 	uint64_t id; /* nosave: shown in fdinfo only */
-	struct waitq wq; /* nosave */
-	struct mutex mu; /* nosave */
+	struct waitq wq; /* nosave: waiters re-run or register again */
+	struct mutex mu; /* nosave: nobody runs */
 	uint64_t count; /* saved: 2; guarded by mu */
 };
 

@@ -178,6 +178,11 @@ int file_load_base(struct state_reader *r, struct file *f, const struct file_ops
 	return err;
 }
 
+int file_check_path(struct state_reader *r, const struct file *f)
+{
+	return state_check(r, !f->path.dentry || f->path.dentry->inode == f->inode, "path and inode disagree");
+}
+
 void file_after_load_base(struct file *f)
 {
 	struct inode *i = f->inode;
@@ -218,6 +223,15 @@ static int path_file_load(struct state_reader *r, void *obj, const void *msg)
 	return err;
 }
 
+static int path_file_after_load(struct state_reader *r, void *obj)
+{
+	int err = file_check_path(r, obj);
+
+	if (!err)
+		file_after_load_base(obj);
+	return err;
+}
+
 const struct state_type path_file_state_type = {
 	.id = STATE_ID_path_file,
 	.name = "path_file",
@@ -226,6 +240,7 @@ const struct state_type path_file_state_type = {
 	.alloc = path_file_alloc,
 	.save = path_file_save,
 	.load = path_file_load,
+	.after_load = path_file_after_load,
 	.get = file_state_get,
 	.put = file_state_put,
 };

@@ -166,6 +166,8 @@ int file_save_base(struct state_writer *w, const struct file *f, struct Sentry__
 int file_load_base(struct state_reader *r, struct file *f, const struct file_ops *ops, const struct Sentry__FileBase *m);
 /* Every file type's after_load calls this: writer counts, O_ASYNC. */
 void file_after_load_base(struct file *f);
+/* Types with a path also check first that it leads to the file's inode. */
+_must_check_ int file_check_path(struct state_reader *r, const struct file *f);
 /* What O_PATH opens. */
 extern const struct file_ops path_file_ops;
 /* State types of files use these as get and put, which is how a reference is checked to be a file. */

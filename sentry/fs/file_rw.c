@@ -14,6 +14,7 @@
 #include "sentry/fs/fs_type.h"
 #include "sentry/fs/notify.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/socket.h"
 
 static int check_pos(struct file *f, int64_t off)
 {
@@ -113,10 +114,27 @@ static int64_t write_op(void *arg)
 	return file_write_once(a->f, a->t, a->u, a->off, a->rwf);
 }
 
+/* Sockets may bound how long a read or write waits (SO_RCVTIMEO, SO_SNDTIMEO); everything else waits for ever. */
+static int64_t rw_deadline(struct file *f, struct task *t, bool write)
+{
+	int64_t timeo = t ? socket_timeout(f, write) : TIME_FOREVER;
+
+	return timeo == TIME_FOREVER ? timeo : task_deadline(t, timeo);
+}
+
+/* Such a bounded wait ends with EAGAIN, and a signal ends it for good. */
+static int64_t rw_result(int64_t deadline, int64_t r)
+{
+	if (r == -ETIMEDOUT)
+		return -EAGAIN;
+	return r == -ERESTARTSYS && deadline != TIME_FOREVER ? -EINTR : r;
+}
+
 int64_t file_read(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf)
 {
 	struct rw_arg a = { f, t, u, off, rwf };
-	int64_t r = file_block_on(f, t, POLL_READ, rwf & LINUX_RWF_NOWAIT, TIME_FOREVER, read_op, &a);
+	int64_t deadline = rw_deadline(f, t, false);
+	int64_t r = rw_result(deadline, file_block_on(f, t, POLL_READ, rwf & LINUX_RWF_NOWAIT, deadline, read_op, &a));
 
 	if (r > 0)
 		fsnotify_file(f, LINUX_IN_ACCESS);
@@ -142,7 +160,7 @@ static void send_sigpipe(struct task *t)
 int64_t file_write(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf)
 {
 	struct rw_arg a = { f, t, u, off, rwf };
-	int64_t done = 0, r;
+	int64_t done = 0, deadline = rw_deadline(f, t, true), r;
 
 	if (t && t->sysctx.again && t->sysctx.progress) {
 		done = (int64_t)MIN(t->sysctx.progress, (uint64_t)u->left);
@@ -154,7 +172,7 @@ int64_t file_write(struct file *f, struct task *t, struct uio *u, int64_t off, i
 			return done;
 	}
 	for (;;) {
-		r = file_block_on(f, t, POLL_WRITE, rwf & LINUX_RWF_NOWAIT, TIME_FOREVER, write_op, &a);
+		r = rw_result(deadline, file_block_on(f, t, POLL_WRITE, rwf & LINUX_RWF_NOWAIT, deadline, write_op, &a));
 		if (r <= 0)
 			break;
 		done += r;

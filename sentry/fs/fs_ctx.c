@@ -140,6 +140,14 @@ static int fs_ctx_load(struct state_reader *r, void *obj, const void *msg)
 	return err;
 }
 
+static int fs_ctx_after_load(struct state_reader *r, void *obj)
+{
+	struct fs_ctx *fs = obj;
+	struct inode *root = fs->root.dentry->inode, *cwd = fs->cwd.dentry->inode;
+
+	return state_check(r, root && cwd && inode_is_dir(root) && inode_is_dir(cwd), "root or current directory is no directory");
+}
+
 static void fs_ctx_state_get(void *fs)
 {
 	(void)fs_ctx_get(fs);
@@ -158,6 +166,7 @@ const struct state_type fs_ctx_state_type = {
 	.alloc = fs_ctx_alloc,
 	.save = fs_ctx_save,
 	.load = fs_ctx_load,
+	.after_load = fs_ctx_after_load,
 	.get = fs_ctx_state_get,
 	.put = fs_ctx_state_put,
 };

@@ -9,6 +9,8 @@
  *   inode.mu > inotify_mu; inodes are put with it released.
  * Checkpoint: watches with their inode, and the queue. Linux: fs/notify/inotify.
  */
+#include "sentry/fs/inotify.h"
+
 #include <string.h>
 
 #include "base/htab.h"
@@ -40,29 +42,29 @@
 #define MAX_QUEUED  16384u /* fs.inotify.max_queued_events */
 #define MAX_WATCHES 65536u /* fs.inotify.max_user_watches, per descriptor here */
 
-struct in_event {
-	struct list node;
+struct in_event { /* message: InotifyEvent */
+	struct list node; /* derived: the queue is in order */
 	int32_t wd; /* saved: 1 */
 	uint32_t mask, cookie; /* saved: 2, 3 */
-	uint32_t name_len; /* derived */
+	uint32_t name_len; /* derived: length of name */
 	char name[]; /* saved: 4; without NUL */
 };
 
 struct inotify {
-	struct file file; /* saved: 1 */
-	struct waitq wq; /* nosave */
+	struct file file; /* saved: 1 file_base */
+	struct waitq wq; /* nosave: waiters re-run or register again */
 	struct list all; /* derived: in groups; guarded by inotify_mu */
 	struct list watches; /* saved: 2; watch.group_node in order of addition; guarded by inotify_mu */
 	struct htab by_wd; /* derived; guarded by inotify_mu */
 	int32_t last_wd; /* saved: 3; guarded by inotify_mu */
-	struct mutex mu; /* nosave */
+	struct mutex mu; /* nosave: nobody runs */
 	struct list queue; /* saved: 4; in_event */
-	uint32_t nr_queued; /* derived */
+	uint32_t nr_queued; /* derived: length of queue */
 };
 
-struct watch {
-	struct list group_node, inode_node; /* derived */
-	struct inotify *group; /* derived */
+struct watch { /* message: InotifyWatch */
+	struct list group_node, inode_node; /* derived: linked in after_load */
+	struct inotify *group; /* derived: whose message it is in */
 	struct inode *inode; /* saved: 1, referenced */
 	int32_t wd; /* saved: 2 */
 	uint32_t mask; /* saved: 3 */
@@ -412,20 +414,30 @@ static void *inotify_alloc(void)
 
 /* --- system calls --- */
 
+int inotify_new(struct task *t, uint32_t flags, struct file **ret)
+{
+	struct inotify *g = inotify_alloc();
+
+	if (!g)
+		return -ENOMEM;
+	file_init(&g->file, &inotify_ops, LINUX_O_RDONLY | (flags & LINUX_O_NONBLOCK), t, NULL, NULL);
+	*ret = &g->file;
+	return 0;
+}
+
 static int64_t do_inotify_init(struct task *t, uint32_t flags)
 {
-	struct inotify *g;
+	struct file *f;
 	int r;
 
 	if (flags & ~(LINUX_O_CLOEXEC | LINUX_O_NONBLOCK))
 		return -EINVAL;
-	g = inotify_alloc();
-	if (!g)
-		return -ENOMEM;
-	file_init(&g->file, &inotify_ops, LINUX_O_RDONLY | (flags & LINUX_O_NONBLOCK), t, NULL, NULL);
-	r = fd_install(t, &g->file, 0, flags & LINUX_O_CLOEXEC);
+	r = inotify_new(t, flags, &f);
+	if (r)
+		return r;
+	r = fd_install(t, f, 0, flags & LINUX_O_CLOEXEC);
 	if (r < 0)
-		file_put(&g->file);
+		file_put(f);
 	return r;
 }
 
@@ -490,6 +502,17 @@ static int add_locked(struct inotify *g, struct inode *i, uint32_t mask)
 	return w->wd;
 }
 
+int inotify_watch(struct file *f, struct inode *i, uint32_t mask)
+{
+	int r;
+
+	mutex_lock(&inotify_mu);
+	r = add_locked(inotify_of(f), inode_get(i), mask);
+	mutex_unlock(&inotify_mu);
+	put_dead_inodes();
+	return r;
+}
+
 int64_t sys_inotify_add_watch(struct task *t, const struct sys_args *a)
 {
 	_cleanup_file_ struct file *f = NULL;
@@ -516,12 +539,7 @@ int64_t sys_inotify_add_watch(struct task *t, const struct sys_args *a)
 	r = inode_permission(i, t, vfs_cred(t), MAY_READ);
 	if (r)
 		return r;
-	(void)inode_get(i);
-	mutex_lock(&inotify_mu);
-	r = add_locked(inotify_of(f), i, mask);
-	mutex_unlock(&inotify_mu);
-	put_dead_inodes();
-	return r;
+	return inotify_watch(f, i, mask);
 }
 
 int64_t sys_inotify_rm_watch(struct task *t, const struct sys_args *a)

@@ -591,6 +591,8 @@ static int mount_after_load(struct state_reader *r, void *obj)
 		if (++depth > MAX_MOUNTS)
 			break;
 	err = state_check(r, depth <= MAX_MOUNTS, "parents form a loop");
+	if (!err)
+		err = state_check(r, m->root->inode && (!m->mountpoint || m->mountpoint->inode), "mounted on or from nothing");
 	if (err)
 		return err;
 	if (m->ns)

@@ -41,11 +41,11 @@ struct pipe_buf {
 };
 
 struct pipe {
-	struct ref ref; /* nosave */
+	struct ref ref; /* nosave: references are counted again */
 	bool anon; /* saved: 1; pipe(2), not a FIFO */
-	struct waitq wq; /* nosave */
-	struct mutex mu; /* nosave; guards all below */
-	struct pipe_buf *ring; /* saved: 2; nr_slots entries, NULL until first needed */
+	struct waitq wq; /* nosave: waiters re-run or register again */
+	struct mutex mu; /* nosave: nobody runs; guards all below */
+	struct pipe_buf *ring; /* saved: 2 slots; nr_slots entries, NULL until first needed */
 	uint32_t nr_slots; /* saved: 3 */
 	uint32_t head, used; /* derived: oldest slot, slots in use */
 	uint8_t *spare; /* nosave: a page to reuse */
@@ -55,7 +55,7 @@ struct pipe {
 };
 
 struct pipe_end {
-	struct file file; /* saved: 1 */
+	struct file file; /* saved: 1 file_base */
 	struct pipe *pipe; /* saved: 2, referenced */
 	uint64_t hup_after; /* saved: 3; w_counter at a nonblocking open without writer: no POLLHUP until one has been there */
 };

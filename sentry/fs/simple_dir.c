@@ -151,6 +151,18 @@ static int simple_dir_load(struct state_reader *r, void *obj, const void *msg)
 	return err ? err : state_check(r, f->path.dentry != NULL, "directory without path");
 }
 
+static int simple_dir_after_load(struct state_reader *r, void *obj)
+{
+	struct file *f = obj;
+	int err = state_check(r, inode_is_dir(f->inode), "not a directory");
+
+	if (!err)
+		err = file_check_path(r, f);
+	if (!err)
+		file_after_load_base(f);
+	return err;
+}
+
 const struct state_type simple_dir_state_type = {
 	.id = STATE_ID_simple_dir,
 	.name = "simple_dir",
@@ -159,6 +171,7 @@ const struct state_type simple_dir_state_type = {
 	.alloc = simple_dir_alloc,
 	.save = simple_dir_save,
 	.load = simple_dir_load,
+	.after_load = simple_dir_after_load,
 	.get = file_state_get,
 	.put = file_state_put,
 };

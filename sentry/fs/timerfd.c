@@ -33,12 +33,12 @@
 #define CAP_WAKE_ALARM_NR  35
 
 struct timerfd {
-	struct file file; /* saved: 1 */
-	struct waitq wq; /* nosave */
+	struct file file; /* saved: 1 file_base */
+	struct waitq wq; /* nosave: waiters re-run or register again */
 	struct ktimer timer; /* derived: armed when armed && !expired */
-	struct mutex mu; /* nosave; guards below */
+	struct mutex mu; /* nosave: nobody runs; guards below */
 	int clockid; /* saved: 2; immutable */
-	enum kclock clock; /* saved: 3; what expires is measured on */
+	enum kclock clock; /* saved: 3 realtime; what expires is measured on */
 	bool armed; /* saved: 4; set and not disarmed; a one-shot stays armed after it expired */
 	bool expired; /* saved: 5; fired, and not yet accounted for */
 	int64_t expires; /* saved: 6; the (last or next) expiry */

@@ -12,5 +12,7 @@ struct ipc_ns *ipc_ns_get(struct ipc_ns *ns);
 void ipc_ns_put(struct ipc_ns *ns);
 /* Applies SEM_UNDO of an exiting task. */
 void sysv_sem_exit(struct task *t);
+/* After @t has left its memory: removed segments that nobody maps go. */
+void sysv_shm_exit(struct task *t);
 
 #endif

@@ -62,6 +62,7 @@ static void release_resources(struct task *t)
 	t->k->pops->ctx_free(t->pctx);
 	t->pctx = NULL;
 	task_release_mm(t);
+	sysv_shm_exit(t);
 	mutex_lock(&t->alloc_mu);
 	files = t->files;
 	fs = t->fs;

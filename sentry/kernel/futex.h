@@ -10,4 +10,7 @@ void futex_exit(struct task *t);
 /* FUTEX_WAKE of up to @n waiters on @addr (shared and private), for CLEARTID. */
 void futex_wake_addr(struct task *t, gaddr_t addr, int n);
 
+/* A loaded task whose interrupted call was a futex wait: queues it again, before any task runs. */
+void futex_restore(struct task *t);
+
 #endif

@@ -235,7 +235,8 @@ struct task {
 	int exit_code; /* saved */
 	uint64_t clear_child_tid; /* saved */
 	uint64_t robust_list; /* saved */
-	struct list pi_owned; /* saved by futex.c: PI futexes held */
+	struct list pi_owned; /* nosave: unused */
+	struct futex_set *futex_parked; /* nosave: a futex wait that stays queued over a freeze; rebuilt by futex_restore() */
 	struct task *vfork_parent_wait; /* nosave: see vfork in clone.c; re-established by the parent's re-run */
 	struct waitq vfork_wq; /* nosave: woken when this task releases its mm (exec or exit) */
 	bool vfork_done; /* saved */

@@ -161,6 +161,11 @@ static void *shmobj_alloc(void)
 	return s;
 }
 
+uint64_t shmobj_size(const struct mappable *m)
+{
+	return container_of(m, const struct shmobj, m)->size;
+}
+
 int shmobj_new(struct memfile *mf, uint64_t size, struct mappable **ret)
 {
 	struct shmobj *s = shmobj_alloc();

@@ -64,13 +64,13 @@ struct nl_msg {
 };
 
 struct netlink_sock {
-	struct sock sk; /* saved: 1 */
+	struct sock sk; /* saved: 1 sock_base */
 	struct list all; /* derived; guarded by netlink_mu */
 	uint32_t portid; /* saved: 2; 0: none yet; guarded by netlink_mu */
-	struct mutex mu; /* nosave */
+	struct mutex mu; /* nosave: nobody runs */
 	uint32_t groups; /* saved: 3 */
-	struct list rq; /* saved: 4 */
-	uint32_t rq_len; /* derived */
+	struct list rq; /* saved: 4 queue */
+	uint32_t rq_len; /* derived: length of rq */
 	uint32_t dst_portid, dst_group; /* saved: 5, 6 */
 	uint32_t option_bits; /* saved: 7 */
 	int err; /* nosave: ENOBUFS is told at most once more after a restore */

@@ -25,8 +25,8 @@
 #define EV_SEND (POLL_WRITE | LINUX_POLLWRBAND | LINUX_POLLHUP | LINUX_POLLERR)
 
 struct socket {
-	struct file file; /* saved: 1 */
-	struct sock *sk; /* saved: 2, referenced */
+	struct file file; /* saved: 1 file_base */
+	struct sock *sk; /* saved: 2 sock, referenced */
 };
 
 static const struct file_ops socket_ops;

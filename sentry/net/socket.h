@@ -45,16 +45,16 @@ struct sock_msg {
 	struct sock *wait; /* out with -EAGAIN: a reference; wait on its queue for SOCK_WAIT_SPACE, not on the own one */
 };
 
-struct sock_opts {
-	uint32_t sndbuf, rcvbuf; /* saved: 1, 2; as getsockopt shows them (doubled) */
-	int64_t rcvtimeo, sndtimeo; /* saved: 3, 4; ns, TIME_FOREVER: none */
-	int32_t rcvlowat; /* saved: 5 */
-	bool passcred; /* saved: 6 */
-	bool reuseaddr, reuseport, keepalive, broadcast, dontroute, oobinline, timestamp, passsec; /* saved: 7 (bits in this order) */
-	bool linger; /* saved: 8 */
-	int32_t linger_sec; /* saved: 9 */
-	int32_t priority; /* saved: 10 */
-	uint32_t mark; /* saved: 11 */
+struct sock_opts { /* message: SockBase */
+	uint32_t sndbuf, rcvbuf; /* saved: 5, 6; as getsockopt shows them (doubled) */
+	int64_t rcvtimeo, sndtimeo; /* saved: 7, 8; ns, TIME_FOREVER: none */
+	int32_t rcvlowat; /* saved: 9 */
+	bool passcred; /* saved: 10 */
+	bool reuseaddr, reuseport, keepalive, broadcast, dontroute, oobinline, timestamp, passsec; /* saved: option_bits, in this order */
+	bool linger; /* saved: 12 */
+	int32_t linger_sec; /* saved: 13 */
+	int32_t priority; /* saved: 14 */
+	uint32_t mark; /* saved: 15 */
 };
 
 /* Slots may be NULL: the stated errno. @sk has a reference for the call; no lock held. */
@@ -86,14 +86,14 @@ struct sock_ops {
 	int (*take_error)(struct sock *sk); /* SO_ERROR: reads and clears, as a positive errno */
 };
 
-struct sock {
-	struct ref ref; /* nosave */
+struct sock { /* message: SockBase */
+	struct ref ref; /* nosave: references are counted again */
 	const struct sock_ops *ops; /* derived: from the type */
 	uint16_t family, type, protocol; /* saved: 1, 2, 3; immutable */
 	struct net_ns *net; /* saved: 4, referenced */
-	struct waitq wq; /* nosave */
-	struct mutex opt_mu; /* nosave */
-	struct sock_opts opts; /* saved: 5 */
+	struct waitq wq; /* nosave: waiters re-run or register again */
+	struct mutex opt_mu; /* nosave: nobody runs */
+	struct sock_opts opts; /* derived: its fields are saved one by one */
 	struct file *file; /* derived: the open file, no reference; NULL before accept and after close */
 };
 

@@ -29,30 +29,30 @@ struct unix_sock;
 
 /* One chunk of a stream, or one message. */
 struct unix_msg {
-	struct list node;
+	struct list node; /* derived: the queue is in order */
 	struct unix_sock *sender; /* saved: 1, referenced: its send buffer is charged, its name shown */
-	struct scm scm; /* saved: 2 */
+	struct scm scm; /* saved: files, has_creds, pid, uid and gid */
 	uint32_t truesize; /* saved: 3; what the sender is charged */
-	size_t len, off; /* saved: 4; off: bytes already read (stream) */
-	uint8_t data[];
+	size_t len, off; /* derived: what is left becomes all of it; off: bytes already read (stream) */
+	uint8_t data[]; /* saved: 2 */
 };
 
 struct unix_sock {
-	struct sock sk; /* saved: 1 */
+	struct sock sk; /* saved: 1 sock_base */
 	_Atomic uint32_t wmem; /* derived: truesize of its messages that are still queued somewhere */
-	struct mutex mu; /* nosave; guards all below but the last two groups */
+	struct mutex mu; /* nosave: nobody runs; guards all below but the last two groups */
 	enum unix_state state; /* saved: 2 */
 	bool dead; /* saved: 3; its file was closed */
 	uint32_t shutdown; /* saved: 4 */
 	int err; /* saved: 5; SO_ERROR, positive */
 	struct unix_sock *peer; /* saved: 6, referenced */
-	struct unix_addr *addr; /* saved: 7; set once; NULL: unnamed */
+	struct unix_addr *addr; /* saved: 7 name; set once; NULL: unnamed */
 	struct path path; /* saved: 8, referenced; of a name in the file system; only the socket that bound it has it */
-	struct list rq; /* saved: 9; unix_msg, oldest first */
-	uint32_t rq_len; /* derived */
-	size_t rq_bytes; /* derived */
+	struct list rq; /* saved: 9 queue; unix_msg, oldest first */
+	uint32_t rq_len; /* derived: length of rq */
+	size_t rq_bytes; /* derived: bytes left in rq */
 	struct list backlog; /* saved: 10; connections waiting for accept, each referenced */
-	uint32_t nr_backlog; /* derived */
+	uint32_t nr_backlog; /* derived: length of backlog */
 	uint32_t backlog_max; /* saved: 11 */
 	struct list backlog_node; /* derived; guarded by the listener's mu */
 	bool child; /* saved: 15; made by connect(): shows its listener's name without being bound to it */
@@ -65,9 +65,9 @@ struct unix_sock {
 
 	/* guarded by unix_gc_mu */
 	uint32_t inflight; /* derived: references on its file held by queued messages */
-	struct list inflight_node; /* derived */
-	uint32_t gc_refs; /* nosave */
-	bool gc_candidate, gc_live; /* nosave */
+	struct list inflight_node; /* derived: with inflight */
+	uint32_t gc_refs; /* nosave: only during a collection */
+	bool gc_candidate, gc_live; /* nosave: only during a collection */
 };
 
 extern const struct sock_ops unix_sock_ops;

@@ -8,6 +8,7 @@
 #include "sentry/fs/tmpfs/tmpfs.h"
 
 static struct kernel kernel;
+static struct pid_ns root_ns = { .ref = { 1 } };
 
 struct task *fake_task_new(void)
 {
@@ -34,6 +35,18 @@ struct task *fake_task_new(void)
 	t->tg->pid = calloc(1, sizeof(*t->tg->pid));
 	ref_init(&t->tg->pid->ref);
 	t->tg->pid->n[0].nr = 1;
+	t->tg->pid->n[0].ns = &root_ns;
+	t->pid = t->tg->pid;
+	t->tg->k = the_kernel;
+	t->tg->leader = t;
+	list_init(&t->tg->tasks);
+	list_add_tail(&t->tg->tasks, &t->tg_node);
+	sigpending_init(&t->tg->pending);
+	sigpending_init(&t->pending);
+	mutex_init(&t->park_mu, "task.park_mu");
+	cond_init(&t->park_cv);
+	t->sighand = sighand_new();
+	current_task = t;
 	t->cred = calloc(1, sizeof(*t->cred));
 	ref_init(&t->cred->ref);
 	t->cred->cap_eff = t->cred->cap_perm = t->cred->cap_bset = LINUX_CAP_FULL;
@@ -56,6 +69,9 @@ void fake_task_free(struct task *t)
 	if (t->cred)
 		cred_put(t->cred);
 	free(t->ns);
+	sigpending_flush(&t->pending, ~0ull);
+	sigpending_flush(&t->tg->pending, ~0ull);
+	sighand_put(t->sighand);
 	free(t->tg->pid);
 	free(t->tg);
 	free(t);

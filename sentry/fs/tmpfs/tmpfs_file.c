@@ -325,6 +325,8 @@ static int tmpfs_file_after_load(struct state_reader *r, void *obj)
 	int err = state_check(r, f->inode->ops == &tmpfs_reg_ops && f->path.dentry, "not a regular file of tmpfs");
 
 	if (!err)
+		err = file_check_path(r, f);
+	if (!err)
 		file_after_load_base(f);
 	return err;
 }
