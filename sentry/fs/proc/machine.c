@@ -5,7 +5,6 @@
  */
 #include "sentry/fs/proc/machine.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "sentry/fs/chrdev.h"
@@ -75,6 +74,18 @@ static struct {
 	double avg[3];
 } load = { .mu = MUTEX_INIT("loadavg.mu") };
 
+/* e to the power of -x, well enough for two decimals. */
+static double decay(double x)
+{
+	double r = 1 - x / 1024;
+
+	if (x > 100)
+		return 0;
+	for (int n = 0; n < 10; n++)
+		r *= r;
+	return r;
+}
+
 int proc_show_loadavg(struct pctx *c, struct strbuf *b)
 {
 	static const double span[3] = { 60, 300, 900 };
@@ -87,7 +98,7 @@ int proc_show_loadavg(struct pctx *c, struct strbuf *b)
 	if (!load.last)
 		load.last = the_kernel->boot_mono;
 	for (int n = 0; n < 3; n++) {
-		double keep = exp(-(double)(now - load.last) / 1e9 / span[n]);
+		double keep = decay((double)(now - load.last) / 1e9 / span[n]);
 
 		load.avg[n] = load.avg[n] * keep + (s.running > 1 ? s.running - 1 : 0) * (1 - keep);
 		avg[n] = load.avg[n];

@@ -5,10 +5,10 @@
 
 #include "sentry/fs/pseudo/pseudo.h"
 
-/* What uname(2), /proc/version and /proc/sys/kernel/os* say. */
+/* As uname(2) says them: /proc/version and /proc/sys/kernel/os* say. */
 #define RUNSC_OSTYPE	"Linux"
-#define RUNSC_OSRELEASE "6.12.0"
-#define RUNSC_VERSION	"#1 SMP PREEMPT_DYNAMIC"
+#define RUNSC_OSRELEASE "6.1.0"
+#define RUNSC_VERSION	"#1 SMP"
 
 int proc_show_nothing(struct pctx *c, struct strbuf *b);
 int proc_show_cpuinfo(struct pctx *c, struct strbuf *b); /* cpuinfo.c */

@@ -15,6 +15,7 @@
 #include "schemas/file.pb-c.h"
 #include "schemas/proc.pb-c.h"
 #include "schemas/vfs.pb-c.h"
+#include "sentry/fs/mount.h"
 #include "sentry/fs/proc/pid_entries.h"
 #include "sentry/fs/proc/proc_internal.h"
 #include "sentry/ipc/ipc_ns.h"
