@@ -20,24 +20,18 @@ static unsigned long stack_word(const unsigned long *sp, size_t i)
 	return __atomic_load_n(sp + i, __ATOMIC_RELAXED);
 }
 
-static void on_crash(int sig, siginfo_t *si, void *arg)
+void crash_log_callers(const void *ucontext)
 {
+#ifdef __x86_64__
+	static const char hex[] = "0123456789abcdef";
 	unsigned long base = (unsigned long)&__executable_start, end = (unsigned long)&etext;
+	const ucontext_t *uc = ucontext;
+	unsigned long sp = (unsigned long)uc->uc_mcontext.gregs[REG_RSP] & ~7UL;
 	char line[FRAMES * 12] = "";
 	size_t at = 0;
 
-	(void)signal(sig, SIG_DFL);
-#ifdef __x86_64__
-	const ucontext_t *uc = arg;
-	unsigned long ip = (unsigned long)uc->uc_mcontext.gregs[REG_RIP];
-	unsigned long sp = (unsigned long)uc->uc_mcontext.gregs[REG_RSP] & ~7UL;
-
-	log_error("crash: signal %d, code %d, address %p, instruction 0x%lx", sig, si->si_code, si->si_addr,
-		  ip >= base && ip < end ? ip - base : ip);
-	/* A stack that ends within the window faults again: with the default action, after the line above. */
 	for (size_t i = 0, n = 0; i < WINDOW && n < FRAMES && (sp + i * 8) >> 12 < (sp >> 12) + 2; i++) {
 		unsigned long w = stack_word((const unsigned long *)sp, i);
-		static const char hex[] = "0123456789abcdef";
 
 		if (w < base || w >= end)
 			continue;
@@ -49,7 +43,22 @@ static void on_crash(int sig, siginfo_t *si, void *arg)
 		n++;
 	}
 	line[at] = '\0';
-	log_error("crash: perhaps called from%s", line);
+	log_error("perhaps called from%s", line);
+#endif
+}
+
+static void on_crash(int sig, siginfo_t *si, void *arg)
+{
+	(void)signal(sig, SIG_DFL);
+#ifdef __x86_64__
+	unsigned long base = (unsigned long)&__executable_start, end = (unsigned long)&etext;
+	const ucontext_t *uc = arg;
+	unsigned long ip = (unsigned long)uc->uc_mcontext.gregs[REG_RIP];
+
+	log_error("crash: signal %d, code %d, address %p, instruction 0x%lx", sig, si->si_code, si->si_addr,
+		  ip >= base && ip < end ? ip - base : ip);
+	/* A stack that ends within the window faults again: with the default action, after the line above. */
+	crash_log_callers(arg);
 #endif
 	(void)raise(sig);
 }

@@ -10,4 +10,7 @@
 /* Handlers for SEGV, BUS, ILL, FPE, ABRT and TRAP on an alternate stack of the calling thread. Install before others that chain. */
 void crash_init(void);
 
+/* Logs the likely return addresses of the context (ucontext_t) a signal handler was given. */
+void crash_log_callers(const void *ucontext);
+
 #endif

@@ -66,7 +66,6 @@ const struct syscall_rule sentry_syscalls[] = {
 	{ SYS_pwritev,           "donated files, images" },
 	{ SYS_preadv2,           "host descriptors without blocking" },
 	{ SYS_pwritev2,          "host descriptors without blocking" },
-	{ SYS_ioctl,             "host terminals, amount of data" },
 	{ SYS_lseek,             "donated files, images" },
 	{ SYS_fstat,             "donated files" },
 	{ SYS_newfstatat,        "fstat of glibc (the root is empty)" },

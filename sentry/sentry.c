@@ -167,7 +167,8 @@ int sentry_exec(struct sentry *s, const char *id, const struct sentry_process *p
 	c = container_find(s->k, id);
 	if (!c)
 		return no_container(id, err);
-	if (!c->started || c->init_exited) {
+	/* Also in a created container: its startContainer hooks. */
+	if (c->init_exited) {
 		container_put(c);
 		return error_msg(err, -ESRCH, "container not running: %s", id);
 	}
@@ -334,8 +335,11 @@ int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, cons
 	st.freeze_us = (uint64_t)(ktime_mono() - t0) / 1000;
 	r = checkpoint_save(s->k, fds, o, &st, err);
 	st.total_us = (uint64_t)(ktime_mono() - t0) / 1000;
-	if (r < 0 || o->leave_running)
+	/* Pausing and saving both freeze: what stays is one of the two. An image that cannot be committed is undone by resume. */
+	if (r < 0 || o->leave_running || s->paused)
 		kernel_thaw(s->k);
+	else
+		s->paused = true;
 	if (r == 0)
 		*ret = st;
 	return r;

@@ -174,6 +174,7 @@ int sigframe_push(struct task *t, int sig, const struct linux_sigaction *ka, con
 	r->rax = 0;
 	r->orig_rax = UINT64_MAX;
 	r->eflags &= ~0x10500ull; /* DF, TF, RF */
+	st->fpu.size = 0; /* handlers start with the initial FPU state; sigreturn brings the old one back */
 	if (t->altstack.flags & SS_AUTODISARM_L)
 		t->altstack = (struct sigaltstack){ 0 };
 	return 0;

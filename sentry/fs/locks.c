@@ -396,14 +396,14 @@ static int64_t try_flock(void *arg)
 		if (l->owner == w->owner) {
 			*a->want = NULL;
 			lock_free(w);
-			return 0; /* of the same type: the other was dropped */
+			return 1; /* of the same type: the other was dropped */
 		}
 		if (l->type == LINUX_F_WRLCK || w->type == LINUX_F_WRLCK)
 			return -EAGAIN;
 	}
 	list_add_tail(&a->fl->flocks, &w->node);
 	*a->want = NULL;
-	return 0;
+	return 1;
 }
 
 int64_t locks_flock(struct task *t, struct file *f, int op)
@@ -443,7 +443,7 @@ int64_t locks_flock(struct task *t, struct file *f, int op)
 	if (r == -EAGAIN && !nonblock)
 		r = task_wait_on(t, &fl->wq, ~0u, TIME_FOREVER, try_flock, &a);
 	lock_free(want);
-	return r;
+	return r == 1 ? 0 : r;
 }
 
 /* --- ends of owners --- */

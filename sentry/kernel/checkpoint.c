@@ -19,6 +19,7 @@
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/run.h"
+#include "sentry/kernel/futex.h"
 #include "sentry/loader/loader.h"
 #include "state/image.h"
 #include "state/manifest.h"
@@ -182,6 +183,10 @@ static int start_threads(struct kernel *k, struct error **err)
 	struct task *t;
 	int r = 0;
 
+	/* Nothing runs yet, so the lists need no lock; every wait is queued before anybody can wake it. */
+	list_for_each(tg, &k->groups, all_node)
+		list_for_each(t, &tg->tasks, tg_node)
+			futex_restore(t);
 	mutex_lock(&k->tasks_mu);
 	list_for_each(tg, &k->groups, all_node)
 		list_for_each(t, &tg->tasks, tg_node)

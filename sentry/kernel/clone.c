@@ -284,6 +284,8 @@ static void discard(struct task *c)
 	c->files = NULL;
 	c->fs = NULL;
 	c->ns = NULL;
+	if (c->tg && !c->tg->nr_tasks) /* a new group that was never linked */
+		itimers_exit(c->tg);
 	task_put(c);
 }
 

@@ -24,6 +24,7 @@
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/posix_timer.h"
+#include "sentry/kernel/rusage.h"
 #include "sentry/kernel/run.h"
 #include "sentry/kernel/task_new.h"
 #include "sentry/syscalls/syscalls.h"
@@ -37,6 +38,11 @@ void task_release_mm(struct task *t)
 	t->mm = NULL;
 	mutex_unlock(&t->alloc_mu);
 	if (mm) {
+		struct mm_usage u;
+
+		mm_usage(mm, &u);
+		u.rss_peak = MAX(u.rss_peak, u.rss);
+		t->maxrss_kb = MAX(t->maxrss_kb, (int64_t)(u.rss_peak / 1024));
 		mm_user_put(mm);
 		mm_put(mm);
 	}
@@ -52,15 +58,15 @@ static void release_resources(struct task *t)
 
 	futex_exit(t);
 	if (t->clear_child_tid && t->mm) {
-		if (copy_out(t, GADDR(t->clear_child_tid), &zero, sizeof(zero)) == 0)
+		/* Linux mm_release(): for nobody but other users of the memory. */
+		if (mm_shared(t->mm) && copy_out(t, GADDR(t->clear_child_tid), &zero, sizeof(zero)) == 0)
 			futex_wake_addr(t, GADDR(t->clear_child_tid), 1);
 		t->clear_child_tid = 0;
 	}
 	sysv_sem_exit(t);
 	/* On the thread that is bound to it, and before the address space it ran in goes. */
 	mm_bind_thread(NULL, NULL);
-	t->k->pops->ctx_free(t->pctx);
-	t->pctx = NULL;
+	t->k->pops->ctx_free(task_take_ctx(t));
 	task_release_mm(t);
 	sysv_shm_exit(t);
 	mutex_lock(&t->alloc_mu);
@@ -277,11 +283,17 @@ static void zap_pid_ns(struct task *t, struct pid_ns *ns)
 	mutex_unlock(&k->tasks_mu);
 }
 
-static void account(struct task *t, struct thread_group *tg)
+/* Adds the usage of @t, which becomes a zombie under the same tasks_mu, so that it is counted once at any time. */
+static void account_locked(struct task *t, struct thread_group *tg)
 {
+	int64_t utime, stime;
+
+	mutex_assert_held(&tg->k->tasks_mu);
+	task_cpu_times(t, &utime, &stime);
 	mutex_lock(&tg->limits_mu);
-	tg->self.utime += t->utime;
-	tg->self.stime += t->stime;
+	tg->self.utime += utime;
+	tg->self.stime += stime;
+	tg->self.maxrss_kb = MAX(tg->self.maxrss_kb, t->maxrss_kb);
 	tg->self.minflt += t->minflt;
 	tg->self.majflt += t->majflt;
 	tg->self.nvcsw += t->nvcsw;
@@ -348,8 +360,8 @@ void task_exit(struct task *t, int status)
 			zap_pid_ns(t, ns);
 	}
 	release_resources(t);
-	account(t, tg);
 	mutex_lock(&k->tasks_mu);
+	account_locked(t, tg);
 	last = leave_group_locked(t, status);
 	unlinked = t != tg->leader;
 	for (struct list *n = k->groups.next; n != &k->groups; n = n->next) {

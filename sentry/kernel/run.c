@@ -167,6 +167,7 @@ static void handle_trap(struct task *t)
 			trap->trapno = trap->trapno ? trap->trapno : 14;
 			trap->addr = f.addr;
 		}
+		strace_fault(t, trap, &si);
 		signal_force(t, &si);
 		return;
 	case PLAT_INTERRUPTED:

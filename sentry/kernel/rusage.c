@@ -53,6 +53,21 @@ void task_cpu_times(struct task *t, int64_t *utime, int64_t *stime)
 	*stime = t->stime + thread_cpu(t);
 }
 
+struct plat_ctx *task_take_ctx(struct task *t)
+{
+	const struct platform_ops *p = t->k->pops;
+	struct plat_ctx *c;
+	int64_t ns;
+
+	mutex_lock(&t->alloc_mu);
+	c = t->pctx;
+	if (c && p->cpu_time && p->cpu_time(c, &ns) == 0)
+		t->utime += ns;
+	t->pctx = NULL;
+	mutex_unlock(&t->alloc_mu);
+	return c;
+}
+
 static void add_task(struct tg_usage *u, struct task *t)
 {
 	int64_t ut, st;
@@ -74,6 +89,7 @@ static void add_maxrss(struct tg_usage *u, struct task *t)
 	if (!mm)
 		return;
 	mm_usage(mm, &mu);
+	u->maxrss_kb = MAX(u->maxrss_kb, t->maxrss_kb);
 	mu.rss_peak = MAX(mu.rss_peak, mu.rss);
 	u->maxrss_kb = MAX(u->maxrss_kb, (int64_t)(mu.rss_peak / 1024));
 	mm_put(mm);

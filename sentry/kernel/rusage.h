@@ -11,4 +11,7 @@ _must_check_ int copy_out_rusage(struct task *t, gaddr_t dst, const struct tg_us
 /* CPU time of a task so far, from its stub and Sentry thread, in ns. */
 void task_cpu_times(struct task *t, int64_t *utime, int64_t *stime);
 
+/* Takes the platform context away from the exiting task @t, keeping the CPU time that it measured. */
+struct plat_ctx *task_take_ctx(struct task *t);
+
 #endif

@@ -155,6 +155,7 @@ struct thread_group {
 	/* timers owned by sentry/kernel/itimer.c and posix_timer.c */
 	struct itimers *itimers; /* saved */
 	struct posix_timers *posix_timers; /* saved */
+	bool membarrier; /* saved: registered for the private expedited form */
 };
 
 /* Why a task must leave the application or its wait. Bits of task.work. */
@@ -248,11 +249,13 @@ struct task {
 	bool undumpable; /* saved: PR_SET_DUMPABLE 0, or credentials changed since exec */
 	int32_t nice; /* saved */
 	int32_t sched_policy, sched_prio; /* saved */
+	uint16_t ioprio; /* saved: class << 13 | level; 0 none */
 	uint64_t cpu_mask[2]; /* saved */
 	uint64_t timer_slack; /* saved */
 	int64_t utime, stime; /* saved: ns */
 	int64_t start_time; /* saved */
 	int64_t minflt, majflt, nvcsw, nivcsw; /* saved */
+	int64_t maxrss_kb; /* nosave: of memory that exec or exit gave back; the mm keeps the peak of the present one */
 };
 
 /* The task this pthread runs, or NULL (control and timer threads). */
@@ -319,8 +322,8 @@ void task_wake(struct task *t);
 /* The absolute deadline of a relative timeout: computed on the first run of the system call and remembered over freezes and
  * restarts. @rel_ns < 0: TIME_FOREVER. */
 int64_t task_deadline(struct task *t, int64_t rel_ns);
-/* Waits on one queue until @ready(arg) returns non-zero (its value is returned: positive results and negative errors other
- * than -EAGAIN), or as task_block(). */
+/* Waits on one queue until @ready(arg) returns something other than 0 and -EAGAIN (both: not yet), which is returned; or as
+ * task_block(). */
 int64_t task_wait_on(struct task *t, struct waitq *q, uint32_t mask, int64_t deadline, int64_t (*ready)(void *arg), void *arg);
 
 /* Ensures work is noticed: sets bits and gets the task out of the application or its wait. Any thread. */

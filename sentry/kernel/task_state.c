@@ -9,6 +9,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/posix_timer.h"
+#include "sentry/kernel/rusage.h"
 #include "sentry/kernel/task_new.h"
 #include "state/state.h"
 
@@ -187,6 +188,7 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 	const struct task *t = obj;
 	Sentry__Task *m = msg;
 	const int64_t counts[4] = { t->minflt, t->majflt, t->nvcsw, t->nivcsw };
+	int64_t utime, stime;
 
 	m->pid = state_ref(w, &pid_state_type, t->pid);
 	m->tg = state_ref(w, &thread_group_state_type, t->tg);
@@ -225,12 +227,15 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 	m->nice = t->nice;
 	m->sched_policy = t->sched_policy;
 	m->sched_prio = t->sched_prio;
+	m->ioprio = t->ioprio;
 	m->n_cpu_mask = ARRAY_SIZE(t->cpu_mask);
 	m->cpu_mask = state_zalloc(w, m->n_cpu_mask, sizeof(m->cpu_mask[0]));
 	memcpy(m->cpu_mask, t->cpu_mask, sizeof(t->cpu_mask));
 	m->timer_slack = t->timer_slack;
-	m->utime = t->utime;
-	m->stime = t->stime;
+	/* The clocks that measure the present life end with it. */
+	task_cpu_times((struct task *)(uintptr_t)t, &utime, &stime);
+	m->utime = utime;
+	m->stime = stime;
 	m->start_time = t->start_time;
 	m->n_counts = ARRAY_SIZE(counts);
 	m->counts = state_zalloc(w, ARRAY_SIZE(counts), sizeof(counts[0]));
@@ -343,6 +348,7 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	t->nice = m->nice;
 	t->sched_policy = m->sched_policy;
 	t->sched_prio = m->sched_prio;
+	t->ioprio = (uint16_t)m->ioprio;
 	memcpy(t->cpu_mask, m->cpu_mask, sizeof(t->cpu_mask));
 	t->timer_slack = m->timer_slack;
 	t->utime = m->utime;
@@ -455,6 +461,7 @@ static int tg_save(struct state_writer *w, const void *obj, void *msg)
 	m->oom_score_adj = tg->oom_score_adj;
 	m->itimers = state_ref(w, &itimers_state_type, tg->itimers);
 	m->posix_timers = state_ref(w, &posix_timers_state_type, tg->posix_timers);
+	m->membarrier = tg->membarrier;
 	return 0;
 }
 
@@ -493,7 +500,7 @@ static int tg_load_refs(struct state_reader *r, struct thread_group *tg, const S
 	if (e >= 0)
 		e = state_deref(r, m->posix_timers, &posix_timers_state_type, (void **)&tg->posix_timers);
 	if (e >= 0)
-		e = state_check(r, tg->pid && tg->leader && tg->pgrp && tg->session && tg->itimers, "an incomplete thread group");
+		e = state_check(r, tg->pid && tg->leader && tg->pgrp && tg->session && (tg->itimers || m->state >= TG_ZOMBIE), "an incomplete thread group");
 	return e;
 }
 
@@ -547,6 +554,7 @@ static int tg_load(struct state_reader *r, void *obj, const void *msg)
 	memcpy(&tg->children_usage, m->children->v, sizeof(tg->children_usage));
 	tg->start_time = m->start_time;
 	tg->oom_score_adj = m->oom_score_adj;
+	tg->membarrier = m->membarrier;
 	return 0;
 }
 

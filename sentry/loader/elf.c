@@ -105,7 +105,8 @@ static int map_segment(struct load_req *q, struct file *f, struct image *im, con
 			return (int)r;
 	}
 	if (p->p_memsz > p->p_filesz && p->p_filesz && (prot & PROT_WRITE) && file_end % PAGE_SIZE) {
-		int e = mm_zero_out(q->mm, GADDR(file_end), MIN(map_end, mem_end) - file_end);
+		/* To the end of the page, not of the segment: the loader's first allocations are taken from there. */
+		int e = mm_zero_out(q->mm, GADDR(file_end), map_end - file_end);
 
 		if (e < 0)
 			return e;

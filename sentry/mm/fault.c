@@ -119,7 +119,7 @@ int mm_handle_fault(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint32_
 	if (self)
 		mm_bind_thread(mm, self);
 	mm_wlock(mm);
-	r = fault_locked(mm, self, addr, access, mm->stack_limit, ret);
+	r = fault_locked(mm, self, addr, access, mm_stack_limit(mm), ret);
 	mm_wunlock(mm);
 	return r;
 }
@@ -128,7 +128,7 @@ struct vma *mm_find_or_grow(struct mm *mm, uint64_t addr)
 {
 	struct vma *v = vma_find(mm, addr);
 
-	return v ? v : grow_stack(mm, addr, mm->stack_limit);
+	return v ? v : grow_stack(mm, addr, mm_stack_limit(mm));
 }
 
 int mm_populate_locked(struct mm *mm, struct plat_ctx *self, uint64_t start, uint64_t end, bool write)

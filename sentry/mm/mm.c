@@ -145,6 +145,11 @@ void mm_user_get(struct mm *mm)
 	(void)mm_get(mm);
 }
 
+bool mm_shared(const struct mm *mm)
+{
+	return atomic_load(&mm->users) > 1;
+}
+
 void mm_user_put(struct mm *mm)
 {
 	if (!mm)

@@ -41,6 +41,7 @@ void mm_put(struct mm *mm); /* NULL is fine */
  * user holds a reference of its own besides the pointer's: exit does mm_user_put() and mm_put(). */
 void mm_user_get(struct mm *mm);
 void mm_user_put(struct mm *mm);
+bool mm_shared(const struct mm *mm); /* more than one user */
 /* fork: a copy-on-write twin, which comes with its first user. @self is the caller's platform context. */
 _must_check_ int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret);
 /* The platform's address space, made on first use. */

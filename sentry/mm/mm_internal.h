@@ -113,6 +113,7 @@ static inline struct vma *vma_next(const struct vma *v)
 
 /* --- tasks and files (mm_task.c) --- */
 struct plat_ctx *mm_task_ctx(const struct mm *mm, const struct task *t);
+uint64_t mm_stack_limit(const struct mm *mm); /* RLIMIT_STACK of the calling task, else as it was at execve */
 uint64_t mm_task_rlimit(const struct task *t, int resource); /* soft limit; @t NULL: unlimited */
 bool mm_task_may_lock(const struct task *t); /* CAP_IPC_LOCK */
 struct file *mm_file_get(struct file *f); /* NULL is fine, for both */

@@ -37,6 +37,11 @@ struct plat_ctx *mm_task_ctx(const struct mm *mm, const struct task *t)
 	return t && t->mm == mm ? t->pctx : NULL;
 }
 
+uint64_t mm_stack_limit(const struct mm *mm)
+{
+	return current_task && current_task->mm == mm ? task_rlimit(current_task, LINUX_RLIMIT_STACK) : mm->stack_limit;
+}
+
 uint64_t mm_task_rlimit(const struct task *t, int resource)
 {
 	return t && task_rlimit ? task_rlimit(t, resource) : UINT64_MAX;

@@ -119,3 +119,27 @@ void strace_signal(struct task *t, int sig, const struct linux_siginfo *si)
 		log_line(LOG_LVL_INFO, "[%d] --- SIG%s {si_code=%d, addr=%#lx} ---", tid_of(t),
 			 sigabbrev_np(sig) ? sigabbrev_np(sig) : "RT", si->si_code, (unsigned long)si->fault.addr);
 }
+
+/* The memory map, a line each: what a fault's addresses mean. */
+static void strace_maps(struct task *t)
+{
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+	char *save = NULL;
+
+	if (mm_show_maps(t->mm, &b) < 0 || strbuf_error(&b) < 0 || !b.data)
+		return;
+	for (char *l = strtok_r(b.data, "\n", &save); l; l = strtok_r(NULL, "\n", &save))
+		log_line(LOG_LVL_INFO, "[%d]   %s", tid_of(t), l);
+}
+
+void strace_fault(struct task *t, const struct plat_trap *trap, const struct linux_siginfo *si)
+{
+	const struct arch_regs *r;
+
+	if (!strace_on)
+		return;
+	r = &t->k->pops->regs(t->pctx, false)->r;
+	log_line(LOG_LVL_INFO, "[%d] fault SIG%s {si_code=%d, addr=%#lx} at rip=%#lx rsp=%#lx", tid_of(t), sigabbrev_np(si->si_signo),
+		 si->si_code, (unsigned long)si->fault.addr, (unsigned long)r->rip, (unsigned long)r->rsp);
+	strace_maps(t);
+}

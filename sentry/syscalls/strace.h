@@ -9,6 +9,7 @@ extern bool strace_on;
 
 void strace_enter(struct task *t, uint64_t nr, const struct sys_args *a);
 void strace_exit(struct task *t, uint64_t nr, const struct sys_args *a, int64_t ret);
+void strace_fault(struct task *t, const struct plat_trap *trap, const struct linux_siginfo *si);
 void strace_signal(struct task *t, int sig, const struct linux_siginfo *si);
 
 #endif
