@@ -7,6 +7,7 @@
  */
 #include "sentry/sentry.h"
 
+#include <limits.h>
 #include <malloc.h>
 #include <sched.h>
 #include <string.h>
@@ -82,6 +83,8 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	mutex_init(&s->ctl_mu, "sentry.ctl_mu");
 	/* A fixed number of arenas: else the second thread would open /sys to count CPUs, which the filter kills; and less memory. */
 	(void)mallopt(M_ARENA_MAX, 2);
+	/* To give memory back, malloc would read a file in /proc, which the filter forbids: large blocks go back by munmap anyway. */
+	(void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	s->k = k;
 	strace_on = cfg->strace;
 	k->pops = platform_find(cfg->platform, err);

@@ -302,6 +302,12 @@ int fd_get_cloexec(struct task *t, int fd)
 	return used_locked(t->files, fd) ? t->files->slots[fd].cloexec : -EBADF;
 }
 
+bool fd_table_cloexec(struct fd_table *ft, int fd)
+{
+	mutex_guard(&ft->mu);
+	return used_locked(ft, fd) && ft->slots[fd].cloexec;
+}
+
 int fd_set_cloexec(struct task *t, int fd, bool on)
 {
 	mutex_guard(&t->files->mu);

@@ -38,5 +38,6 @@ int fd_get_cloexec(struct task *t, int fd); /* 0, 1, -EBADF */
 int fd_set_cloexec(struct task *t, int fd, bool on);
 /* Iteration for /proc: the next used descriptor >= @from, or -1. */
 int fd_table_next(struct fd_table *ft, int from);
+bool fd_table_cloexec(struct fd_table *ft, int fd); /* false when unused */
 
 #endif

@@ -6,6 +6,7 @@
 #include "sentry/fs/pseudo/pseudo.h"
 
 extern const struct pnode proc_pid_node, proc_task_node; /* directories of processes and threads */
+extern const struct pdyn proc_pid_dyn;
 extern const struct pnode proc_sys_children[]; /* /proc/sys */
 extern const struct pnode proc_net_children[]; /* /proc/pid/net */
 

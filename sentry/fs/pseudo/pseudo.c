@@ -12,6 +12,7 @@
 
 #include "schemas/pseudo.pb-c.h"
 #include "schemas/vfs.pb-c.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "state/state.h"
@@ -162,6 +163,11 @@ int pctx_access(const struct pctx *c, uint32_t pn_flags)
 	return task_ptrace_may_access(c->t, c->target, pn_flags & PN_ATTACH) ? -EACCES : 0;
 }
 
+int pctx_look(const struct pctx *c)
+{
+	return pctx_access(c, PN_PTRACE);
+}
+
 /* --- inodes --- */
 
 const struct inode_ops *pseudo_iops_of(const struct pnode *n)
@@ -180,7 +186,8 @@ static void take_attrs(struct inode *i, struct pctx *c)
 {
 	uint32_t uid = 0, gid = 0, mode = c->node->mode;
 
-	if (c->target && !(c->node->flags & PN_PROC && inode_is_dir(i) && false)) {
+	/* A process that must not be looked into belongs to root, but for its public directories. */
+	if (c->target && (!c->target->undumpable || mode == (LINUX_S_IFDIR | 0555))) {
 		struct cred *cr = task_cred_get(c->target);
 
 		if (cr) {
@@ -475,6 +482,24 @@ static void *pseudo_sb_alloc(void)
 	return ps;
 }
 
+struct sysctl_list {
+	struct state_writer *w;
+	Sentry__PseudoSb *m;
+};
+
+static void count_sysctl(void *arg, const char *path, const char *text)
+{
+	(*(size_t *)arg)++;
+}
+
+static void add_sysctl(void *arg, const char *path, const char *text)
+{
+	struct sysctl_list *l = arg;
+
+	l->m->sysctl_keys[l->m->n_sysctl_keys++] = state_strdup(l->w, path);
+	l->m->sysctl_values[l->m->n_sysctl_values++] = state_strdup(l->w, text);
+}
+
 static int pseudo_sb_save(struct state_writer *w, const void *obj, void *msg)
 {
 	const struct pseudo_sb *ps = obj;
@@ -485,6 +510,15 @@ static int pseudo_sb_save(struct state_writer *w, const void *obj, void *msg)
 	m->pid_ns = state_ref(w, &pid_ns_state_type, ps->pid_ns);
 	m->hidepid = ps->hidepid;
 	m->gid = ps->gid;
+	if (ps->sb.magic == LINUX_PROC_SUPER_MAGIC) {
+		struct sysctl_list l = { w, m };
+		size_t n = 0;
+
+		proc_sysctl_each_changed(count_sysctl, &n);
+		m->sysctl_keys = state_zalloc(w, n + 1, sizeof(char *));
+		m->sysctl_values = state_zalloc(w, n + 1, sizeof(char *));
+		proc_sysctl_each_changed(add_sysctl, &l);
+	}
 	return sb_save_base(w, &ps->sb, m->sb_base);
 }
 
@@ -507,7 +541,10 @@ static int pseudo_sb_load(struct state_reader *r, void *obj, const void *msg)
 	ps->pid_ns = ns;
 	ps->hidepid = m->hidepid;
 	ps->gid = m->gid;
-	return 0;
+	err = state_check(r, m->n_sysctl_keys == m->n_sysctl_values && m->n_sysctl_keys <= 1024, "unpaired sysctls");
+	for (size_t n = 0; n < m->n_sysctl_keys && !err; n++)
+		err = state_check(r, proc_sysctl_set(NULL, m->sysctl_keys[n], m->sysctl_values[n]) == 0, "a sysctl that this build has not");
+	return err;
 }
 
 const struct state_type pseudo_sb_state_type = {

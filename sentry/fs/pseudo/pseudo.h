@@ -96,6 +96,9 @@ struct pseudo_sb *pseudo_of(struct super_block *sb); /* NULL when it is none */
 _must_check_ int pctx_get(struct inode *i, struct task *t, struct pctx *ret); /* -ESRCH: the process is gone */
 void pctx_done(struct pctx *c);
 
+/* PTRACE_MODE_READ of the process for who asks: 0 or -EACCES. One's own threads always may. */
+_must_check_ int pctx_look(const struct pctx *c);
+
 /* Numbers as text ("12\n", blanks around): for store functions. */
 _must_check_ int pseudo_parse_u64(const char *s, uint64_t *ret);
 _must_check_ int pseudo_parse_i64(const char *s, int64_t *ret);

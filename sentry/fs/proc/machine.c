@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Entries of /proc about the machine as applications see it: time, load, memory, lists of what the kernel has. Linux: fs/proc/{stat,meminfo,...}.c.
+ * Locks: tasks_mu to add up processes. Checkpoint: stateless but for the load average, which begins anew.
+ */
+#include "sentry/fs/proc/machine.h"
+
+#include <string.h>
+
+#include "sentry/fs/chrdev.h"
+#include "sentry/fs/locks.h"
+#include "sentry/fs/proc/pid_entries.h"
+#include "sentry/fs/proc/proc_internal.h"
+#include "sentry/kernel/rusage.h"
+
+int proc_show_nothing(struct pctx *c, struct strbuf *b)
+{
+	return 0;
+}
+
+/* --- time and load --- */
+
+struct totals {
+	int64_t utime, stime, ctxt;
+	uint32_t running, tasks;
+	int32_t last_pid;
+};
+
+static void add_up(struct pctx *c, struct totals *r)
+{
+	struct kernel *k = the_kernel;
+	struct thread_group *tg;
+	struct tg_usage u;
+	struct task *t;
+
+	*r = (struct totals){ 0 };
+	mutex_lock(&k->tasks_mu);
+	list_for_each(tg, &k->groups, all_node) {
+		tg_usage_total(tg, &u);
+		r->utime += u.utime;
+		r->stime += u.stime;
+		list_for_each(t, &tg->tasks, tg_node) {
+			r->running += proc_task_state(t) == 'R';
+			r->tasks++;
+			r->ctxt += t->nvcsw + t->nivcsw;
+		}
+	}
+	if (c->ns)
+		r->last_pid = c->ns->last;
+	mutex_unlock(&k->tasks_mu);
+}
+
+static int64_t uptime(void)
+{
+	return MAX(ktime_mono() - the_kernel->boot_mono, (int64_t)0);
+}
+
+int proc_show_uptime(struct pctx *c, struct strbuf *b)
+{
+	int64_t up = uptime(), idle;
+	struct totals s;
+
+	add_up(c, &s);
+	idle = MAX(up * (int64_t)the_kernel->cfg.nr_cpus - s.utime - s.stime, (int64_t)0);
+	strbuf_addf(b, "%ld.%02ld %ld.%02ld\n", (long)(up / NSEC_PER_SEC), (long)(up % NSEC_PER_SEC / 10000000), (long)(idle / NSEC_PER_SEC),
+		    (long)(idle % NSEC_PER_SEC / 10000000));
+	return 0;
+}
+
+/* Averages over 1, 5 and 15 minutes, brought up to date when somebody looks: between two looks the load is taken as constant. */
+static struct {
+	struct mutex mu;
+	int64_t last;
+	double avg[3];
+} load = { .mu = MUTEX_INIT("loadavg.mu") };
+
+/* e to the power of -x, well enough for two decimals. */
+static double decay(double x)
+{
+	double r = 1 - x / 1024;
+
+	if (x > 100)
+		return 0;
+	for (int n = 0; n < 10; n++)
+		r *= r;
+	return r;
+}
+
+int proc_show_loadavg(struct pctx *c, struct strbuf *b)
+{
+	static const double span[3] = { 60, 300, 900 };
+	int64_t now = ktime_mono();
+	struct totals s;
+	double avg[3];
+
+	add_up(c, &s);
+	mutex_lock(&load.mu);
+	if (!load.last)
+		load.last = the_kernel->boot_mono;
+	for (int n = 0; n < 3; n++) {
+		double keep = decay((double)(now - load.last) / 1e9 / span[n]);
+
+		load.avg[n] = load.avg[n] * keep + (s.running > 1 ? s.running - 1 : 0) * (1 - keep);
+		avg[n] = load.avg[n];
+	}
+	load.last = now;
+	mutex_unlock(&load.mu);
+	strbuf_addf(b, "%.2f %.2f %.2f %u/%u %d\n", avg[0], avg[1], avg[2], s.running, s.tasks, s.last_pid);
+	return 0;
+}
+
+int proc_show_machine_stat(struct pctx *c, struct strbuf *b)
+{
+	uint64_t n = the_kernel->cfg.nr_cpus, user, sys, idle;
+	int64_t up = uptime();
+	struct totals s;
+
+	add_up(c, &s);
+	user = proc_ticks(s.utime);
+	sys = proc_ticks(s.stime);
+	idle = proc_ticks(MAX(up * (int64_t)n - s.utime - s.stime, (int64_t)0));
+	strbuf_addf(b, "cpu  %lu 0 %lu %lu 0 0 0 0 0 0\n", user, sys, idle);
+	for (uint64_t i = 0; i < n; i++)
+		strbuf_addf(b, "cpu%lu %lu 0 %lu %lu 0 0 0 0 0 0\n", i, user / n, sys / n, idle / n);
+	strbuf_addf(b, "intr 0\nctxt %ld\nbtime %ld\nprocesses %d\nprocs_running %u\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n", (long)s.ctxt,
+		    (long)((ktime_real() - up) / NSEC_PER_SEC), s.last_pid, s.running);
+	return 0;
+}
+
+/* --- memory --- */
+
+int proc_show_meminfo(struct pctx *c, struct strbuf *b)
+{
+	uint64_t total = the_kernel->cfg.total_memory >> 10, used = memfile_used(the_kernel->mf) >> 10, free, zero = 0;
+
+	used = MIN(used, total);
+	free = total - used;
+	strbuf_addf(b, "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\nBuffers:        %8lu kB\nCached:         %8lu kB\n", total,
+		    free, free, zero, zero);
+	strbuf_addf(b, "SwapCached:     %8lu kB\nActive:         %8lu kB\nInactive:       %8lu kB\nActive(anon):   %8lu kB\nInactive(anon): %8lu kB\n", zero,
+		    used, zero, used, zero);
+	strbuf_addf(b, "Active(file):   %8lu kB\nInactive(file): %8lu kB\nUnevictable:    %8lu kB\nMlocked:        %8lu kB\nSwapTotal:      %8lu kB\n", zero,
+		    zero, zero, zero, zero);
+	strbuf_addf(b, "SwapFree:       %8lu kB\nDirty:          %8lu kB\nWriteback:      %8lu kB\nAnonPages:      %8lu kB\nMapped:         %8lu kB\n", zero,
+		    zero, zero, used, zero);
+	strbuf_addf(b, "Shmem:          %8lu kB\nKReclaimable:   %8lu kB\nSlab:           %8lu kB\nSReclaimable:   %8lu kB\nSUnreclaim:     %8lu kB\n", zero,
+		    zero, zero, zero, zero);
+	strbuf_addf(b, "KernelStack:    %8lu kB\nPageTables:     %8lu kB\nCommitLimit:    %8lu kB\nCommitted_AS:   %8lu kB\n", zero, zero, total / 2, used);
+	strbuf_addf(b, "VmallocTotal:   34359738367 kB\nVmallocUsed:    %8lu kB\nVmallocChunk:   %8lu kB\nAnonHugePages:  %8lu kB\n", zero, zero, zero);
+	strbuf_addf(b, "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\nHugePages_Surp:        0\nHugepagesize:       2048 kB\n"
+		       "Hugetlb:               0 kB\n");
+	return 0;
+}
+
+int proc_show_vmstat(struct pctx *c, struct strbuf *b)
+{
+	uint64_t total = the_kernel->cfg.total_memory / PAGE_SIZE, used = memfile_used(the_kernel->mf) / PAGE_SIZE;
+
+	used = MIN(used, total);
+	strbuf_addf(b, "nr_free_pages %lu\nnr_inactive_anon 0\nnr_active_anon %lu\nnr_inactive_file 0\nnr_active_file 0\nnr_unevictable 0\nnr_mlock 0\n"
+		       "nr_anon_pages %lu\nnr_mapped 0\nnr_file_pages 0\nnr_dirty 0\nnr_writeback 0\nnr_shmem 0\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n"
+		       "pgfault 0\npgmajfault 0\noom_kill 0\n", total - used, used, used);
+	return 0;
+}
+
+int proc_show_swaps(struct pctx *c, struct strbuf *b)
+{
+	strbuf_adds(b, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+	return 0;
+}
+
+/* --- lists --- */
+
+int proc_show_version(struct pctx *c, struct strbuf *b)
+{
+	strbuf_adds(b, RUNSC_OSTYPE " version " RUNSC_OSRELEASE " (runsc@sandbox) (" __VERSION__ ") " RUNSC_VERSION "\n");
+	return 0;
+}
+
+int proc_show_boot_cmdline(struct pctx *c, struct strbuf *b)
+{
+	strbuf_adds(b, "\n");
+	return 0;
+}
+
+int proc_show_filesystems(struct pctx *c, struct strbuf *b)
+{
+	for (const struct fs_type *ft = fs_type_next(NULL); ft; ft = fs_type_next(ft))
+		if (!ft->container_only)
+			strbuf_addf(b, "%s\t%s\n", ft->nodev ? "nodev" : "", ft->name);
+	return 0;
+}
+
+int proc_show_devices(struct pctx *c, struct strbuf *b)
+{
+	for (int block = 0; block < 2; block++) {
+		strbuf_adds(b, block ? "\nBlock devices:\n" : "Character devices:\n");
+		for (const struct dev_driver *d = dev_next(NULL); d; d = dev_next(d))
+			if (d->block == (block == 1))
+				strbuf_addf(b, "%3u %s\n", d->major, d->name);
+	}
+	return 0;
+}
+
+int proc_show_cgroups(struct pctx *c, struct strbuf *b)
+{
+	static const char *const names[] = { "cpuset", "cpu", "cpuacct", "memory", "pids" };
+
+	strbuf_adds(b, "#subsys_name\thierarchy\tnum_cgroups\tenabled\n");
+	for (size_t n = 0; n < ARRAY_SIZE(names); n++)
+		strbuf_addf(b, "%s\t0\t1\t1\n", names[n]);
+	return 0;
+}
+
+int proc_show_interrupts(struct pctx *c, struct strbuf *b)
+{
+	strbuf_adds(b, "     ");
+	for (size_t n = 0; n < the_kernel->cfg.nr_cpus; n++)
+		strbuf_addf(b, "      CPU%-3zu", n);
+	strbuf_adds(b, "\n");
+	return 0;
+}
+
+int proc_show_partitions(struct pctx *c, struct strbuf *b)
+{
+	strbuf_adds(b, "major minor  #blocks  name\n\n");
+	return 0;
+}
+
+int proc_show_slabinfo(struct pctx *c, struct strbuf *b)
+{
+	strbuf_adds(b, "slabinfo - version: 2.1\n# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> "
+		       "<batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
+	return 0;
+}

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /proc/sys. Contract in sysctl.h. Linux: kernel/sysctl.c and others.
+ *
+ * A row of numbers has its storage in the table; a write is checked against its bounds before anything is stored. Others have functions.
+ * Locks: sysctl_mu (leaf) guards the numbers. Checkpoint: rows that differ from their defaults, in every proc super block's message; all are
+ * the same. DEVIATION: net/ is one for the sandbox, not one for each network namespace.
+ */
+#include "sentry/fs/proc/sysctl.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sentry/fs/proc/machine.h"
+#include "sentry/fs/proc/proc_internal.h"
+#include "sentry/kernel/nsproxy.h"
+
+#define MAX_VALS 4
+
+struct sysctl {
+	int n;
+	int64_t dflt[MAX_VALS];
+	int64_t min, max;
+	int64_t val[MAX_VALS];
+	bool changed;
+};
+
+static struct mutex sysctl_mu = MUTEX_INIT("sysctl.mu");
+
+static void values(const struct sysctl *s, int64_t *ret)
+{
+	mutex_guard(&sysctl_mu);
+	memcpy(ret, s->changed ? s->val : s->dflt, sizeof(s->val));
+}
+
+static int show_num(struct pctx *c, struct strbuf *b)
+{
+	const struct sysctl *s = c->node->data;
+	int64_t v[MAX_VALS];
+
+	values(s, v);
+	for (int n = 0; n < s->n; n++)
+		strbuf_addf(b, "%s%ld", n ? "\t" : "", (long)v[n]);
+	strbuf_addc(b, '\n');
+	return 0;
+}
+
+static int parse_row(const struct sysctl *s, const char *text, int64_t *v)
+{
+	char *end;
+	int n;
+
+	for (n = 0; n < s->n; n++) {
+		text += strspn(text, " \t\n");
+		if (!*text)
+			break;
+		errno = 0;
+		v[n] = strtoll(text, &end, 0);
+		if (end == text || errno || (*end && !strchr(" \t\n", *end)) || v[n] < s->min || v[n] > s->max)
+			return -EINVAL;
+		text = end;
+	}
+	return n && !text[strspn(text, " \t\n")] ? 0 : -EINVAL;
+}
+
+static int64_t store_num(struct pctx *c, char *text, size_t n)
+{
+	struct sysctl *s = (struct sysctl *)(uintptr_t)c->node->data;
+	int64_t v[MAX_VALS];
+	int err;
+
+	values(s, v);
+	err = parse_row(s, text, v);
+	if (err)
+		return err;
+	mutex_lock(&sysctl_mu);
+	memcpy(s->val, v, sizeof(v));
+	s->changed = true;
+	mutex_unlock(&sysctl_mu);
+	return (int64_t)n;
+}
+
+#define ROW(nm, perm, st, count, lo, hi, ...)                                                                                          \
+	{ .name = (nm), .mode = LINUX_S_IFREG | (perm), .show = show_num, .store = (st),                                               \
+	  .data = &(struct sysctl){ .n = (count), .dflt = { __VA_ARGS__ }, .min = (lo), .max = (hi) } }
+#define NUM(nm, v, lo, hi) ROW(nm, 0644, store_num, 1, lo, hi, v)
+#define CONST(nm, v)	   ROW(nm, 0444, NULL, 1, 0, 0, v)
+#define BOOL(nm, v)	   NUM(nm, v, 0, 1)
+#define INT_MAX_	   0x7fffffffLL
+
+/* --- names and other texts --- */
+
+static int show_text(struct pctx *c, struct strbuf *b)
+{
+	strbuf_addf(b, "%s\n", (const char *)c->node->data);
+	return 0;
+}
+
+static struct uts_ns *uts_of(struct pctx *c)
+{
+	return c->t && c->t->ns ? c->t->ns->uts : NULL;
+}
+
+static int show_uts(struct pctx *c, struct strbuf *b)
+{
+	struct uts_ns *u = uts_of(c);
+
+	if (!u)
+		return -ENOENT;
+	mutex_lock(&u->mu);
+	strbuf_addf(b, "%s\n", c->node->data ? u->domainname : u->nodename);
+	mutex_unlock(&u->mu);
+	return 0;
+}
+
+static int uts_set(struct uts_ns *u, bool domain, const char *s)
+{
+	size_t n = MIN(strcspn(s, "\n"), (size_t)UTS_LEN - 1);
+	char *to = domain ? u->domainname : u->nodename;
+
+	mutex_guard(&u->mu);
+	memcpy(to, s, n);
+	memset(to + n, 0, UTS_LEN - n);
+	return 0;
+}
+
+static int64_t store_uts(struct pctx *c, char *s, size_t n)
+{
+	struct uts_ns *u = uts_of(c);
+	int err = u ? uts_set(u, c->node->data != NULL, s) : -ENOENT;
+
+	return err ? err : (int64_t)n;
+}
+
+static int show_uuid(struct pctx *c, struct strbuf *b)
+{
+	uint8_t u[16];
+	uint64_t h;
+
+	if (c->node->data) { /* boot_id: of this kernel, the same after a restore */
+		for (int n = 0; n < 2; n++) {
+			h = hash_u64((uint64_t)the_kernel->boot_real + (uint64_t)n * 0x9e3779b97f4a7c15ULL) ^ hash_u64((uint64_t)the_kernel->boot_mono);
+			memcpy(u + 8 * n, &h, 8);
+		}
+	} else {
+		kernel_random(u, sizeof(u));
+	}
+	u[6] = (uint8_t)((u[6] & 0x0f) | 0x40);
+	u[8] = (uint8_t)((u[8] & 0x3f) | 0x80);
+	strbuf_addf(b, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x\n", u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8],
+		    u[9], u[10], u[11], u[12], u[13], u[14], u[15]);
+	return 0;
+}
+
+static int show_file_nr(struct pctx *c, struct strbuf *b)
+{
+	strbuf_adds(b, "0\t0\t9223372036854775807\n");
+	return 0;
+}
+
+static int show_u64max(struct pctx *c, struct strbuf *b)
+{
+	strbuf_adds(b, "9223372036854775807\n");
+	return 0;
+}
+
+static int show_ns_last_pid(struct pctx *c, struct strbuf *b)
+{
+	strbuf_addf(b, "%d\n", c->ns ? c->ns->last : 0);
+	return 0;
+}
+
+static int show_threads_max(struct pctx *c, struct strbuf *b)
+{
+	strbuf_addf(b, "%lu\n", MIN(the_kernel->cfg.total_memory / (8 * 16384), (uint64_t)4194304));
+	return 0;
+}
+
+/* The limits of System V objects are the ipc namespace's. */
+int ipc_ns_sysctl_get(struct ipc_ns *ns, const char *name, int64_t *ret, int n) __attribute__((weak));
+int ipc_ns_sysctl_set(struct ipc_ns *ns, const char *name, const int64_t *v, int n) __attribute__((weak));
+
+static int show_ipc(struct pctx *c, struct strbuf *b)
+{
+	const struct sysctl *s = c->node->data;
+	int64_t v[MAX_VALS];
+
+	values(s, v);
+	if (ipc_ns_sysctl_get && c->t && c->t->ns && c->t->ns->ipc)
+		(void)ipc_ns_sysctl_get(c->t->ns->ipc, c->node->name, v, s->n);
+	for (int n = 0; n < s->n; n++)
+		strbuf_addf(b, "%s%lu", n ? "\t" : "", (unsigned long)v[n]);
+	strbuf_addc(b, '\n');
+	return 0;
+}
+
+static int64_t store_ipc(struct pctx *c, char *text, size_t n)
+{
+	const struct sysctl *s = c->node->data;
+	int64_t v[MAX_VALS];
+	int err;
+
+	if (!ipc_ns_sysctl_set || !c->t || !c->t->ns || !c->t->ns->ipc)
+		return -EACCES;
+	values(s, v);
+	err = parse_row(s, text, v);
+	if (!err)
+		err = ipc_ns_sysctl_set(c->t->ns->ipc, c->node->name, v, s->n);
+	return err ? err : (int64_t)n;
+}
+
+#define IPC(nm, count, ...)                                                                                                            \
+	{ .name = (nm), .mode = LINUX_S_IFREG | 0644, .show = show_ipc, .store = store_ipc,                                            \
+	  .data = &(struct sysctl){ .n = (count), .dflt = { __VA_ARGS__ }, .min = 0, .max = INT64_MAX } }
+
+/* --- tables --- */
+
+static const struct pnode random_kids[] = {
+	PN_FILE("boot_id", 0444, show_uuid, .data = ""),
+	CONST("entropy_avail", 256),
+	CONST("poolsize", 256),
+	CONST("urandom_min_reseed_secs", 60),
+	PN_FILE("uuid", 0444, show_uuid),
+	CONST("write_wakeup_threshold", 256),
+	{ 0 },
+};
+static const struct pnode yama_kids[] = { CONST("ptrace_scope", 0), { 0 } };
+static const struct pnode keys_kids[] = { CONST("maxkeys", 200), CONST("maxbytes", 20000), CONST("root_maxkeys", 1000000),
+					  CONST("root_maxbytes", 25000000), { 0 } };
+static const struct pnode kernel_kids[] = {
+	CONST("cap_last_cap", LINUX_CAP_LAST),
+	PN_FILE("core_pattern", 0444, show_text, .data = "core"),
+	CONST("core_uses_pid", 0),
+	BOOL("dmesg_restrict", 1),
+	PN_FILE("domainname", 0644, show_uts, .store = store_uts, .data = ""),
+	PN_FILE("hostname", 0644, show_uts, .store = store_uts),
+	PN_DIR("keys", 0555, keys_kids),
+	NUM("kptr_restrict", 1, 0, 2),
+	IPC("msgmax", 1, 8192),
+	IPC("msgmnb", 1, 16384),
+	IPC("msgmni", 1, 32000),
+	CONST("ngroups_max", 65536),
+	PN_FILE("ns_last_pid", 0444, show_ns_last_pid),
+	PN_FILE("osrelease", 0444, show_text, .data = RUNSC_OSRELEASE),
+	PN_FILE("ostype", 0444, show_text, .data = RUNSC_OSTYPE),
+	CONST("overflowgid", 65534),
+	CONST("overflowuid", 65534),
+	NUM("panic", 0, -1, INT_MAX_),
+	NUM("perf_event_paranoid", 2, -1, 4),
+	CONST("pid_max", 4194304),
+	ROW("printk", 0444, NULL, 4, 0, 15, 4, 4, 1, 7),
+	PN_DIR("random", 0555, random_kids),
+	CONST("randomize_va_space", 2),
+	CONST("sched_autogroup_enabled", 0),
+	CONST("sched_child_runs_first", 0),
+	CONST("sched_rr_timeslice_ms", 100),
+	CONST("sched_rt_period_us", 1000000),
+	CONST("sched_rt_runtime_us", 950000),
+	IPC("sem", 4, 32000, 1024000000, 500, 32000),
+	BOOL("shm_rmid_forced", 0),
+	IPC("shmall", 1, (int64_t)(UINT64_MAX - (1UL << 24))),
+	IPC("shmmax", 1, (int64_t)(UINT64_MAX - (1UL << 24))),
+	IPC("shmmni", 1, 4096),
+	CONST("sysrq", 0),
+	CONST("tainted", 0),
+	PN_FILE("threads-max", 0444, show_threads_max),
+	CONST("unprivileged_bpf_disabled", 2),
+	PN_FILE("version", 0444, show_text, .data = RUNSC_VERSION),
+	PN_DIR("yama", 0555, yama_kids),
+	{ 0 },
+};
+
+static const struct pnode vm_kids[] = {
+	NUM("admin_reserve_kbytes", 8192, 0, INT_MAX_),
+	NUM("dirty_background_ratio", 10, 0, 100),
+	NUM("dirty_expire_centisecs", 3000, 0, INT_MAX_),
+	NUM("dirty_ratio", 20, 0, 100),
+	NUM("dirty_writeback_centisecs", 500, 0, INT_MAX_),
+	CONST("hugetlb_shm_group", 0),
+	NUM("max_map_count", 65530, 0, INT_MAX_),
+	CONST("memory_failure_early_kill", 0),
+	NUM("min_free_kbytes", 67584, 0, INT_MAX_),
+	CONST("mmap_min_addr", 65536),
+	CONST("nr_hugepages", 0),
+	CONST("nr_overcommit_hugepages", 0),
+	NUM("oom_kill_allocating_task", 0, 0, 1),
+	NUM("overcommit_memory", 0, 0, 2),
+	NUM("overcommit_ratio", 50, 0, INT_MAX_),
+	NUM("overcommit_kbytes", 0, 0, INT_MAX_),
+	NUM("page-cluster", 3, 0, 31),
+	NUM("panic_on_oom", 0, 0, 2),
+	NUM("swappiness", 60, 0, 200),
+	CONST("unprivileged_userfaultfd", 0),
+	NUM("user_reserve_kbytes", 131072, 0, INT_MAX_),
+	NUM("vfs_cache_pressure", 100, 0, INT_MAX_),
+	CONST("zone_reclaim_mode", 0),
+	{ 0 },
+};
+
+static const struct pnode inotify_kids[] = {
+	NUM("max_queued_events", 16384, 0, INT_MAX_),
+	NUM("max_user_instances", 128, 0, INT_MAX_),
+	NUM("max_user_watches", 65536, 0, INT_MAX_),
+	{ 0 },
+};
+static const struct pnode mqueue_kids[] = {
+	NUM("msg_default", 10, 1, 65536),
+	NUM("msg_max", 10, 1, 65536),
+	NUM("msgsize_default", 8192, 128, 16777216),
+	NUM("msgsize_max", 8192, 128, 16777216),
+	NUM("queues_max", 256, 0, INT_MAX_),
+	{ 0 },
+};
+static const struct pnode epoll_kids[] = { NUM("max_user_watches", 1048576, 0, INT_MAX_), { 0 } };
+static const struct pnode fs_kids[] = {
+	NUM("aio-max-nr", 65536, 0, INT_MAX_),
+	CONST("aio-nr", 0),
+	ROW("dentry-state", 0444, NULL, 4, 0, 0, 0, 0, 45, 0),
+	PN_DIR("epoll", 0555, epoll_kids),
+	PN_FILE("file-max", 0444, show_u64max),
+	PN_FILE("file-nr", 0444, show_file_nr),
+	ROW("inode-nr", 0444, NULL, 2, 0, 0, 0, 0),
+	PN_DIR("inotify", 0555, inotify_kids),
+	CONST("lease-break-time", 45),
+	CONST("leases-enable", 1),
+	NUM("mount-max", 100000, 1, INT_MAX_),
+	PN_DIR("mqueue", 0555, mqueue_kids),
+	CONST("nr_open", 1048576),
+	CONST("overflowgid", 65534),
+	CONST("overflowuid", 65534),
+	NUM("pipe-max-size", 1048576, 4096, INT_MAX_),
+	CONST("pipe-user-pages-hard", 0),
+	CONST("pipe-user-pages-soft", 16384),
+	NUM("protected_fifos", 0, 0, 2),
+	BOOL("protected_hardlinks", 0),
+	NUM("protected_regular", 0, 0, 2),
+	BOOL("protected_symlinks", 0),
+	CONST("suid_dumpable", 0),
+	{ 0 },
+};
+
+static const struct pnode core_kids[] = {
+	CONST("bpf_jit_enable", 1),
+	PN_FILE("default_qdisc", 0444, show_text, .data = "noqueue"),
+	NUM("netdev_max_backlog", 1000, 0, INT_MAX_),
+	NUM("optmem_max", 131072, 0, INT_MAX_),
+	NUM("rmem_default", 212992, 2304, INT_MAX_),
+	NUM("rmem_max", 212992, 2304, INT_MAX_),
+	NUM("somaxconn", 4096, 0, INT_MAX_),
+	NUM("wmem_default", 212992, 4608, INT_MAX_),
+	NUM("wmem_max", 212992, 4608, INT_MAX_),
+	{ 0 },
+};
+static const struct pnode ipv4_kids[] = {
+	BOOL("icmp_echo_ignore_all", 0),
+	NUM("ip_default_ttl", 64, 1, 255),
+	BOOL("ip_forward", 0),
+	ROW("ip_local_port_range", 0644, store_num, 2, 1, 65535, 32768, 60999),
+	BOOL("ip_nonlocal_bind", 0),
+	NUM("ip_unprivileged_port_start", 1024, 0, 65535),
+	ROW("ping_group_range", 0644, store_num, 2, 0, 4294967294LL, 1, 0),
+	NUM("tcp_abort_on_overflow", 0, 0, 1),
+	PN_FILE("tcp_allowed_congestion_control", 0444, show_text, .data = "reno"),
+	PN_FILE("tcp_available_congestion_control", 0444, show_text, .data = "reno"),
+	PN_FILE("tcp_congestion_control", 0444, show_text, .data = "reno"),
+	NUM("tcp_fastopen", 1, 0, INT_MAX_),
+	NUM("tcp_fin_timeout", 60, 0, INT_MAX_),
+	NUM("tcp_keepalive_intvl", 75, 1, 32767),
+	NUM("tcp_keepalive_probes", 9, 1, 127),
+	NUM("tcp_keepalive_time", 7200, 1, 32767),
+	NUM("tcp_max_syn_backlog", 512, 1, INT_MAX_),
+	NUM("tcp_max_tw_buckets", 16384, 0, INT_MAX_),
+	BOOL("tcp_moderate_rcvbuf", 1),
+	NUM("tcp_retries1", 3, 0, 255),
+	NUM("tcp_retries2", 15, 0, INT_MAX_),
+	ROW("tcp_rmem", 0644, store_num, 3, 1, INT_MAX_, 4096, 131072, 6291456),
+	BOOL("tcp_sack", 1),
+	NUM("tcp_syn_retries", 6, 1, 127),
+	NUM("tcp_synack_retries", 5, 0, 255),
+	NUM("tcp_syncookies", 1, 0, 2),
+	BOOL("tcp_timestamps", 1),
+	NUM("tcp_tw_reuse", 2, 0, 2),
+	BOOL("tcp_window_scaling", 1),
+	ROW("tcp_wmem", 0644, store_num, 3, 1, INT_MAX_, 4096, 16384, 4194304),
+	{ 0 },
+};
+static const struct pnode conf6_all_kids[] = { BOOL("disable_ipv6", 0), BOOL("forwarding", 0), { 0 } };
+static const struct pnode conf6_default_kids[] = { BOOL("disable_ipv6", 0), BOOL("forwarding", 0), { 0 } };
+static const struct pnode conf6_lo_kids[] = { BOOL("disable_ipv6", 0), BOOL("forwarding", 0), { 0 } };
+static const struct pnode conf6_kids[] = {
+	PN_DIR("all", 0555, conf6_all_kids),
+	PN_DIR("default", 0555, conf6_default_kids),
+	PN_DIR("lo", 0555, conf6_lo_kids),
+	{ 0 },
+};
+static const struct pnode ipv6_kids[] = { BOOL("bindv6only", 0), PN_DIR("conf", 0555, conf6_kids), { 0 } };
+static const struct pnode unix_kids[] = { NUM("max_dgram_qlen", 512, 0, INT_MAX_), { 0 } };
+static const struct pnode net_kids[] = {
+	PN_DIR("core", 0555, core_kids),
+	PN_DIR("ipv4", 0555, ipv4_kids),
+	PN_DIR("ipv6", 0555, ipv6_kids),
+	PN_DIR("unix", 0555, unix_kids),
+	{ 0 },
+};
+static const struct pnode user_kids[] = {
+	CONST("max_cgroup_namespaces", 0),
+	NUM("max_inotify_instances", 128, 0, INT_MAX_),
+	NUM("max_inotify_watches", 65536, 0, INT_MAX_),
+	CONST("max_user_namespaces", 0),
+	{ 0 },
+};
+static const struct pnode none[] = { { 0 } };
+
+const struct pnode proc_sys_children[] = {
+	PN_DIR("abi", 0555, none),
+	PN_DIR("debug", 0555, none),
+	PN_DIR("dev", 0555, none),
+	PN_DIR("fs", 0555, fs_kids),
+	PN_DIR("kernel", 0555, kernel_kids),
+	PN_DIR("net", 0555, net_kids),
+	PN_DIR("user", 0555, user_kids),
+	PN_DIR("vm", 0555, vm_kids),
+	{ 0 },
+};
+
+/* --- from inside --- */
+
+static const struct pnode *find(const char *path)
+{
+	const struct pnode *at = proc_sys_children, *hit = NULL;
+
+	while (*path) {
+		size_t len = strcspn(path, "/");
+
+		hit = NULL;
+		for (; at && at->name && !hit; at++)
+			if (strlen(at->name) == len && !memcmp(at->name, path, len))
+				hit = at;
+		if (!hit)
+			return NULL;
+		at = hit->children;
+		path += len;
+		path += *path == '/';
+	}
+	return hit && hit->show ? hit : NULL;
+}
+
+int proc_sysctl_set(struct container *c, const char *key, const char *value)
+{
+	_cleanup_free_ char *path = strdup(key), *text = strdup(value);
+	const struct pnode *n;
+	struct pctx pc;
+	int64_t r;
+
+	if (!path || !text)
+		return -ENOMEM;
+	if (!strchr(path, '/')) /* "a.b/c" means a dot in a name, as sysctl(8) has it */
+		for (char *p = path; *p; p++)
+			if (*p == '.')
+				*p = '/';
+	n = find(path);
+	if (!n)
+		return -ENOENT;
+	if (n->store == store_uts)
+		return c && c->ns && c->ns->uts ? uts_set(c->ns->uts, n->data != NULL, text) : -ENOENT;
+	if (n->store == store_ipc) {
+		int64_t v[MAX_VALS];
+		const struct sysctl *s = n->data;
+
+		values(s, v);
+		r = parse_row(s, text, v);
+		if (!r)
+			r = ipc_ns_sysctl_set && c && c->ns && c->ns->ipc ? ipc_ns_sysctl_set(c->ns->ipc, n->name, v, s->n) : -EACCES;
+		return (int)r;
+	}
+	if (!n->store)
+		return -EACCES;
+	pc = (struct pctx){ .node = n };
+	r = n->store(&pc, text, strlen(text));
+	return r < 0 ? (int)r : 0;
+}
+
+uint64_t proc_sysctl_get(const char *path, uint64_t dflt)
+{
+	const struct pnode *n = find(path);
+	int64_t v[MAX_VALS];
+
+	if (!n || n->show != show_num)
+		return dflt;
+	values(n->data, v);
+	return (uint64_t)v[0];
+}
+
+/* --- state --- */
+
+static void each_changed(const struct pnode *at, char *path, size_t len, void (*fn)(void *arg, const char *path, const char *text), void *arg)
+{
+	for (; at && at->name; at++) {
+		int n = snprintf(path + len, 256 - len, "%s%s", len ? "/" : "", at->name);
+		const struct sysctl *s = at->data;
+
+		if (n < 0 || len + (size_t)n >= 256)
+			continue;
+		if (at->children) {
+			each_changed(at->children, path, len + (size_t)n, fn, arg);
+		} else if (at->show == show_num && s->changed) {
+			char text[128];
+			int at_text = 0;
+
+			for (int i = 0; i < s->n; i++)
+				at_text += snprintf(text + at_text, sizeof(text) - (size_t)at_text, "%s%ld", i ? " " : "", (long)s->val[i]);
+			fn(arg, path, text);
+		}
+	}
+}
+
+void proc_sysctl_each_changed(void (*fn)(void *arg, const char *path, const char *text), void *arg)
+{
+	char path[256] = "";
+
+	each_changed(proc_sys_children, path, 0, fn, arg);
+}
