@@ -231,7 +231,7 @@ struct task {
 	_Atomic char run_state; /* nosave: 'R' 'S' 'T' 't' 'D' for /proc */
 
 	/* ptrace(2) inside the sandbox: ptrace.h */
-	struct ptrace *pt; /* saved: as Ptrace; NULL: never traced; set once, freed with the task */
+	struct ptrace *pt; /* saved: 60 ptrace; NULL: never traced; set once, freed with the task */
 	struct list ptraced; /* derived: tracees' pt->node; guarded by tasks_mu */
 
 	/* exit */

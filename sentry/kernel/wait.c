@@ -202,7 +202,13 @@ static int do_wait(struct task *t, struct wait_req *q)
 		if (r != 0 || (q->options & WNOHANG))
 			break;
 		r = task_block(t, TIME_FOREVER);
-		if (r < 0)
+		if (r == -ERESTARTSYS) {
+			/* A child's end comes with its signal: what it reports goes before the interruption. */
+			int e = scan(t, q);
+
+			r = e ? e : r;
+		}
+		if (r != 0)
 			break;
 	}
 	waitq_del(&w);
