@@ -23,7 +23,7 @@ static json_t *all_caps(void)
 static int make_spec(char **command, const char *root, const char *cwd, json_t **ret, struct error **err)
 {
 	static const char *const sets[] = {"bounding", "effective", "permitted"};
-	json_t *spec = default_spec(), *p, *a, *env, *mounts;
+	json_t *spec = default_spec(), *p, *a, *env;
 	char here[PATH_MAX];
 
 	if (!spec)
@@ -48,9 +48,6 @@ static int make_spec(char **command, const char *root, const char *cwd, json_t *
 	for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
 		(void)json_object_set_new(json_object_get(p, "capabilities"), sets[i], all_caps());
 	(void)json_object_set_new(json_object_get(spec, "root"), "path", json_string(root));
-	mounts = json_object_get(spec, "mounts");
-	(void)json_array_append_new(
-		mounts, json_pack("{s:s, s:s, s:s}", "destination", "/tmp", "type", "tmpfs", "source", "tmpfs"));
 	return 0;
 }
 

@@ -177,6 +177,19 @@ static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, st
 	return 0;
 }
 
+/* A call that is dispatched again must not see an interruption that is none: only what is really pending counts. */
+static void restore_work(struct task *t)
+{
+	struct sighand *s;
+
+	if (t->is_zombie || !t->sysctx.redo || t->tg->cont_notify)
+		return;
+	s = sighand_lock(t);
+	atomic_store(&t->work, 0);
+	signal_recalc_locked(t);
+	mutex_unlock(&s->mu);
+}
+
 static int start_threads(struct kernel *k, struct error **err)
 {
 	struct thread_group *tg;
@@ -185,8 +198,10 @@ static int start_threads(struct kernel *k, struct error **err)
 
 	/* Nothing runs yet, so the lists need no lock; every wait is queued before anybody can wake it. */
 	list_for_each(tg, &k->groups, all_node)
-		list_for_each(t, &tg->tasks, tg_node)
+		list_for_each(t, &tg->tasks, tg_node) {
+			restore_work(t);
 			futex_restore(t);
+		}
 	mutex_lock(&k->tasks_mu);
 	list_for_each(tg, &k->groups, all_node)
 		list_for_each(t, &tg->tasks, tg_node)

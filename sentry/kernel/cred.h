@@ -49,7 +49,7 @@ struct user_ns;
 #define LINUX_CAP_FULL             ((1ULL << (LINUX_CAP_LAST + 1)) - 1)
 
 struct cred {
-	struct ref ref; /* nosave */
+	struct ref ref; /* nosave: counted anew by the loader */
 	uint32_t uid, euid, suid, fsuid; /* saved: 1 ids */
 	uint32_t gid, egid, sgid, fsgid; /* saved: 1 ids */
 	uint64_t cap_inh, cap_perm, cap_eff, cap_bset, cap_amb; /* saved: 2 caps */

@@ -16,8 +16,8 @@
 
 struct container {
 	struct list node; /* derived: kernel.containers */
-	struct ref ref; /* nosave */
-	struct kernel *k; /* nosave */
+	struct ref ref; /* nosave: counted anew by the loader */
+	struct kernel *k; /* nosave: the one kernel */
 	char *id; /* saved; a restore gives the new one */
 	struct thread_group *init; /* saved, referenced: kept after its exit for its status */
 	bool started; /* saved */
@@ -34,34 +34,34 @@ struct container {
 };
 
 struct kernel {
-	struct memfile *mf; /* saved */
-	const struct platform_ops *pops; /* nosave */
-	struct platform *plat; /* nosave */
-	struct plat_caps pcaps; /* nosave */
-	struct sentry_config cfg; /* nosave */
+	struct memfile *mf; /* nosave: its content is the page store */
+	const struct platform_ops *pops; /* nosave: this process's */
+	struct platform *plat; /* nosave: this process's */
+	struct plat_caps pcaps; /* nosave: this process's */
+	struct sentry_config cfg; /* nosave: this process's */
 
 	struct mutex tasks_mu; /* nosave; see task.h for the order */
 	struct list groups; /* saved: thread_group.all_node, in creation order; guarded by tasks_mu */
 	struct list containers; /* saved; guarded by tasks_mu */
 	struct pid_ns *root_pid_ns; /* saved */
-	uint32_t nr_tasks; /* derived */
+	uint32_t nr_tasks; /* derived: counted */
 	struct list deferred; /* nosave: groups whose references are to be dropped outside tasks_mu */
 	struct cond exit_cv; /* nosave: with tasks_mu: a container's process exited */
 
 	/* freeze; guarded by freeze_mu */
-	struct mutex freeze_mu; /* nosave */
-	struct cond freeze_cv; /* nosave */
+	struct mutex freeze_mu; /* nosave: a lock */
+	struct cond freeze_cv; /* nosave: waiters run again */
 	uint32_t freeze_depth; /* nosave: pause and checkpoint nest */
-	uint32_t nr_parked; /* nosave */
+	uint32_t nr_parked; /* nosave: of this freeze */
 	uint32_t nr_running; /* nosave: task threads that exist and have not exited */
 
 	int64_t boot_mono; /* saved: guest monotonic when the kernel began, for uptime */
 	int64_t boot_real; /* saved */
 	_Atomic uint64_t next_ino; /* saved: inode numbers of anonymous objects */
 	struct mappable *vdso; /* nosave: this build's vDSO; mappings made by an older build keep theirs */
-	uint64_t vdso_len; /* nosave */
+	uint64_t vdso_len; /* nosave: of this build */
 	const struct restore_ctx *restore; /* nosave: while an image is loaded; checkpoint.h */
-	int64_t saved_mono; /* saved: guest monotonic at the save; set by the checkpoint */
+	int64_t saved_mono; /* saved: 7 mono; set by the checkpoint */
 	uint64_t generation; /* nosave: fresh at every restore */
 };
 

@@ -9,7 +9,7 @@
 #define UTS_LEN 65
 
 struct uts_ns {
-	struct ref ref; /* nosave */
+	struct ref ref; /* nosave: counted anew by the loader */
 	struct mutex mu; /* nosave: leaf; guards the names */
 	char nodename[UTS_LEN]; /* saved: 1 */
 	char domainname[UTS_LEN]; /* saved: 2 */

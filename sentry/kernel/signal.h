@@ -61,8 +61,8 @@ struct sigpending {
 };
 
 struct sighand {
-	struct ref ref;
-	struct mutex mu;
+	struct ref ref; /* nosave: counted anew by the loader */
+	struct mutex mu; /* nosave: a lock */
 	struct linux_sigaction action[NSIG_MAX]; /* saved; guarded by mu */
 	struct waitq signalfd_wq; /* nosave: signalfd files; woken with POLLIN whenever a signal is queued to a user of this sighand */
 	struct sighand *prev; /* nosave: what exec replaced; kept so that a racing sender may still lock it */

@@ -50,7 +50,7 @@ struct tty;
 
 /* An id: a task's, and through it a group's, process group's or session's. Lives as long as any of them uses it. */
 struct pid {
-	struct ref ref; /* nosave */
+	struct ref ref; /* nosave: counted anew by the loader */
 	uint32_t level; /* derived: levels - 1 */
 	struct {
 		struct pid_ns *ns; /* saved */
@@ -58,16 +58,16 @@ struct pid {
 	} n[PID_LEVELS];
 	struct task *task; /* derived; guarded by tasks_mu: the task with this tid, or NULL */
 	struct thread_group *tg; /* derived: the group with this tgid (until reaped) */
-	struct pgrp *pgrp; /* derived */
-	struct session *session; /* derived */
+	struct pgrp *pgrp; /* derived: back pointer */
+	struct session *session; /* derived: back pointer */
 	bool load_numbered; /* nosave: while loading: the numbers are still in the tables */
 	struct waitq exit_wq; /* nosave: pidfd pollers; woken when the group leader's group has exited */
 };
 
 struct pid_ns {
-	struct ref ref; /* nosave */
+	struct ref ref; /* nosave: counted anew by the loader */
 	struct pid_ns *parent; /* saved */
-	uint32_t level; /* saved */
+	uint32_t level; /* derived: depth of the parents */
 	int32_t last; /* saved: last nr given out; guarded by tasks_mu */
 	struct htab pids; /* derived: nr -> struct pid; guarded by tasks_mu */
 	struct thread_group *init; /* saved: reaper; guarded by tasks_mu */
@@ -76,11 +76,11 @@ struct pid_ns {
 };
 
 struct session {
-	struct ref ref; /* nosave */
+	struct ref ref; /* nosave: counted anew by the loader */
 	struct pid *id; /* saved */
 	struct thread_group *leader; /* saved; NULL after its exit; guarded by tasks_mu */
 	struct tty *ctty; /* saved: controlling terminal, referenced; guarded by tasks_mu */
-	struct list pgrps; /* derived */
+	struct list pgrps; /* derived: linked by after_load */
 };
 
 struct pgrp {
@@ -104,13 +104,13 @@ struct tg_usage {
 };
 
 struct thread_group {
-	struct ref ref; /* nosave */
-	struct kernel *k; /* nosave */
+	struct ref ref; /* nosave: counted anew by the loader */
+	struct kernel *k; /* nosave: the one kernel */
 	struct container *container; /* saved: which container's process this is */
 	struct pid *pid; /* saved: tgid */
 	struct task *leader; /* saved */
 	struct list tasks; /* saved: task.tg_node; guarded by tasks_mu and sighand.mu (both to change) */
-	uint32_t nr_tasks; /* derived */
+	uint32_t nr_tasks; /* derived: counted */
 	struct list all_node; /* derived: kernel.groups; then kernel.deferred */
 	struct task *deferred_leader; /* nosave: see kernel_defer_put() */
 
@@ -118,9 +118,9 @@ struct thread_group {
 	struct thread_group *parent; /* saved: NULL for the first process of a container, and exec'd ones */
 	struct task *parent_task; /* saved: thread that forked it, for PDEATHSIG and __WNOTHREAD; NULL when gone */
 	struct list children; /* derived: child_node */
-	struct list child_node; /* derived */
+	struct list child_node; /* derived: linked by after_load */
 	struct pgrp *pgrp; /* saved, referenced */
-	struct list pgrp_node; /* derived */
+	struct list pgrp_node; /* derived: linked by after_load */
 	struct session *session; /* saved, referenced */
 	struct waitq child_wq; /* nosave: wait4() callers */
 	int exit_signal; /* saved */
@@ -129,7 +129,6 @@ struct thread_group {
 	bool did_exec; /* saved: for setpgid's EACCES */
 	bool is_subreaper; /* saved */
 	bool has_child_subreaper; /* saved */
-	bool autoreap; /* saved */
 
 	/* signals; guarded by sighand.mu of its tasks */
 	struct sigpending pending; /* saved: shared queue */
@@ -146,9 +145,10 @@ struct thread_group {
 	int stop_code; /* saved */
 
 	/* limits and accounting; guarded by limits_mu */
-	struct mutex limits_mu; /* nosave */
-	struct rlimit64 rlim[LINUX_RLIM_NLIMITS]; /* saved */
-	struct tg_usage self, children_usage; /* saved: dead threads'; reaped children's */
+	struct mutex limits_mu; /* nosave: a lock */
+	struct rlimit64 rlim[LINUX_RLIM_NLIMITS]; /* saved: 26 rlimits */
+	struct tg_usage self; /* saved: 27; dead threads' */
+	struct tg_usage children_usage; /* saved: 28 children; reaped children's */
 	int64_t start_time; /* saved: guest monotonic */
 	int32_t oom_score_adj; /* saved */
 
@@ -187,21 +187,20 @@ struct nsproxy {
 };
 
 struct task {
-	struct ref ref; /* nosave */
-	struct kernel *k; /* nosave */
+	struct ref ref; /* nosave: counted anew by the loader */
+	struct kernel *k; /* nosave: the one kernel */
 	struct pid *pid; /* saved: tid */
 	struct thread_group *tg; /* saved */
-	struct list tg_node; /* derived */
-	pthread_t thread; /* nosave */
-	bool thread_started; /* nosave */
+	struct list tg_node; /* derived: linked by after_load */
+	pthread_t thread; /* nosave: made anew */
 
 	/* execution; own */
-	struct plat_ctx *pctx; /* saved: as registers */
-	struct plat_trap trap; /* nosave */
+	struct plat_ctx *pctx; /* saved: 3 regs; and 4 fpu */
+	struct plat_trap trap; /* nosave: of the last switch */
 	struct sysctx sysctx; /* saved */
 
 	/* shared resources; pointer changes by the own thread under alloc_mu */
-	struct mutex alloc_mu; /* nosave */
+	struct mutex alloc_mu; /* nosave: a lock */
 	struct mm *mm; /* saved; NULL after exit */
 	struct fd_table *files; /* saved */
 	struct fs_ctx *fs; /* saved */
@@ -213,18 +212,18 @@ struct task {
 	/* signals; guarded by sighand->mu */
 	struct sigpending pending; /* saved */
 	sigset64_t blocked; /* saved */
-	sigset64_t real_blocked; /* saved: sigtimedwait's */
+	sigset64_t real_blocked; /* nosave: 0 outside a running sigtimedwait */
 	sigset64_t saved_mask; /* saved: mask to restore when restore_mask */
 	bool restore_mask; /* saved */
-	struct sigaltstack altstack; /* saved; own */
+	struct sigaltstack altstack; /* saved: 17 altstack_sp; own */
 	bool stop_me; /* saved: must take part in the current group stop */
 	bool stopped; /* saved: is in a group stop */
 	int pdeathsig; /* saved */
 
 	/* blocking */
 	_Atomic uint32_t work; /* derived: WORK_* */
-	struct mutex park_mu; /* nosave */
-	struct cond park_cv; /* nosave */
+	struct mutex park_mu; /* nosave: a lock */
+	struct cond park_cv; /* nosave: waiters run again */
 	bool woken; /* nosave; guarded by park_mu */
 	bool parked; /* nosave: at the freeze point; guarded by kernel.freeze_mu */
 	const char *blocked_in; /* nosave: for debug and /proc/pid/wchan */
@@ -254,7 +253,7 @@ struct task {
 	uint64_t timer_slack; /* saved */
 	int64_t utime, stime; /* saved: ns */
 	int64_t start_time; /* saved */
-	int64_t minflt, majflt, nvcsw, nivcsw; /* saved */
+	int64_t minflt, majflt, nvcsw, nivcsw; /* saved: 42 counts */
 	int64_t maxrss_kb; /* nosave: of memory that exec or exit gave back; the mm keeps the peak of the present one */
 };
 

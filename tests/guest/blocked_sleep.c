@@ -31,7 +31,9 @@ static pid_t sleeper(int kind)
 			CHECK(now_ns(CLOCK_REALTIME) >= abs);
 			break;
 		}
-		CHECK(now_ns(CLOCK_MONOTONIC) - t0 >= 249 * MS);
+		/* The wall clock went on while the image lay on disk; the monotonic clock did not. */
+		if (kind != 3)
+			CHECK(now_ns(CLOCK_MONOTONIC) - t0 >= 249 * MS);
 		_exit(0);
 	}
 	return p;

@@ -255,8 +255,8 @@ const struct mappable_ops gofer_map_ops = {
 struct gofer_dir {
 	struct file file; /* saved: 1 file_base */
 	struct p9_dirent *ents; /* nosave: listing taken at position 0 or when first needed; guarded by pos_mu */
-	size_t n, cap;
-	bool filled;
+	size_t n, cap; /* nosave: of ents */
+	bool filled; /* nosave: ents is valid */
 };
 
 #define MAX_ENTRIES (4u << 20)

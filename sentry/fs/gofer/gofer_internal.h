@@ -17,7 +17,7 @@ struct gofer_sb {
 	char *destination; /* saved: 2 */
 	bool exclusive; /* saved: 3 */
 	struct p9_client *client; /* nosave: the container's, outlives the mount */
-	struct mutex table_mu; /* nosave */
+	struct mutex table_mu; /* nosave: a lock */
 	struct htab inodes; /* derived: qid path -> inode, no references; guarded by table_mu */
 };
 
@@ -25,17 +25,17 @@ struct gofer_inode {
 	struct inode i; /* saved: 1 inode_base */
 	uint32_t fid; /* nosave: P9_NOFID for a deleted file after a restore */
 	uint64_t qid; /* nosave: the gofer's number of the file */
-	struct dentry *alias; /* saved: as path; one of its names, not referenced; guarded by sb.d_mu */
+	struct dentry *alias; /* saved: 2 path; one of its names, not referenced; guarded by sb.d_mu */
 	char *target; /* saved: 6; symlink text once read */
-	struct mappable map; /* nosave */
-	struct mutex fd_mu; /* nosave */
+	struct mappable map; /* nosave: mappings register again */
+	struct mutex fd_mu; /* nosave: a lock */
 	int fd_ro, fd_rw; /* nosave: donated host descriptors, opened on first use; guarded by fd_mu, never closed before eviction */
 	_Atomic bool stale; /* nosave: attributes must be asked for again */
 	uint64_t saved_mtime; /* saved: 5 version */
 	char *load_path; /* nosave: while loading */
-	bool load_deleted; /* nosave */
+	bool load_deleted; /* nosave: while loading */
 	uint64_t blocks; /* nosave: as last seen */
-	uint32_t blksize; /* nosave */
+	uint32_t blksize; /* nosave: asked for again */
 };
 
 static inline struct gofer_inode *gofer_i(struct inode *i)

@@ -37,9 +37,9 @@ struct hostfile {
 	int index; /* saved: 2 */
 	uint32_t mode; /* saved: 3 */
 	bool can_nowait; /* nosave: RWF_NOWAIT has not been refused */
-	struct mutex io_mu; /* nosave */
-	struct waitq wq; /* nosave */
-	struct host_watch watch; /* nosave */
+	struct mutex io_mu; /* nosave: a lock */
+	struct waitq wq; /* nosave: waiters run again */
+	struct host_watch watch; /* nosave: armed again */
 };
 
 static const struct file_ops hostfile_ops;
