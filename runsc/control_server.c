@@ -228,11 +228,12 @@ static int op_checkpoint(struct request *q, json_t **ret, struct error **err)
 
 static void *exec_waiter(void *arg)
 {
-	struct conn *c = arg;
+	struct conn *c = arg; /* ours until exec_running is false: then conn_end() may free it */
+	struct boot *b = c->b;
 	int status = 0;
 	json_t *m;
 
-	if (sentry_wait(c->b->sentry, c->b->id, c->exec_pid, &status, NULL) < 0)
+	if (sentry_wait(b->sentry, b->id, c->exec_pid, &status, NULL) < 0)
 		status = SIGKILL;
 	m = json_pack("{s:i}", "exit", status);
 	mutex_lock(&c->lock);
@@ -240,7 +241,7 @@ static void *exec_waiter(void *arg)
 	c->exec_running = false;
 	cond_signal(&c->done);
 	mutex_unlock(&c->lock);
-	answering(c->b, -1);
+	answering(b, -1);
 	return NULL;
 }
 

@@ -27,7 +27,7 @@ struct dentry *dentry_get(struct dentry *d)
 
 static void dentry_free(struct dentry *d)
 {
-	if (d->fsdata && d->sb->ops->d_release)
+	if (d->sb->ops->d_release)
 		d->sb->ops->d_release(d);
 	if (d->by_name) {
 		htab_done(d->by_name);

@@ -167,10 +167,14 @@ static bool becomes_orphaned(struct pgrp *pg, struct thread_group *leaving)
 	return true;
 }
 
-static void kill_orphaned_pgrp(struct pgrp *pg, struct thread_group *leaving)
+/* @parent's connection to @tg's process group is about to go: because @tg exits (then it is @leaving), or because @parent does. */
+static void kill_orphaned_pgrp(struct thread_group *tg, struct thread_group *parent, struct thread_group *leaving)
 {
+	struct pgrp *pg = tg->pgrp;
 	struct thread_group *m;
 
+	if (!parent || parent->pgrp == pg || parent->session != tg->session)
+		return;
 	if (!becomes_orphaned(pg, leaving) || !has_stopped_member(pg))
 		return;
 	list_for_each(m, &pg->members, pgrp_node) {
@@ -197,9 +201,8 @@ static void reparent_children_locked(struct thread_group *tg)
 				tg_reap_locked(c);
 			else
 				signal_notify_exit_locked(c);
-		} else if (c->pgrp && c->pgrp != tg->pgrp && c->session == tg->session) {
-			/* The exiting parent may have been what kept the child's group connected. */
-			kill_orphaned_pgrp(c->pgrp, NULL);
+		} else {
+			kill_orphaned_pgrp(c, tg, NULL);
 		}
 	}
 }
@@ -232,7 +235,7 @@ static void group_dead_locked(struct thread_group *tg, int status)
 	struct kernel *k = tg->k;
 
 	tg->exit_status = tg->group_exiting ? tg->group_exit_code : status;
-	kill_orphaned_pgrp(tg->pgrp, tg);
+	kill_orphaned_pgrp(tg, tg->parent, tg);
 	reparent_children_locked(tg);
 	if (tg->session && tg->session->leader == tg) {
 		tty_session_leader_exit_locked(tg->session);

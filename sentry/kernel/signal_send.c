@@ -73,7 +73,8 @@ static bool ignored_locked(struct task *t, int sig)
 	/* A blocked signal may get a handler before it is unblocked. */
 	if ((t->blocked | t->real_blocked) & SIGBIT(sig))
 		return false;
-	if (t->tg->unkillable && h == (uint64_t)(uintptr_t)SIG_DFL && sig != SIGKILL && sig != SIGSTOP)
+	/* An init is immune to its own namespace; SIGKILL and SIGSTOP from outside (no task sends them) do act. */
+	if (t->tg->unkillable && h == (uint64_t)(uintptr_t)SIG_DFL && (current_task || (sig != SIGKILL && sig != SIGSTOP)))
 		return true;
 	return h == (uint64_t)(uintptr_t)SIG_IGN || (h == (uint64_t)(uintptr_t)SIG_DFL && sig_is_default_ignore(sig));
 }

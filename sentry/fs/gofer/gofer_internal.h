@@ -25,7 +25,7 @@ struct gofer_inode {
 	struct inode i; /* saved: 1 inode_base */
 	uint32_t fid; /* nosave: P9_NOFID for a deleted file after a restore */
 	uint64_t qid; /* nosave: the gofer's number of the file */
-	struct dentry *alias; /* saved: 2 path; one of its names, not referenced; guarded by sb.d_mu */
+	struct dentry *alias; /* saved: 2 path, 8 alias; one of its names, not referenced; guarded by sb.d_mu */
 	char *target; /* saved: 6; symlink text once read */
 	struct mappable map; /* nosave: mappings register again */
 	struct mutex fd_mu; /* nosave: a lock */

@@ -151,6 +151,7 @@ static int inode_save(struct state_writer *w, const void *obj, void *msg)
 		if (dentry_text(g->alias, &b) < 0 || strbuf_error(&b) < 0)
 			return -ENOMEM;
 		m->path = state_strdup(w, b.data ? b.data : "/");
+		m->alias = state_ref(w, &dentry_state_type, g->alias);
 		return 0;
 	}
 	m->deleted = true;
@@ -186,12 +187,17 @@ static int inode_load(struct state_reader *r, void *obj, const void *msg)
 {
 	struct gofer_inode *g = obj;
 	const Sentry__GoferInode *m = msg;
+	void *alias = NULL;
 	int e = state_check(r, m->inode_base && (m->deleted || m->path[0] == '/'), "bad path");
 
 	if (e >= 0)
 		e = inode_load_base(r, &g->i, ops_of(m->inode_base->mode), m->inode_base);
 	if (e < 0)
 		return e;
+	e = state_deref(r, m->alias, &dentry_state_type, &alias);
+	if (e < 0)
+		return e;
+	g->alias = alias; /* with a reference until inode_after_load() */
 	g->load_deleted = m->deleted;
 	g->load_path = strdup(m->path);
 	g->saved_mtime = m->version;
@@ -242,6 +248,12 @@ static int inode_after_load(struct state_reader *r, void *obj)
 			"not in a gofer mount");
 	if (e < 0)
 		return e;
+	if (g->alias) {
+		e = state_check(r, g->alias->inode == &g->i, "has another file's name");
+		if (e < 0)
+			return e;
+		dentry_put(g->alias); /* the loader still has one; d_release() tells when the name goes */
+	}
 	s = gofer_s(g->i.sb);
 	if (g->load_deleted) {
 		g->qid = g->i.ino;
