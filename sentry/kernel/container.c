@@ -16,6 +16,7 @@
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/host/hostfile.h"
 #include "sentry/fs/namei.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/ipc/ipc_ns.h"
 #include "sentry/kernel/exec.h"
@@ -471,6 +472,11 @@ int container_make(struct kernel *k, const struct sentry_container *sc, struct c
 		r = make_namespaces(c, sc, mnt);
 		if (r < 0)
 			(void)error_set(err, r, "namespaces of container %s", sc->id);
+	}
+	for (size_t i = 0; r == 0 && i < sc->nr_sysctls; i++) {
+		r = proc_sysctl_set(c, sc->sysctls[i].key, sc->sysctls[i].value);
+		if (r < 0)
+			(void)error_set(err, r, "linux.sysctl: %s=%s", sc->sysctls[i].key, sc->sysctls[i].value);
 	}
 	if (mnt)
 		mnt_ns_put(mnt);

@@ -22,7 +22,7 @@
 enum { MEM_NULL = 3, MEM_ZERO = 5, MEM_FULL = 7, MEM_RANDOM = 8, MEM_URANDOM = 9 };
 
 struct mem_file {
-	struct file file; /* saved: 1 */
+	struct file file; /* saved: 1 file_base */
 	uint32_t minor; /* saved: 2 */
 };
 

@@ -37,7 +37,7 @@
 uint64_t ipc_ns_ino(const struct ipc_ns *ns) __attribute__((weak));
 
 struct ns_inode {
-	struct inode i; /* saved: 1 */
+	struct inode i; /* saved: 1 inode_base */
 	enum ns_kind kind; /* saved: 2 */
 	void *ns; /* saved: 3; referenced; NULL for kinds that are the same for everybody */
 };

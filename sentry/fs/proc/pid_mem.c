@@ -130,8 +130,8 @@ int proc_show_smaps_rollup(struct pctx *c, struct strbuf *b)
 
 /* --- mem --- */
 
-struct mem_of {
-	struct file file; /* saved: 1 */
+struct mem_of { /* message: ProcMem */
+	struct file file; /* saved: 1 file_base */
 	struct mm *mm; /* saved: 2; referenced; NULL: none */
 };
 

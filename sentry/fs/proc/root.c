@@ -36,6 +36,20 @@ static int to_self(struct pctx *c, char **ret)
 	return asprintf(ret, "self/%s", (const char *)c->node->data) < 0 ? -ENOMEM : 0;
 }
 
+static int show_tty_ldiscs(struct pctx *c, struct strbuf *b)
+{
+	strbuf_adds(b, "n_tty       0\n");
+	return 0;
+}
+
+static int show_tty_drivers(struct pctx *c, struct strbuf *b)
+{
+	strbuf_adds(b, "/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
+		       "/dev/ptmx            /dev/ptmx       5       2 system\n"
+		       "pty_slave            /dev/pts      136 0-1048575 pty:slave\n");
+	return 0;
+}
+
 /* --- the root --- */
 
 static const struct pnode empty[] = { { 0 } };
@@ -43,6 +57,11 @@ static const struct pnode sysvipc[] = {
 	PN_FILE("shm", 0444, proc_show_sysvipc_shm),
 	PN_FILE("sem", 0444, proc_show_sysvipc_sem),
 	PN_FILE("msg", 0444, proc_show_sysvipc_msg),
+	{ 0 },
+};
+static const struct pnode tty_dir[] = {
+	PN_FILE("drivers", 0444, show_tty_drivers),
+	PN_FILE("ldiscs", 0444, show_tty_ldiscs),
 	{ 0 },
 };
 static const struct pnode children[] = {
@@ -56,6 +75,7 @@ static const struct pnode children[] = {
 	PN_DIR("driver", 0555, empty),
 	PN_DIR("bus", 0555, empty),
 	PN_DIR("irq", 0555, empty),
+	PN_DIR("tty", 0555, tty_dir),
 	PN_FILE("cgroups", 0444, proc_show_cgroups),
 	PN_FILE("cmdline", 0444, proc_show_boot_cmdline),
 	PN_FILE("consoles", 0444, proc_show_nothing),

@@ -382,11 +382,19 @@ static int pseudo_reg_open(struct inode *i, struct task *t, const struct path *p
 	return err;
 }
 
+/* proc's own look-ups fail before Linux comes to think of creating. */
+static int pseudo_create(struct inode *dir, struct task *t, struct dentry *d, const struct inode_make *m, struct inode **ret)
+{
+	if (dir->sb->magic == LINUX_PROC_SUPER_MAGIC)
+		return -ENOENT;
+	return LINUX_S_ISREG(m->mode) ? -EACCES : -EPERM;
+}
+
 #define COMMON                                                                                                                       \
 	.name = "pseudo", .state = &pseudo_inode_state_type, .evict = pseudo_evict, .setattr = pseudo_setattr, .getattr = pseudo_getattr, \
 	.refresh = pseudo_refresh, .permission = pseudo_permission, .mu_class = "pseudo.file"
 
-const struct inode_ops pseudo_dir_iops = { COMMON, .lookup = pseudo_lookup, .open = pseudo_dir_open };
+const struct inode_ops pseudo_dir_iops = { COMMON, .lookup = pseudo_lookup, .create = pseudo_create, .open = pseudo_dir_open };
 const struct inode_ops pseudo_reg_iops = { COMMON, .open = pseudo_reg_open };
 const struct inode_ops pseudo_link_iops = { COMMON, .readlink = pseudo_readlink };
 const struct inode_ops pseudo_magic_iops = { COMMON, .readlink = pseudo_readlink, .get_link = pseudo_get_link };

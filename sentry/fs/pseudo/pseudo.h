@@ -76,7 +76,7 @@ struct pseudo_fs {
 };
 
 struct pseudo_sb {
-	struct super_block sb; /* saved: 1 */
+	struct super_block sb; /* saved: 1 sb_base */
 	const struct pseudo_fs *fs; /* saved: by name */
 	struct pid_ns *_Atomic pid_ns; /* saved: 3; referenced; NULL until a process looks */
 	uint32_t hidepid; /* saved: 4 */

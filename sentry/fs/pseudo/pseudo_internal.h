@@ -6,18 +6,18 @@
 #include "sentry/fs/pseudo/pseudo.h"
 
 struct pseudo_inode {
-	struct inode i; /* saved: 1 */
-	const struct pnode *node; /* saved: 2, 3; file system and path in its tables */
+	struct inode i; /* saved: 1 inode_base */
+	const struct pnode *node; /* saved: 3 path; its place in the tables of file system `fs` */
 	struct pid *pid; /* saved: 4; referenced */
 	bool thread; /* saved: 5 */
-	uint64_t id; /* saved: 6 */
+	uint64_t id; /* saved: 6 entry */
 };
 
 struct pseudo_file {
-	struct file file; /* saved: 1 */
-	struct mutex mu; /* nosave */
+	struct file file; /* saved: 1 file_base */
+	struct mutex mu; /* nosave: free when frozen */
 	struct strbuf text; /* nosave: made anew */
-	bool have; /* nosave */
+	bool have; /* nosave: text is made anew */
 	uint64_t event; /* nosave: last change of mounts told; a restore tells none */
 	struct mnt_ns *ns; /* derived: PN_MOUNTS: whose changes; referenced */
 };

@@ -19,8 +19,8 @@
 #include "state/state.h"
 
 struct devpts_sb {
-	struct super_block sb; /* saved: 1 */
-	struct mutex mu; /* nosave */
+	struct super_block sb; /* saved: 1 sb_base */
+	struct mutex mu; /* nosave: free when frozen */
 	uint64_t used[PTY_MAX / 64]; /* derived: from the terminals */
 	uint32_t uid, gid; /* saved: 2, 3 */
 	bool has_uid, has_gid; /* saved: 4, 5 */
@@ -29,7 +29,7 @@ struct devpts_sb {
 };
 
 struct pts_inode {
-	struct inode i; /* saved: 1 */
+	struct inode i; /* saved: 1 inode_base */
 	struct tty *tty; /* saved: 2; referenced; NULL for the root and ptmx */
 };
 

@@ -28,7 +28,7 @@ struct ldisc {
 	bool stopped; /* saved: 10; ^S */
 	bool app_stopped; /* saved: 11; tcflow(TCOOFF) */
 	uint8_t held[LDISC_HELD]; /* saved: 12; echoes while stopped */
-	uint32_t nr_held; /* saved: 12 */
+	uint32_t nr_held; /* saved: 12 held */
 };
 
 /* What an input asks for. */

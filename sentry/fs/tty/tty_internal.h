@@ -25,11 +25,11 @@ struct devpts_sb;
  * session and fg change under tasks_mu; fg may be compared without it.
  */
 struct tty {
-	struct ref ref; /* nosave */
-	struct mutex mu; /* nosave */
+	struct ref ref; /* nosave: counted again by state_deref() */
+	struct mutex mu; /* nosave: free when frozen */
 	uint32_t index; /* saved: 1 */
 	struct ldisc ld; /* saved: 2; guarded by mu, as the fields below */
-	struct linux_winsize ws; /* saved: 3 */
+	struct linux_winsize ws; /* saved: rows, cols, xpixel, ypixel */
 	bool locked; /* saved: 4; TIOCSPTLCK: the slave cannot be opened yet */
 	bool excl; /* saved: 5; TIOCEXCL */
 	bool pkt; /* saved: 6; TIOCPKT */
@@ -40,17 +40,17 @@ struct tty {
 	bool other_closed; /* saved: 10; the slave was open and is not any more */
 	struct session *session; /* saved: 11; not referenced */
 	struct pgrp *_Atomic fg; /* saved: 12; referenced */
-	struct devpts_sb *ds; /* saved: 13; while the master lives; holds a reference on the super block */
+	struct devpts_sb *ds; /* saved: 13 sb; while the master lives; holds a reference on the super block */
 	bool is_console; /* saved: 14; the master is the Sentry, relaying to a host descriptor */
 	struct console *console; /* derived: while the relay lives */
-	struct waitq slave_wq, master_wq; /* nosave */
+	struct waitq slave_wq, master_wq; /* nosave: waiters are never saved */
 	struct ktimer vtimer; /* nosave: VTIME; a read that begins again starts it again */
-	bool vtime_expired; /* nosave */
-	bool vtime_armed; /* nosave */
+	bool vtime_expired; /* nosave: as vtimer */
+	bool vtime_armed; /* nosave: as vtimer */
 };
 
 struct tty_file {
-	struct file file; /* saved: 1 */
+	struct file file; /* saved: 1 file_base */
 	struct tty *tty; /* saved: 2; referenced */
 	bool master; /* saved: 3 */
 	uint32_t gen; /* saved: 4; of the tty when it was opened */
