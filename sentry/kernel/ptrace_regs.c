@@ -12,7 +12,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/ptrace.h"
 
-#define USER_SIZE       912u /* struct user */
+#define USER_SIZE       928u /* struct user, with two fields that libc does not know */
 #define USER_DEBUGREG   848u
 #define TASK_SIZE_L     0x7ffffffff000ull
 #define EFLAGS_SETTABLE 0x54dd5ull /* Linux's FLAG_MASK */
@@ -94,7 +94,7 @@ int ptrace_poke_user(struct task *c, uint64_t off, uint64_t val)
 		return -EIO;
 	if (off < sizeof(struct arch_regs))
 		return put_reg(c, off, val);
-	if (off < USER_DEBUGREG || off == USER_DEBUGREG + 4 * 8 || off == USER_DEBUGREG + 5 * 8)
+	if (off < USER_DEBUGREG || off >= USER_DEBUGREG + 8 * 8 || off == USER_DEBUGREG + 4 * 8 || off == USER_DEBUGREG + 5 * 8)
 		return -EIO;
 	return val == 0 || off == USER_DEBUGREG + 6 * 8 ? 0 : -ENOSPC;
 }
