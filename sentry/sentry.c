@@ -63,6 +63,7 @@ static struct kernel *kernel_new(const struct sentry_config *cfg)
 	list_init(&k->groups);
 	list_init(&k->containers);
 	list_init(&k->deferred);
+	list_init(&k->deferred_tasks);
 	k->next_ino = 4026531840u; /* where Linux's namespace inode numbers begin */
 	k->boot_mono = ktime_mono();
 	k->boot_real = ktime_real();

@@ -69,6 +69,8 @@ struct ipc_ns {
 	int32_t shmmni, sem_ctls[4], msgmax, msgmnb, msgmni; /* saved */
 	uint64_t shm_pages; /* derived: pages of all segments; guarded by shm.mu */
 	uint64_t msg_bytes, msg_count; /* derived; guarded by msg.mu */
+	struct list mqs; /* saved: 7; struct mqueue with a name; guarded by mqueue.c's lock */
+	uint32_t nr_mqs; /* derived */
 };
 
 static inline struct ipc_obj *ipc_get(struct ipc_obj *o)
@@ -114,6 +116,11 @@ static inline struct ipc_ns *task_ipc(struct task *t)
 /* Recomputes the sums over a loaded namespace. */
 void sysv_shm_after_load(struct ipc_ns *ns);
 void sysv_msg_after_load(struct ipc_ns *ns);
+
+struct Sentry__IpcNs;
+void mqueue_ns_done(struct ipc_ns *ns);
+void mqueue_ns_save(struct state_writer *w, const struct ipc_ns *ns, struct Sentry__IpcNs *m);
+_must_check_ int mqueue_ns_load(struct state_reader *r, struct ipc_ns *ns, const struct Sentry__IpcNs *m);
 
 struct Sentry__IpcObj;
 struct Sentry__IpcObj *ipc_save_obj(struct state_writer *w, const struct ipc_obj *o);

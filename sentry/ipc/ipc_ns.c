@@ -25,6 +25,7 @@ static struct ipc_ns *ns_alloc(void)
 		return NULL;
 	ref_init(&ns->ref);
 	ns->k = the_kernel;
+	list_init(&ns->mqs);
 	ids_init(&ns->shm, "ipc.shm.mu");
 	ids_init(&ns->sem, "ipc.sem.mu");
 	ids_init(&ns->msg, "ipc.msg.mu");
@@ -75,6 +76,7 @@ void ipc_ns_put(struct ipc_ns *ns)
 	ids_done(&ns->shm);
 	ids_done(&ns->sem);
 	ids_done(&ns->msg);
+	mqueue_ns_done(ns);
 	free(ns);
 }
 
@@ -325,6 +327,7 @@ static int ns_save(struct state_writer *w, const void *obj, void *msg)
 	m->n_limits = NR_LIMITS;
 	m->limits = state_zalloc(w, NR_LIMITS, sizeof(limits[0]));
 	memcpy(m->limits, limits, sizeof(limits));
+	mqueue_ns_save(w, ns, m);
 	return 0;
 }
 
@@ -359,6 +362,8 @@ static int ns_load(struct state_reader *r, void *obj, const void *msg)
 		e = load_ids(r, &ns->sem, &sysv_sem_state_type, m->n_sem, m->sem);
 	if (e >= 0)
 		e = load_ids(r, &ns->msg, &sysv_msg_state_type, m->n_msg, m->msg);
+	if (e >= 0)
+		e = mqueue_ns_load(r, ns, m);
 	if (e < 0)
 		return e;
 	ns->ino = m->ino;

@@ -19,6 +19,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/run.h"
 #include "sentry/kernel/task_new.h"
 #include "sentry/net/netns.h"
@@ -29,7 +30,13 @@
 #define CLONE_NEWTIME_L       0x80ULL
 #define NAMESPACE_FLAGS       (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP)
 
-#define VFORK_WAITING 1 /* sysctx.val[0]; val[1] is the child's tid in the root namespace, val[2] the value to return */
+/* What is left to do when the child runs, in sysctx.val[0]; val[1] is the child's tid in the root namespace, val[2] the value to return,
+ * val[3] the flags. */
+enum stage {
+	STAGE_EVENT = 1, /* the ptrace event of the new child: number in bits 8.. */
+	STAGE_VFORK,
+	STAGE_VFORK_DONE, /* PTRACE_EVENT_VFORK_DONE */
+};
 
 struct clone_req {
 	uint64_t flags; /* without the exit signal */
@@ -227,6 +234,20 @@ static struct thread_group *new_group(struct task *t, const struct clone_req *q)
 	return tg;
 }
 
+/* The event the tracer asked to see for such a child, 0 none. */
+static int trace_event(const struct task *t, const struct clone_req *q)
+{
+	int event = PTRACE_EVENT_FORK_L;
+
+	if (q->flags & CLONE_UNTRACED)
+		return 0;
+	if (q->flags & CLONE_VFORK)
+		event = PTRACE_EVENT_VFORK_L;
+	else if (q->exit_signal != SIGCHLD)
+		event = PTRACE_EVENT_CLONE_L;
+	return ptrace_event_enabled(t, event) ? event : 0;
+}
+
 /* The commit: from here the child exists. tasks_mu held. */
 static int link_child_locked(struct task *t, struct task *c, const struct clone_req *q)
 {
@@ -268,6 +289,11 @@ static int link_child_locked(struct task *t, struct task *c, const struct clone_
 		}
 	}
 	mutex_unlock(&s->mu);
+	if (c->pt && (trace_event(t, q) || (q->flags & CLONE_PTRACE))) {
+		s = sighand_lock(c);
+		ptrace_inherit_locked(t, c);
+		mutex_unlock(&s->mu);
+	}
 	return 0;
 }
 
@@ -289,7 +315,7 @@ static void discard(struct task *c)
 	task_put(c);
 }
 
-static int64_t vfork_wait(struct task *t)
+static int vfork_wait(struct task *t)
 {
 	struct sysctx *x = &t->sysctx;
 	struct task *c = task_find(t->k, t->k->root_pid_ns, (int32_t)x->val[1]);
@@ -305,8 +331,49 @@ static int64_t vfork_wait(struct task *t)
 		waitq_del(&w);
 		task_put(c);
 	}
-	if (r == -EFREEZE)
-		return r;
+	return r == -EFREEZE ? r : 0;
+}
+
+/* The child's id as the tracer knows it. */
+static uint64_t tid_for_tracer(struct task *t)
+{
+	uint64_t nr = 0;
+	struct task *tracer;
+	struct pid *p;
+
+	mutex_lock(&t->k->tasks_mu);
+	tracer = ptrace_tracer(t);
+	p = pid_find_locked(t->k->root_pid_ns, (int32_t)t->sysctx.val[1]);
+	if (tracer && p)
+		nr = (uint64_t)pid_nr(p, tracer);
+	mutex_unlock(&t->k->tasks_mu);
+	return nr;
+}
+
+/* The parent's part once the child runs; comes back here after a freeze in any of its stages. */
+static int64_t finish_clone(struct task *t)
+{
+	struct sysctx *x = &t->sysctx;
+	int64_t r = 0;
+
+	if ((x->val[0] & 0xff) == STAGE_EVENT) {
+		if (x->val[0] >> 8)
+			r = ptrace_event(t, (int)(x->val[0] >> 8), tid_for_tracer(t));
+		if (r < 0)
+			return r;
+		x->val[0] = STAGE_VFORK;
+	}
+	if (x->val[0] == STAGE_VFORK && (x->val[3] & CLONE_VFORK)) {
+		r = vfork_wait(t);
+		if (r < 0)
+			return r;
+		x->val[0] = STAGE_VFORK_DONE;
+	}
+	if (x->val[0] == STAGE_VFORK_DONE && ptraced(t)) {
+		r = ptrace_event(t, PTRACE_EVENT_VFORK_DONE_L, tid_for_tracer(t));
+		if (r < 0)
+			return r;
+	}
 	return (int64_t)x->val[2];
 }
 
@@ -318,8 +385,8 @@ static int64_t do_clone(struct task *t, const struct clone_req *q)
 	int r, pidfd = -EBADF;
 	struct file *pidfile = NULL;
 
-	if (t->sysctx.again && t->sysctx.val[0] == VFORK_WAITING)
-		return vfork_wait(t);
+	if (t->sysctx.again && t->sysctx.val[0])
+		return finish_clone(t);
 	r = check_flags(t, q);
 	if (r < 0)
 		return r;
@@ -333,6 +400,8 @@ static int64_t do_clone(struct task *t, const struct clone_req *q)
 		c->tg = new_group(t, q);
 		r = c->tg ? 0 : -ENOMEM;
 	}
+	if (r == 0 && ptraced(t))
+		r = ptrace_prepare(c);
 	if (r == 0 && (q->flags & CLONE_PIDFD)) {
 		pidfd = fd_reserve(t, 0, true);
 		r = MIN(pidfd, 0);
@@ -370,11 +439,10 @@ static int64_t do_clone(struct task *t, const struct clone_req *q)
 		(void)!copy_out(t, q->parent_tid, &(int32_t){ (int32_t)tid }, sizeof(int32_t));
 	if (q->flags & CLONE_CHILD_SETTID)
 		(void)!mm_copy_out(c->mm, q->child_tid, &child_tid, sizeof(child_tid));
-	if (q->flags & CLONE_VFORK) {
-		t->sysctx.val[0] = VFORK_WAITING;
-		t->sysctx.val[1] = (uint64_t)pid_nr_ns(c->pid, t->k->root_pid_ns);
-		t->sysctx.val[2] = (uint64_t)tid;
-	}
+	t->sysctx.val[0] = STAGE_EVENT | (uint64_t)(ptraced(c) ? trace_event(t, q) : 0) << 8;
+	t->sysctx.val[1] = (uint64_t)pid_nr_ns(c->pid, t->k->root_pid_ns);
+	t->sysctx.val[2] = (uint64_t)tid;
+	t->sysctx.val[3] = q->flags;
 	r = task_start(c);
 	if (r < 0) {
 		/* The host refused a thread. The child is linked already, so it ends as if killed before its first instruction. */
@@ -383,9 +451,7 @@ static int64_t do_clone(struct task *t, const struct clone_req *q)
 		return -EAGAIN;
 	}
 	task_put(c);
-	if (q->flags & CLONE_VFORK)
-		return vfork_wait(t);
-	return tid;
+	return finish_clone(t);
 }
 
 int64_t sys_clone(struct task *t, const struct sys_args *a)

@@ -20,6 +20,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/posix_timer.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/run.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -79,7 +80,7 @@ static int copy_in_args(struct task *t, gaddr_t addr, struct arg_list *l, uint64
 /* --- credentials --- */
 
 /* What the file's set-id bits and the capability rules make of @old (Linux cap_bprm_creds_from_file, no file capabilities). */
-static struct cred *exec_cred(const struct cred *old, struct file *f, bool *ret_secure)
+static struct cred *exec_cred(struct task *t, const struct cred *old, struct file *f, bool *ret_secure)
 {
 	struct cred *c = cred_dup(old);
 	struct inode *i = f->inode;
@@ -88,7 +89,7 @@ static struct cred *exec_cred(const struct cred *old, struct file *f, bool *ret_
 
 	if (!c)
 		return NULL;
-	suid_ok = !c->no_new_privs && !(f->path.mnt && (f->path.mnt->flags & LINUX_MS_NOSUID));
+	suid_ok = !c->no_new_privs && !(f->path.mnt && (f->path.mnt->flags & LINUX_MS_NOSUID)) && !ptrace_blocks_setid(t);
 	if (suid_ok && (i->mode & S_ISUID)) {
 		c->euid = i->uid;
 		changed |= c->euid != old->euid;
@@ -185,6 +186,8 @@ static int de_thread(struct task *t)
 			tg->exec_task = NULL;
 		}
 		mutex_unlock(&s->mu);
+		if (old)
+			ptrace_unlink_locked(old);
 		mutex_unlock(&k->tasks_mu);
 		if (fatal)
 			return -EAGAIN;
@@ -330,9 +333,10 @@ static int exec_built(struct task *t, struct load_req *q, const char *path)
 		return r;
 	mm_user_get(q->mm);
 	mm_pick_layout(q->mm, task_rlimit(t, LINUX_RLIMIT_STACK), !(t->personality & 0x0040000 /* ADDR_NO_RANDOMIZE */));
-	c = exec_cred(t->cred, q->file, &q->secure);
+	c = exec_cred(t, t->cred, q->file, &q->secure);
 	q->cred = c;
 	r = c ? elf_load(q, &lr) : -ENOMEM;
+	t->sysctx.val[1] = ptraced(t) ? ptrace_own_tid(t) : 0;
 	if (r == 0 && t->tg->nr_tasks > 1)
 		r = de_thread(t);
 	if (r == 0)
@@ -383,13 +387,30 @@ int64_t do_execve(struct task *t, int dfd, const char *path, struct arg_list *ar
 	return r < 0 ? r : SYS_NO_RETURN_VALUE;
 }
 
+#define EXEC_DONE 1 /* sysctx.val[0]: the new program is there; val[1] is the former thread id as the tracer knows it */
+
+/* What a tracer sees of it: an event stop, or the old way's SIGTRAP. */
+static int64_t report_exec(struct task *t)
+{
+	t->sysctx.val[0] = EXEC_DONE;
+	if (ptraced(t) && !task_pt(t)->seized && !ptrace_event_enabled(t, PTRACE_EVENT_EXEC_L) && !t->sysctx.again) {
+		struct linux_siginfo si;
+
+		siginfo_user(&si, SIGTRAP, t, SI_USER);
+		(void)signal_send_task(t, SIGTRAP, &si);
+	}
+	return ptrace_event(t, PTRACE_EVENT_EXEC_L, t->sysctx.val[1]) < 0 ? -EFREEZE : SYS_NO_RETURN_VALUE;
+}
+
 static int64_t execve_user(struct task *t, int dfd, gaddr_t path, gaddr_t argv, gaddr_t envp, int atflags)
 {
 	_cleanup_(arg_list_donep) struct arg_list av = { 0 }, ev = { 0 };
 	_cleanup_free_ char *name = NULL;
 	uint64_t room = MIN(task_rlimit(t, LINUX_RLIMIT_STACK) / 4, (uint64_t)6 << 20);
-	int r;
+	int64_t r;
 
+	if (t->sysctx.again && t->sysctx.val[0] == EXEC_DONE)
+		return report_exec(t);
 	room = MAX(room, (uint64_t)128 << 10);
 	r = copy_in_path(t, path, &name);
 	if (r == 0 && !*name && !(atflags & 0x1000))
@@ -400,7 +421,8 @@ static int64_t execve_user(struct task *t, int dfd, gaddr_t path, gaddr_t argv, 
 		r = copy_in_args(t, envp, &ev, &room);
 	if (r < 0)
 		return r;
-	return do_execve(t, dfd, name, &av, &ev, atflags);
+	r = do_execve(t, dfd, name, &av, &ev, atflags);
+	return r == SYS_NO_RETURN_VALUE ? report_exec(t) : r;
 }
 
 int64_t sys_execve(struct task *t, const struct sys_args *a)

@@ -24,6 +24,7 @@
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/posix_timer.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/rusage.h"
 #include "sentry/kernel/run.h"
 #include "sentry/kernel/task_new.h"
@@ -94,7 +95,7 @@ static struct thread_group *reaper_of(struct thread_group *tg)
 	return ns->init != tg && ns->init && ns->init->state < TG_ZOMBIE ? ns->init : NULL;
 }
 
-static bool parent_ignores_children(struct thread_group *parent)
+bool tg_ignores_children(struct thread_group *parent)
 {
 	struct sighand *s = sighand_lock(parent->leader);
 	const struct linux_sigaction *ka = &s->action[SIGCHLD - 1];
@@ -102,6 +103,32 @@ static bool parent_ignores_children(struct thread_group *parent)
 
 	mutex_unlock(&s->mu);
 	return r;
+}
+
+/* A dead thread that is not the leader leaves its group. The group's reference is dropped by the deferred list. */
+static void unlink_thread_locked(struct task *t)
+{
+	struct thread_group *tg = t->tg;
+
+	list_del(&t->tg_node);
+	tg->nr_tasks--;
+	tg->k->nr_tasks--;
+	t->pid->task = NULL;
+	pid_release_nr_locked(t->pid);
+	list_add_tail(&tg->k->deferred_tasks, &t->tg_node);
+}
+
+void task_release_zombie_locked(struct task *t)
+{
+	struct sighand *s;
+
+	mutex_assert_held(&t->k->tasks_mu);
+	ptrace_unlink_locked(t);
+	s = sighand_lock(t);
+	unlink_thread_locked(t);
+	mutex_unlock(&s->mu);
+	if (t->tg->state == TG_ZOMBIE)
+		tg_settle_locked(t->tg);
 }
 
 void tg_reap_locked(struct thread_group *tg)
@@ -124,6 +151,14 @@ void tg_reap_locked(struct thread_group *tg)
 		c->nivcsw += tg->self.nivcsw + tg->children_usage.nivcsw;
 		c->maxrss_kb = MAX(c->maxrss_kb, tg->self.maxrss_kb);
 		c->maxrss_kb = MAX(c->maxrss_kb, tg->children_usage.maxrss_kb);
+	}
+	for (struct list *n = tg->tasks.next, *next; n != &tg->tasks; n = next) {
+		struct task *z = list_entry(n, struct task, tg_node);
+
+		next = n->next;
+		ptrace_unlink_locked(z);
+		if (z != leader)
+			unlink_thread_locked(z);
 	}
 	list_del(&tg->child_node);
 	list_del(&tg->all_node);
@@ -183,6 +218,14 @@ static void kill_orphaned_pgrp(struct thread_group *tg, struct thread_group *par
 	}
 }
 
+static void notify_tracer_of_exit_locked(struct task *t, int st)
+{
+	if (WIFSIGNALED(st))
+		ptrace_notify_tracer_locked(t, WCOREDUMP(st) ? CLD_DUMPED : CLD_KILLED, WTERMSIG(st));
+	else
+		ptrace_notify_tracer_locked(t, CLD_EXITED, WEXITSTATUS(st));
+}
+
 static void reparent_children_locked(struct thread_group *tg)
 {
 	struct thread_group *c, *tmp, *to = reaper_of(tg);
@@ -197,10 +240,7 @@ static void reparent_children_locked(struct thread_group *tg)
 		if (c->leader->pdeathsig && c->state < TG_ZOMBIE)
 			(void)signal_send_group(c, c->leader->pdeathsig, NULL);
 		if (c->state == TG_ZOMBIE) {
-			if (!to || parent_ignores_children(to))
-				tg_reap_locked(c);
-			else
-				signal_notify_exit_locked(c);
+			tg_settle_locked(c);
 		} else {
 			kill_orphaned_pgrp(c, tg, NULL);
 		}
@@ -229,6 +269,38 @@ void signal_notify_exit_locked(struct thread_group *tg)
 	}
 }
 
+/* A tracer that is not the parent comes first: only when it has collected the zombie does the parent hear of it. */
+static bool wait_for_tracer_locked(struct thread_group *tg)
+{
+	struct task *tracer = ptrace_tracer(tg->leader);
+
+	if (!tracer || tracer->tg == tg->parent)
+		return false;
+	if (tg_ignores_children(tracer->tg)) {
+		ptrace_unlink_locked(tg->leader);
+		return false;
+	}
+	notify_tracer_of_exit_locked(tg->leader, tg->exit_status);
+	return true;
+}
+
+void tg_settle_locked(struct thread_group *tg)
+{
+	bool autoreap;
+
+	mutex_assert_held(&tg->k->tasks_mu);
+	if (tg->nr_tasks > 1 || wait_for_tracer_locked(tg))
+		return;
+	if (!tg->parent) {
+		tg_reap_locked(tg);
+		return;
+	}
+	autoreap = tg->exit_signal == SIGCHLD && tg_ignores_children(tg->parent);
+	signal_notify_exit_locked(tg);
+	if (autoreap)
+		tg_reap_locked(tg);
+}
+
 /* The group's last task is gone: zombie, or gone altogether. */
 static void group_dead_locked(struct thread_group *tg, int status)
 {
@@ -245,15 +317,7 @@ static void group_dead_locked(struct thread_group *tg, int status)
 	waitq_wake(&tg->pid->exit_wq, ~0u);
 	if (tg->container)
 		container_process_exited_locked(tg->container, tg);
-	if (!tg->parent) {
-		tg_reap_locked(tg);
-	} else {
-		bool autoreap = tg->exit_signal == SIGCHLD && parent_ignores_children(tg->parent);
-
-		signal_notify_exit_locked(tg);
-		if (autoreap)
-			tg_reap_locked(tg);
-	}
+	tg_settle_locked(tg);
 	cond_broadcast(&k->exit_cv);
 }
 
@@ -304,14 +368,18 @@ static void account_locked(struct task *t, struct thread_group *tg)
 	mutex_unlock(&tg->limits_mu);
 }
 
-/* Takes @t out of the tree. Returns true when it was the last live task of its group. */
-static bool leave_group_locked(struct task *t, int status)
+/* Takes @t out of the tree; a traced thread stays as a zombie until its tracer has collected it. Returns true when it was the last
+ * live task of its group. */
+static bool leave_group_locked(struct task *t, int status, bool *unlinked)
 {
 	struct thread_group *tg = t->tg;
-	struct sighand *s = sighand_lock(t);
-	bool last = true;
-	struct task *o;
+	struct task *o, *tracer = ptrace_tracer(t);
+	bool last = true, traced = tracer && !tg_ignores_children(tracer->tg);
+	struct sighand *s;
 
+	if (!traced && t != tg->leader)
+		ptrace_unlink_locked(t);
+	s = sighand_lock(t);
 	t->is_zombie = true;
 	t->exit_code = status;
 	if (t->stop_me) {
@@ -324,7 +392,8 @@ static bool leave_group_locked(struct task *t, int status)
 	list_for_each(o, &tg->tasks, tg_node)
 		if (!o->is_zombie)
 			last = false;
-	if (t != tg->leader) {
+	*unlinked = t != tg->leader && !traced;
+	if (*unlinked) {
 		list_del(&t->tg_node);
 		tg->nr_tasks--;
 		tg->k->nr_tasks--;
@@ -338,6 +407,8 @@ static bool leave_group_locked(struct task *t, int status)
 	if (tg->exec_task)
 		task_wake(tg->exec_task);
 	mutex_unlock(&s->mu);
+	if (traced && t != tg->leader)
+		notify_tracer_of_exit_locked(t, status);
 	return last;
 }
 
@@ -349,6 +420,7 @@ void task_exit(struct task *t, int status)
 	struct sighand *s;
 	bool last, last_live, unlinked;
 
+	ptrace_exit_stop(t, status);
 	s = sighand_lock(t);
 	t->exiting = true;
 	last_live = true;
@@ -365,8 +437,8 @@ void task_exit(struct task *t, int status)
 	release_resources(t);
 	mutex_lock(&k->tasks_mu);
 	account_locked(t, tg);
-	last = leave_group_locked(t, status);
-	unlinked = t != tg->leader;
+	ptrace_exit_tracer_locked(t);
+	last = leave_group_locked(t, status, &unlinked);
 	for (struct list *n = k->groups.next; n != &k->groups; n = n->next) {
 		struct thread_group *c = list_entry(n, struct thread_group, all_node);
 
@@ -402,12 +474,12 @@ void task_abort_unstarted(struct task *t, int status)
 {
 	struct kernel *k = t->k;
 	struct thread_group *tg = t->tg;
-	bool last, unlinked = t != tg->leader;
+	bool last, unlinked;
 
 	t->exiting = true;
 	release_resources(t);
 	mutex_lock(&k->tasks_mu);
-	last = leave_group_locked(t, status);
+	last = leave_group_locked(t, status, &unlinked);
 	if (last)
 		group_dead_locked(tg, status);
 	mutex_unlock(&k->tasks_mu);

@@ -13,6 +13,12 @@ void task_exit_group(struct task *t, int status) __attribute__((noreturn));
 void task_abort_unstarted(struct task *t, int status);
 /* Removes a zombie group from the tree; tasks_mu held. Consumes the tree's reference (deferred: kernel_run_deferred()). */
 void tg_reap_locked(struct thread_group *tg);
+/* The last step of a dead group, and again when what held it up is over: tells who waits for it, or reaps it. tasks_mu held. */
+void tg_settle_locked(struct thread_group *tg);
+/* A thread that stayed a zombie for its tracer leaves the tree; tasks_mu held. kernel_run_deferred() afterwards. */
+void task_release_zombie_locked(struct task *t);
+/* Would SIGCHLD's disposition in @parent have children reaped at once? */
+bool tg_ignores_children(struct thread_group *parent);
 /* Tells the parent of a zombie; tasks_mu held. */
 void signal_notify_exit_locked(struct thread_group *tg);
 /* Gives @t's memory back at exec or exit, waking a vfork parent. */

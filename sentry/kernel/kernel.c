@@ -37,12 +37,20 @@ void kernel_defer_put(struct kernel *k, struct task *leader, struct thread_group
 
 void kernel_run_deferred(struct kernel *k)
 {
-	struct list todo;
+	struct list todo, tasks;
 
 	list_init(&todo);
+	list_init(&tasks);
 	mutex_lock(&k->tasks_mu);
 	list_splice_tail(&todo, &k->deferred);
+	list_splice_tail(&tasks, &k->deferred_tasks);
 	mutex_unlock(&k->tasks_mu);
+	while (!list_empty(&tasks)) {
+		struct task *t = list_first(&tasks, struct task, tg_node);
+
+		list_del(&t->tg_node);
+		task_put(t);
+	}
 	while (!list_empty(&todo)) {
 		struct thread_group *tg = list_first(&todo, struct thread_group, all_node);
 		struct task *leader = tg->deferred_leader;

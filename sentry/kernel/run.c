@@ -19,6 +19,7 @@
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/syscalls/strace.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -73,6 +74,8 @@ static void deliver(struct task *t, int sig, const struct linux_sigaction *ka, c
 		return;
 	}
 	signal_set_blocked(t, block);
+	if (t->pt)
+		ptrace_handler_entered(t);
 }
 
 /* Handles WORK_SIGNAL and a system call waiting for the restart decision. */
@@ -83,6 +86,8 @@ static void do_signal(struct task *t)
 	struct sysctx *c = &t->sysctx;
 	int sig = signal_get(t, &ka, &info);
 
+	if (sig < 0)
+		return;
 	if (sig) {
 		strace_signal(t, sig, &info);
 		deliver(t, sig, &ka, &info);
@@ -134,12 +139,16 @@ static void run_syscall(struct task *t)
 	struct sys_args a;
 	int64_t ret;
 
+	if (t->pt && !ptrace_syscall_enter(t))
+		return;
 	memcpy(a.a, c->args, sizeof(a.a));
 	c->redo = false;
 	strace_enter(t, c->nr, &a);
 	ret = syscall_dispatch(t, c->nr, &a);
 	strace_exit(t, c->nr, &a, ret);
 	finish_syscall(t, ret);
+	if (t->pt)
+		ptrace_syscall_exit(t, ret);
 }
 
 static void handle_trap(struct task *t)
@@ -167,6 +176,8 @@ static void handle_trap(struct task *t)
 			trap->trapno = trap->trapno ? trap->trapno : 14;
 			trap->addr = f.addr;
 		}
+		if (t->pt && ptrace_stale_step(t))
+			return;
 		strace_fault(t, trap, &si);
 		signal_force(t, &si);
 		return;
@@ -211,6 +222,8 @@ static void __attribute__((noreturn)) task_loop(struct task *t)
 		int r;
 
 		if (work) {
+			if ((work & WORK_TRACE) && ptrace_work(t) < 0)
+				work = 0; /* a stop that a freeze interrupts: nothing else may happen before it is over */
 			if ((work & WORK_SIGNAL) && (!t->sysctx.redo || dying(t)))
 				do_signal(t);
 			if (atomic_load(&t->work) & WORK_FREEZE)

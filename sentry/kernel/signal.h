@@ -108,7 +108,7 @@ _must_check_ int copy_in_sigset(struct task *t, gaddr_t addr, uint64_t size, sig
 /* --- for the task loop, exit and exec --- */
 
 /* The handler to run for the next signal of @t: its number with *@ka and *@info filled, or 0. Takes part in group stops, applies default
- * actions, and does not return when the task must die. */
+ * actions, and does not return when the task must die. -EFREEZE: in a ptrace stop that a freeze interrupts; park and call again. */
 int signal_get(struct task *t, struct linux_sigaction *ka, struct linux_siginfo *info);
 /* Locks t->sighand->mu even if exec replaces it meanwhile; returns it. */
 struct sighand *sighand_lock(struct task *t);
@@ -124,6 +124,8 @@ void sigpending_flush(struct sigpending *p, sigset64_t set);
 void signal_kill_group(struct thread_group *tg, int status);
 /* Tells the parent of @tg: CLD_* @why with @status; tasks_mu held. */
 void signal_notify_parent(struct thread_group *tg, int why, int status);
+/* Sends the SIGCHLD @si to @to, unless its disposition says no to stops and continues, and wakes its waiting threads. tasks_mu held. */
+void signal_send_chld_locked(struct thread_group *to, const struct linux_siginfo *si);
 bool sig_is_default_ignore(int sig);
 
 /* Implemented by posix_timer.c: a timer's queue entry was taken; fills the overrun. sighand->mu held. */

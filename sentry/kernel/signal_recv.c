@@ -12,6 +12,7 @@
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/ptrace.h"
 
 #define SIGSET_SYNC                                                                                                    \
 	(SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGFPE) | SIGBIT(SIGSYS))
@@ -78,7 +79,7 @@ void signal_recalc_locked(struct task *t)
 
 	mutex_assert_held(&t->sighand->mu);
 	if (((t->pending.set | tg->pending.set) & ~t->blocked) || (t->pending.set & SIGBIT(SIGKILL)) || t->stop_me ||
-	    t->stopped || tg->group_exiting)
+	    t->stopped || tg->group_exiting || (t->pt && (t->pt->trap_stop || t->pt->trap_notify)))
 		task_set_work(t, WORK_SIGNAL);
 }
 
@@ -192,20 +193,25 @@ int signal_dequeue(struct task *t, sigset64_t set, struct linux_siginfo *ret)
 
 /* --- group stops --- */
 
-static void begin_group_stop_locked(struct thread_group *tg, int sig)
+/* A tracee may run while its group's stop is in effect, and so begin another one, in which those that sleep in the first take no part. */
+static void begin_group_stop_locked(struct task *self, int sig)
 {
+	struct thread_group *tg = self->tg;
 	struct task *t;
 
-	if (tg->stop_sig)
+	if ((tg->stop_sig && !ptraced(self)) || !ptrace_stop_valid_locked(self))
 		return;
 	tg->stop_sig = sig;
 	tg->stop_pending = 0;
 	list_for_each(t, &tg->tasks, tg_node) {
-		if (t->exiting)
+		if (t->exiting || t->is_zombie || t->stopped)
 			continue;
 		t->stop_me = true;
 		tg->stop_pending++;
-		task_set_work(t, WORK_SIGNAL);
+		if (t != self && ptraced(t) && t->pt->seized)
+			ptrace_trap_notify_locked(t);
+		else
+			task_set_work(t, WORK_SIGNAL);
 	}
 }
 
@@ -236,7 +242,7 @@ static void stop_here(struct task *t, struct sighand *s)
 		bool stay;
 
 		s = sighand_lock(t);
-		stay = t->stopped && !tg->group_exiting && !(t->pending.set & SIGBIT(SIGKILL));
+		stay = t->stopped && !tg->group_exiting && !(t->pending.set & SIGBIT(SIGKILL)) && !(t->pt && t->pt->trap_stop);
 		mutex_unlock(&s->mu);
 		if (!stay)
 			break;
@@ -279,6 +285,24 @@ static void __attribute__((noreturn)) die_of(struct task *t, int sig)
 	task_exit_group(t, sig);
 }
 
+/* A tracee's stops other than for a signal. sighand->mu held. True: ptrace_trap() has work. */
+static bool traps_locked(struct task *t)
+{
+	const struct ptrace *pt = t->pt;
+
+	if (!pt)
+		return false;
+	if (pt->kind == PTS_GROUP || pt->kind == PTS_EVENT_STOP)
+		return true; /* back from a freeze */
+	if (!pt->tracer)
+		return false;
+	if (t->stopped) {
+		t->stopped = false;
+		t->pt->trap_stop = true;
+	}
+	return t->stop_me || pt->trap_stop || pt->trap_notify;
+}
+
 int signal_get(struct task *t, struct linux_sigaction *ka, struct linux_siginfo *info)
 {
 	struct thread_group *tg = t->tg;
@@ -306,15 +330,34 @@ int signal_get(struct task *t, struct linux_sigaction *ka, struct linux_siginfo 
 			mutex_unlock(&t->k->tasks_mu);
 			continue;
 		}
-		if (t->stop_me || t->stopped) {
-			stop_here(t, s);
-			continue;
+		if (t->pt && t->pt->kind == PTS_SIGNAL) {
+			sig = 0; /* back from a freeze; the tracer decides */
+		} else {
+			if (traps_locked(t)) {
+				mutex_unlock(&s->mu);
+				if (ptrace_trap(t) < 0)
+					return -EFREEZE;
+				continue;
+			}
+			if (t->stop_me || t->stopped) {
+				stop_here(t, s);
+				continue;
+			}
+			sig = dequeue_locked(t, ~t->blocked, info);
+			if (!sig) {
+				atomic_fetch_and(&t->work, ~WORK_SIGNAL);
+				mutex_unlock(&s->mu);
+				return 0;
+			}
 		}
-		sig = dequeue_locked(t, ~t->blocked, info);
-		if (!sig) {
-			atomic_fetch_and(&t->work, ~WORK_SIGNAL);
+		if (t->pt && sig != SIGKILL && (t->pt->tracer || t->pt->kind == PTS_SIGNAL)) {
 			mutex_unlock(&s->mu);
-			return 0;
+			sig = ptrace_signal(t, sig, info);
+			if (sig < 0)
+				return sig;
+			if (!sig)
+				continue;
+			s = sighand_lock(t);
 		}
 		act = &s->action[sig - 1];
 		if (act->handler == (uint64_t)(uintptr_t)SIG_IGN) {
@@ -342,7 +385,7 @@ int signal_get(struct task *t, struct linux_sigaction *ka, struct linux_siginfo 
 					continue;
 				s = sighand_lock(t);
 			}
-			begin_group_stop_locked(tg, sig);
+			begin_group_stop_locked(t, sig);
 			mutex_unlock(&s->mu);
 			continue;
 		}

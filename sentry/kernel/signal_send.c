@@ -8,6 +8,7 @@
 
 #include "sentry/kernel/kernel.h"
 #include "sentry/abi/poll.h"
+#include "sentry/kernel/ptrace.h"
 
 #define SIGSET_STOP (SIGBIT(SIGSTOP) | SIGBIT(SIGTSTP) | SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
 
@@ -73,6 +74,9 @@ static bool ignored_locked(struct task *t, int sig)
 	/* A blocked signal may get a handler before it is unblocked. */
 	if ((t->blocked | t->real_blocked) & SIGBIT(sig))
 		return false;
+	/* A tracer sees every signal. */
+	if (sig != SIGKILL && ptraced(t))
+		return false;
 	/* An init is immune to its own namespace; SIGKILL and SIGSTOP from outside (no task sends them) do act. */
 	if (t->tg->unkillable && h == (uint64_t)(uintptr_t)SIG_DFL && (current_task || (sig != SIGKILL && sig != SIGSTOP)))
 		return true;
@@ -99,6 +103,11 @@ static void job_control_locked(struct thread_group *tg, int sig)
 		if (t->stopped) {
 			t->stopped = false;
 			task_wake(t);
+		}
+		if (ptraced(t)) {
+			t->pt->stop_dequeued = false;
+			if (t->pt->seized)
+				ptrace_trap_notify_locked(t);
 		}
 	}
 	if (tg->stopped || tg->stop_sig) {
@@ -298,13 +307,22 @@ int signal_permission(struct task *t, struct thread_group *target, int sig)
 	return r;
 }
 
+void signal_send_chld_locked(struct thread_group *to, const struct linux_siginfo *si)
+{
+	struct sighand *s = sighand_lock(to->leader);
+	const struct linux_sigaction *ka = &s->action[SIGCHLD - 1];
+	bool stop = si->si_code == CLD_STOPPED || si->si_code == CLD_CONTINUED || si->si_code == CLD_TRAPPED;
+
+	if (!stop || (ka->handler != (uint64_t)(uintptr_t)SIG_IGN && !(ka->flags & SA_NOCLDSTOP)))
+		(void)send_locked(NULL, to, SIGCHLD, si);
+	mutex_unlock(&s->mu);
+	waitq_wake(&to->child_wq, ~0u);
+}
+
 void signal_notify_parent(struct thread_group *tg, int why, int status)
 {
 	struct thread_group *parent = tg->parent;
 	struct linux_siginfo si = { .si_signo = SIGCHLD, .si_code = why };
-	struct linux_sigaction *ka;
-	struct sighand *s;
-	bool send = true;
 
 	mutex_assert_held(&tg->k->tasks_mu);
 	if (!parent)
@@ -314,13 +332,5 @@ void signal_notify_parent(struct thread_group *tg, int why, int status)
 	si.chld.status = status;
 	si.chld.utime = tg->self.utime / 10000000;
 	si.chld.stime = tg->self.stime / 10000000;
-	s = sighand_lock(parent->leader);
-	ka = &s->action[SIGCHLD - 1];
-	if ((why == CLD_STOPPED || why == CLD_CONTINUED || why == CLD_TRAPPED) &&
-	    (ka->handler == (uint64_t)(uintptr_t)SIG_IGN || (ka->flags & SA_NOCLDSTOP)))
-		send = false;
-	if (send)
-		(void)send_locked(NULL, parent, SIGCHLD, &si);
-	mutex_unlock(&s->mu);
-	waitq_wake(&parent->child_wq, ~0u);
+	signal_send_chld_locked(parent, &si);
 }

@@ -31,6 +31,7 @@ void task_put(struct task *t)
 	if (t->tg)
 		tg_put(t->tg);
 	waitq_done(&t->vfork_wq);
+	free(t->pt);
 	mutex_destroy(&t->alloc_mu);
 	mutex_destroy(&t->park_mu);
 	cond_destroy(&t->park_cv);
@@ -76,6 +77,7 @@ struct task *task_alloc(struct kernel *k)
 	t->k = k;
 	list_init(&t->tg_node);
 	list_init(&t->pi_owned);
+	list_init(&t->ptraced);
 	mutex_init(&t->alloc_mu, "task.alloc_mu");
 	mutex_init(&t->park_mu, "task.park_mu");
 	cond_init(&t->park_cv);
@@ -158,6 +160,7 @@ uint64_t task_rlimit(const struct task *t, int resource)
 int task_ptrace_may_access(struct task *t, struct task *target, bool attach)
 {
 	struct cred *c = t->cred, *tc;
+	uint32_t uid = attach ? c->uid : c->fsuid, gid = attach ? c->gid : c->fsgid;
 	int r = -EPERM;
 
 	if (t->tg == target->tg)
@@ -165,8 +168,8 @@ int task_ptrace_may_access(struct task *t, struct task *target, bool attach)
 	tc = task_cred_get(target);
 	if (!tc)
 		return -ESRCH;
-	if (c->fsuid == tc->euid && c->fsuid == tc->suid && c->fsuid == tc->uid && c->fsgid == tc->egid &&
-	    c->fsgid == tc->sgid && c->fsgid == tc->gid && !(tc->cap_perm & ~c->cap_perm))
+	if (uid == tc->euid && uid == tc->suid && uid == tc->uid && gid == tc->egid && gid == tc->sgid && gid == tc->gid &&
+	    !(tc->cap_perm & ~c->cap_perm))
 		r = 0;
 	else if (cred_has_cap(c, LINUX_CAP_SYS_PTRACE))
 		r = 0;

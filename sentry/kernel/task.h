@@ -44,6 +44,7 @@ struct ipc_ns;
 struct net_ns;
 struct uts_ns;
 struct pid_ns;
+struct ptrace;
 struct tty;
 
 #define PID_LEVELS 8
@@ -161,7 +162,7 @@ struct thread_group {
 /* Why a task must leave the application or its wait. Bits of task.work. */
 #define WORK_SIGNAL (1u << 0) /* an unblocked signal is pending, or a group stop, or a kill */
 #define WORK_FREEZE (1u << 1)
-#define WORK_TRACE  (1u << 2) /* ptrace inside the sandbox */
+#define WORK_TRACE  (1u << 2) /* ptrace_work() has something to do; set on the own edge only */
 
 /* What survives of a system call that a freeze (or a restart) interrupted, so that the re-run continues instead of beginning again. */
 struct sysctx {
@@ -227,7 +228,11 @@ struct task {
 	bool woken; /* nosave; guarded by park_mu */
 	bool parked; /* nosave: at the freeze point; guarded by kernel.freeze_mu */
 	const char *blocked_in; /* nosave: for debug and /proc/pid/wchan */
-	_Atomic char run_state; /* nosave: 'R' 'S' 'T' 'D' for /proc */
+	_Atomic char run_state; /* nosave: 'R' 'S' 'T' 't' 'D' for /proc */
+
+	/* ptrace(2) inside the sandbox: ptrace.h */
+	struct ptrace *pt; /* saved: 60 ptrace; NULL: never traced; set once, freed with the task */
+	struct list ptraced; /* derived: tracees' pt->node; guarded by tasks_mu */
 
 	/* exit */
 	bool exiting; /* saved */

@@ -9,6 +9,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/posix_timer.h"
+#include "sentry/kernel/ptrace_state.h"
 #include "sentry/kernel/rusage.h"
 #include "sentry/kernel/task_new.h"
 #include "state/state.h"
@@ -240,6 +241,7 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 	m->n_counts = ARRAY_SIZE(counts);
 	m->counts = state_zalloc(w, ARRAY_SIZE(counts), sizeof(counts[0]));
 	memcpy(m->counts, counts, sizeof(counts));
+	m->ptrace = ptrace_save(w, t);
 	return 0;
 }
 
@@ -359,16 +361,20 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	t->nvcsw = m->counts[2];
 	t->nivcsw = m->counts[3];
 	/* Looked at once when it starts: pending signals, stops and restarts are all found by the signal edge. */
-	atomic_store(&t->work, WORK_SIGNAL);
-	return 0;
+	atomic_store(&t->work, WORK_SIGNAL | (m->ptrace ? WORK_TRACE : 0));
+	return ptrace_load(r, t, m->ptrace);
 }
 
 static int task_after_load(struct state_reader *r, void *obj)
 {
 	struct task *t = obj;
 
+	int e = ptrace_after_load(r, t);
+
 	if (t->mm)
 		mm_user_get(t->mm);
+	if (e < 0)
+		return e;
 	return state_check(r, !t->pid->task || t->pid->task == t, "two tasks with one id");
 }
 
@@ -567,7 +573,7 @@ static int tg_after_load(struct state_reader *r, void *obj)
 
 	list_for_each(t, &tg->tasks, tg_node) {
 		leader_in |= t == tg->leader;
-		e = state_check(r, t->tg == tg && t->sighand == tg->leader->sighand && (!t->pid->task || t->pid->task == t),
+		e = state_check(r, t->tg == tg && (t->is_zombie || t->sighand == tg->leader->sighand) && (!t->pid->task || t->pid->task == t),
 				"a task does not belong to the group that lists it");
 		if (e < 0)
 			return e;

@@ -12,6 +12,7 @@
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/rusage.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -32,11 +33,17 @@ struct wait_req {
 	struct tg_usage usage;
 };
 
+/* The selection by id; @p the id, @c the group of the child or tracee. */
+static bool selected(const struct pid *p, const struct thread_group *c, const struct wait_req *q)
+{
+	if (q->kind == PID && p != q->pid)
+		return false;
+	return q->kind != PGRP || (c->pgrp && c->pgrp->id == q->pid);
+}
+
 static bool eligible(const struct task *t, const struct thread_group *c, const struct wait_req *q)
 {
-	if (q->kind == PID && c->pid != q->pid)
-		return false;
-	if (q->kind == PGRP && (!c->pgrp || c->pgrp->id != q->pid))
+	if (!selected(c->pid, c, q))
 		return false;
 	if ((q->options & WNOTHREAD_L) && c->parent_task != t)
 		return false;
@@ -46,43 +53,87 @@ static bool eligible(const struct task *t, const struct thread_group *c, const s
 	return true;
 }
 
-static void fill(struct task *t, struct thread_group *c, struct wait_req *q, int why, int status, int wstatus)
+static void fill(struct task *t, const struct task *c, struct wait_req *q, int why, int status, int wstatus)
 {
 	q->ret_pid = pid_nr(c->pid, t);
-	q->ret_uid = c->leader->cred->uid;
+	q->ret_uid = c->cred->uid;
 	q->why = why;
 	q->status = status;
 	q->wstatus = wstatus;
-	tg_usage_total(c, &q->usage);
+	tg_usage_total(c->tg, &q->usage);
+}
+
+static void fill_exit(struct task *t, const struct task *c, struct wait_req *q, int st)
+{
+	if (WIFEXITED(st))
+		fill(t, c, q, CLD_EXITED, WEXITSTATUS(st), st);
+	else
+		fill(t, c, q, WCOREDUMP(st) ? CLD_DUMPED : CLD_KILLED, WTERMSIG(st), st);
+}
+
+/*
+ * 1 when the tracee @c had something to report: its end, also a mere thread's, or a ptrace stop (asked for or not). A dead leader
+ * is held back until its threads have been collected; a tracer that is not the parent passes it on. tasks_mu held.
+ */
+static int consider_tracee(struct task *t, struct task *c, struct wait_req *q)
+{
+	struct thread_group *tg = c->tg;
+	struct ptrace *pt = c->pt;
+	struct sighand *s;
+	int r = 0;
+
+	if (c->is_zombie) {
+		if (!(q->options & WEXITED) || (c == tg->leader && (tg->state != TG_ZOMBIE || tg->nr_tasks > 1)))
+			return 0;
+		fill_exit(t, c, q, c == tg->leader ? tg->exit_status : c->exit_code);
+		if (q->options & WNOWAIT)
+			return 1;
+		if (c == tg->leader && pt->tracer->tg == tg->parent)
+			tg_reap_locked(tg);
+		else
+			ptrace_detach_locked(c);
+		return 1;
+	}
+	s = sighand_lock(c);
+	if (pt->stopped && !pt->listening && pt->code) {
+		fill(t, c, q, CLD_TRAPPED, pt->code, pt->code << 8 | 0x7f);
+		if (!(q->options & WNOWAIT))
+			pt->code = 0;
+		r = 1;
+	}
+	mutex_unlock(&s->mu);
+	return r;
 }
 
 /* 1 when @c had something to report. tasks_mu held. */
 static int consider(struct task *t, struct thread_group *c, struct wait_req *q)
 {
+	struct task *tracer = ptrace_tracer(c->leader);
 	bool keep = q->options & WNOWAIT;
 	struct sighand *s;
 	int r = 0;
 
+	/* Traced by the parent itself: a tracee in the first place. */
+	if (tracer && tracer->tg == c->parent) {
+		r = consider_tracee(t, c->leader, q);
+		if (r || c->state == TG_ZOMBIE)
+			return r;
+	}
 	if (c->state == TG_ZOMBIE) {
-		int st = c->exit_status;
-
-		if (!(q->options & WEXITED))
+		if (!(q->options & WEXITED) || tracer || c->nr_tasks > 1)
 			return 0;
-		if (WIFEXITED(st))
-			fill(t, c, q, CLD_EXITED, WEXITSTATUS(st), st);
-		else
-			fill(t, c, q, WCOREDUMP(st) ? CLD_DUMPED : CLD_KILLED, WTERMSIG(st), st);
+		fill_exit(t, c->leader, q, c->exit_status);
 		if (!keep)
 			tg_reap_locked(c);
 		return 1;
 	}
 	s = sighand_lock(c->leader);
 	if ((q->options & WSTOPPED) && c->stopped && !c->stop_reported) {
-		fill(t, c, q, CLD_STOPPED, c->stop_code, c->stop_code << 8 | 0x7f);
+		fill(t, c->leader, q, CLD_STOPPED, c->stop_code, c->stop_code << 8 | 0x7f);
 		c->stop_reported = !keep;
 		r = 1;
 	} else if ((q->options & WCONTINUED) && c->cont_waitable) {
-		fill(t, c, q, CLD_CONTINUED, SIGCONT, 0xffff);
+		fill(t, c->leader, q, CLD_CONTINUED, SIGCONT, 0xffff);
 		c->cont_waitable = keep;
 		r = 1;
 	}
@@ -90,10 +141,29 @@ static int consider(struct task *t, struct thread_group *c, struct wait_req *q)
 	return r;
 }
 
+/* The tracees of the thread @tracer. As scan(). */
+static int scan_tracees(struct task *t, struct task *tracer, struct wait_req *q)
+{
+	int r = -ECHILD;
+
+	for (struct list *n = tracer->ptraced.next, *next; n != &tracer->ptraced; n = next) {
+		struct task *c = list_entry(n, struct ptrace, node)->self;
+
+		next = n->next;
+		if (!selected(c->pid, c->tg, q))
+			continue;
+		r = consider_tracee(t, c, q);
+		if (r == 1)
+			break;
+	}
+	return r;
+}
+
 /* 1 found, 0 nothing yet, -ECHILD nobody to wait for. */
 static int scan(struct task *t, struct wait_req *q)
 {
 	struct thread_group *c, *tmp;
+	struct task *o;
 	int r = -ECHILD;
 
 	mutex_lock(&t->k->tasks_mu);
@@ -103,6 +173,16 @@ static int scan(struct task *t, struct wait_req *q)
 		r = consider(t, c, q);
 		if (r == 1)
 			break;
+	}
+	list_for_each(o, &t->tg->tasks, tg_node) {
+		int e;
+
+		if (r == 1)
+			break;
+		if (list_empty(&o->ptraced) || ((q->options & WNOTHREAD_L) && o != t))
+			continue;
+		e = scan_tracees(t, o, q);
+		r = MAX(r, e);
 	}
 	mutex_unlock(&t->k->tasks_mu);
 	kernel_run_deferred(t->k);
@@ -122,7 +202,13 @@ static int do_wait(struct task *t, struct wait_req *q)
 		if (r != 0 || (q->options & WNOHANG))
 			break;
 		r = task_block(t, TIME_FOREVER);
-		if (r < 0)
+		if (r == -ERESTARTSYS) {
+			/* A child's end comes with its signal: what it reports goes before the interruption. */
+			int e = scan(t, q);
+
+			r = e ? e : r;
+		}
+		if (r != 0)
 			break;
 	}
 	waitq_del(&w);
