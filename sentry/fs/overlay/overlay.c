@@ -14,10 +14,6 @@
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "state/state.h"
 
-/* Names cached; each may hold a host descriptor of goferfs. What it caches itself need not be cached below again. */
-#define MAX_CACHED	 16384
-#define MAX_CACHED_BELOW 1024
-
 static void ovl_shutdown(struct super_block *sb)
 {
 	struct ovl_sb *s = ovl_s(sb);
@@ -107,11 +103,11 @@ int overlay_new(struct kernel *k, struct super_block *lower, struct super_block 
 	}
 	sb_init(&s->sb, &ovl_sb_ops, &ovl_type, OVERLAY_MAGIC);
 	mutex_init(&s->table_mu, "overlay.table_mu");
-	s->sb.max_cached = MAX_CACHED;
+	s->sb.max_cached = OVERLAY_MAX_CACHED;
 	s->sb.next_ino = OVERLAY_FIRST_INO;
 	s->lower = sb_get(lower);
 	s->upper = upper;
-	lower->max_cached = MIN(lower->max_cached, (size_t)MAX_CACHED_BELOW);
+	lower->max_cached = OVERLAY_MAX_CACHED_BELOW;
 	sb_activate(lower);
 	sb_activate(upper);
 	s->layers_active = true;
