@@ -72,14 +72,13 @@ static inline struct inode *ovl_lower(const struct ovl_inode *oi)
 /* Numbers of files made here start above those that file systems usually give. */
 #define OVERLAY_FIRST_INO (1ULL << 46)
 
-/* Names cached; each may hold a host descriptor of goferfs. Those it caches hold one below each; few others need to stay there. */
-#define OVERLAY_MAX_CACHED	 16384
-#define OVERLAY_MAX_CACHED_BELOW (OVERLAY_MAX_CACHED + 4096)
-
 extern const struct sb_ops ovl_sb_ops;
 extern const struct inode_ops ovl_reg_ops, ovl_dir_ops, ovl_link_ops, ovl_special_ops;
 extern const struct file_ops ovl_file_ops, ovl_dir_file_ops;
 extern const struct mappable_ops ovl_map_ops;
+
+/* overlay.c: bounds the names cached in both layers; each may hold host descriptors, here and in the gofer. */
+void ovl_set_limits(struct ovl_sb *s);
 
 /* overlay_inode.c */
 const struct inode_ops *ovl_ops_for(uint32_t mode);
