@@ -581,6 +581,8 @@ static int dentry_after_load(struct state_reader *r, void *obj)
 			d->sb->nr_cached++;
 		}
 	}
+	if (d->inode && (d->hashed || p == d) && d->sb->ops->d_loaded)
+		d->sb->ops->d_loaded(d);
 	return 0;
 }
 

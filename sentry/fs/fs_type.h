@@ -43,6 +43,7 @@ struct sb_ops {
 	 * held except possibly the parent's mu. NULL: always right. May block on the host. */
 	int (*d_revalidate)(struct dentry *d, struct task *t);
 	void (*d_release)(struct dentry *d); /* called for every dentry, frees d->fsdata; may be NULL */
+	void (*d_loaded)(struct dentry *d); /* a positive dentry that is in the tree came back from an image; may be NULL */
 	int (*sync)(struct super_block *sb, struct task *t); /* sync, syncfs; NULL: nothing */
 	/* mount -o remount: new flags and options. NULL: flags only. */
 	int (*remount)(struct super_block *sb, const struct mount_req *rq);

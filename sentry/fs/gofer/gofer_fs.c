@@ -126,6 +126,11 @@ static void gofer_d_release(struct dentry *d)
 		gofer_i(i)->alias = NULL;
 }
 
+static void gofer_d_loaded(struct dentry *d)
+{
+	set_alias(d->inode, d);
+}
+
 /* --- attributes --- */
 
 int gofer_refresh(struct inode *i, struct task *t)
@@ -437,6 +442,7 @@ const struct sb_ops gofer_exclusive_sb_ops = {
 	.free = gofer_sb_free,
 	.statfs = gofer_statfs,
 	.d_release = gofer_d_release,
+	.d_loaded = gofer_d_loaded,
 	.sync = gofer_sync,
 };
 
@@ -446,6 +452,7 @@ const struct sb_ops gofer_shared_sb_ops = {
 	.statfs = gofer_statfs,
 	.d_revalidate = gofer_d_revalidate,
 	.d_release = gofer_d_release,
+	.d_loaded = gofer_d_loaded,
 	.sync = gofer_sync,
 };
 

@@ -9,14 +9,34 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "sentry/fs/overlay/overlay_internal.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "state/state.h"
 
-/* Names cached; each may hold a host descriptor of goferfs. What it caches itself need not be cached below again. */
-#define MAX_CACHED	 16384
-#define MAX_CACHED_BELOW 1024
+#define MAX_CACHED	  16384
+#define MIN_CACHED	  256
+#define MORE_CACHED_BELOW 1024 /* names below that nothing above holds */
+
+static size_t max_cached = MIN_CACHED;
+
+/* Descriptors are the limit; other containers and open files need some too. Asked early: the sandbox may not ask later. */
+static void __attribute__((constructor)) ask_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	max_cached = MIN((size_t)l.rlim_max / 4, (size_t)MAX_CACHED);
+	max_cached = MAX(max_cached, (size_t)MIN_CACHED);
+}
+
+void ovl_set_limits(struct ovl_sb *s)
+{
+	s->sb.max_cached = max_cached;
+	s->lower->max_cached = max_cached + MORE_CACHED_BELOW;
+}
 
 static void ovl_shutdown(struct super_block *sb)
 {
@@ -107,11 +127,10 @@ int overlay_new(struct kernel *k, struct super_block *lower, struct super_block 
 	}
 	sb_init(&s->sb, &ovl_sb_ops, &ovl_type, OVERLAY_MAGIC);
 	mutex_init(&s->table_mu, "overlay.table_mu");
-	s->sb.max_cached = MAX_CACHED;
 	s->sb.next_ino = OVERLAY_FIRST_INO;
 	s->lower = sb_get(lower);
 	s->upper = upper;
-	lower->max_cached = MIN(lower->max_cached, (size_t)MAX_CACHED_BELOW);
+	ovl_set_limits(s);
 	sb_activate(lower);
 	sb_activate(upper);
 	s->layers_active = true;

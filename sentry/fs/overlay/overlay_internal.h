@@ -77,6 +77,9 @@ extern const struct inode_ops ovl_reg_ops, ovl_dir_ops, ovl_link_ops, ovl_specia
 extern const struct file_ops ovl_file_ops, ovl_dir_file_ops;
 extern const struct mappable_ops ovl_map_ops;
 
+/* overlay.c: bounds the names cached in both layers; each may hold host descriptors, here and in the gofer. */
+void ovl_set_limits(struct ovl_sb *s);
+
 /* overlay_inode.c */
 const struct inode_ops *ovl_ops_for(uint32_t mode);
 void ovl_inode_setup(struct ovl_inode *oi);

@@ -13,8 +13,6 @@
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "state/state.h"
 
-#define MAX_CACHED 16384
-
 static void *sb_alloc(void)
 {
 	struct ovl_sb *s = calloc(1, sizeof(*s));
@@ -62,7 +60,6 @@ static int sb_load(struct state_reader *r, void *obj, const void *msg)
 	if (err)
 		return err;
 	s->sb.magic = OVERLAY_MAGIC;
-	s->sb.max_cached = MAX_CACHED;
 	s->load_pins = calloc(m->n_pinned + 1, sizeof(struct inode *));
 	if (!s->load_pins)
 		return -ENOMEM;
@@ -94,6 +91,7 @@ static int sb_after_load(struct state_reader *r, void *obj)
 		return err;
 	free(TAKE_PTR(s->load_pins));
 	s->nr_load_pins = 0;
+	ovl_set_limits(s);
 	sb_activate(s->lower);
 	sb_activate(s->upper);
 	s->layers_active = true;

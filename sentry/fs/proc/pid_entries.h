@@ -63,8 +63,5 @@ int64_t proc_store_coredump_filter(struct pctx *c, char *s, size_t n);
 int proc_show_children(struct pctx *c, struct strbuf *b);
 int proc_show_timerslack(struct pctx *c, struct strbuf *b);
 int64_t proc_store_timerslack(struct pctx *c, char *s, size_t n);
-int64_t proc_store_clear_refs(struct pctx *c, char *s, size_t n);
-/* posix_timer.c may give the real one. */
-int proc_show_timers(struct pctx *c, struct strbuf *b);
 
 #endif

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -34,11 +35,12 @@
 
 struct console {
 	struct mutex mu;
-	struct tty *tty; /* referenced until the end of the relay */
+	struct tty *tty; /* owns this; referenced by us until the end of the relay */
 	int fd; /* -EBADF: ended */
 	bool is_tty;
 	bool in_eof; /* the host has no more input */
-	uint32_t armed; /* what the watch waits for */
+	bool in_pump; /* the relay is ending on the timer thread: */
+	pthread_t pump_thread; /* which must not wait for itself */
 	struct host_watch watch;
 	struct ktimer pump;
 };
@@ -162,7 +164,7 @@ static void arm_locked(struct console *con, bool want_out)
 		ktimer_arm(&con->pump, ktime_mono() + NSEC_PER_SEC / 20); /* a regular file or /dev/null: always ready */
 }
 
-/* Ends the relay; the object itself stays with the tty until the process ends (few and small). con->mu held. */
+/* Ends the relay; the object itself goes with the tty. con->mu held. */
 static void end_locked(struct console *con)
 {
 	int fd = con->fd;
@@ -207,6 +209,19 @@ static void pump_fired(struct ktimer *kt)
 	mutex_unlock(&tty->mu);
 	devpts_remove(tty);
 	tty_hangup(tty);
+	con->pump_thread = pthread_self();
+	con->in_pump = true;
+	tty_put(tty); /* may be the end of @con */
+}
+
+/* The tty is being freed: nobody else can arm the timer any more. */
+void console_free(struct console *con)
+{
+	if (!con)
+		return;
+	ktimer_cancel(&con->pump, !(con->in_pump && pthread_equal(con->pump_thread, pthread_self())));
+	mutex_destroy(&con->mu);
+	free(con);
 }
 
 void console_output(struct tty *tty)

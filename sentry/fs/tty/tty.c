@@ -68,6 +68,7 @@ void tty_put(struct tty *tty)
 	if (!tty || !ref_put(&tty->ref))
 		return;
 	ktimer_cancel(&tty->vtimer, true);
+	console_free(tty->console);
 	waitq_done(&tty->slave_wq);
 	waitq_done(&tty->master_wq);
 	mutex_destroy(&tty->mu);
