@@ -360,8 +360,7 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	t->majflt = m->counts[1];
 	t->nvcsw = m->counts[2];
 	t->nivcsw = m->counts[3];
-	/* Looked at once when it starts: pending signals, stops and restarts are all found by the signal edge. */
-	atomic_store(&t->work, WORK_SIGNAL | (m->ptrace ? WORK_TRACE : 0));
+	atomic_store(&t->work, m->ptrace ? WORK_TRACE : 0);
 	return ptrace_load(r, t, m->ptrace);
 }
 
@@ -564,6 +563,20 @@ static int tg_load(struct state_reader *r, void *obj, const void *msg)
 	return 0;
 }
 
+/*
+ * Not for every task: a call that is dispatched again must not be interrupted because of a signal that is not there. A half-finished
+ * system call (restart) and a mask to put back are decided on the signal edge too.
+ */
+static void set_signal_work(struct task *t)
+{
+	struct sighand *s = sighand_lock(t);
+
+	signal_recalc_locked(t);
+	if (t->tg->cont_notify || t->sysctx.restart || (t->restore_mask && !t->sysctx.redo) || (t->pt && t->pt->kind != PTS_NONE))
+		atomic_fetch_or(&t->work, WORK_SIGNAL);
+	mutex_unlock(&s->mu);
+}
+
 static int tg_after_load(struct state_reader *r, void *obj)
 {
 	struct thread_group *tg = obj;
@@ -579,6 +592,8 @@ static int tg_after_load(struct state_reader *r, void *obj)
 			return e;
 		t->pid->task = t;
 		tg->k->nr_tasks++;
+		if (!t->is_zombie)
+			set_signal_work(t);
 	}
 	e = state_check(r, leader_in && tg->leader->pid == tg->pid && !tg->pid->tg, "the group's leader is not its member");
 	if (e < 0)
