@@ -253,14 +253,3 @@ int64_t sys_kcmp(struct task *t, const struct sys_args *a)
 	task_put(y);
 	return r;
 }
-
-/* Descriptors of namespaces come with /proc; a descriptor of anything else is no namespace. */
-int64_t sys_setns(struct task *t, const struct sys_args *a)
-{
-	struct file *f = fd_get(t, ARG_INT(a, 0));
-
-	if (!f)
-		return -EBADF;
-	file_put(f);
-	return -EINVAL;
-}
