@@ -389,6 +389,7 @@ int p9_client_new(int sock, struct p9_client **ret)
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return -ENOMEM;
+	ref_init(&c->ref);
 	c->sock = sock;
 	c->stream = type == SOCK_STREAM;
 	c->msize = P9_MSIZE_DEFAULT;
@@ -401,16 +402,22 @@ int p9_client_new(int sock, struct p9_client **ret)
 	r = negotiate(c);
 	if (r < 0) {
 		c->sock = -EBADF; /* stays the caller's */
-		p9_client_free(c);
+		p9_client_put(c);
 		return r;
 	}
 	*ret = c;
 	return 0;
 }
 
-void p9_client_free(struct p9_client *c)
+struct p9_client *p9_client_get(struct p9_client *c)
 {
-	if (!c)
+	ref_get(&c->ref);
+	return c;
+}
+
+void p9_client_put(struct p9_client *c)
+{
+	if (!c || !ref_put(&c->ref))
 		return;
 	if (c->sock >= 0)
 		(void)close(c->sock);

@@ -10,12 +10,14 @@
 
 #include "base/list.h"
 #include "base/mutex.h"
+#include "base/ref.h"
 #include "gofer/client/p9_client.h"
 
 #define P9_MAX_CALLS  256
 #define P9_SPARE_BUFS 4
 
 struct p9_client {
+	struct ref ref;
 	int sock;
 	bool stream;
 	uint32_t msize;

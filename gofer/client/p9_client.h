@@ -33,8 +33,10 @@ struct p9_client;
 /* Negotiates P9_VERSION_EXT over @sock, which passes to the client on success only. -EPROTONOSUPPORT when the peer does not
  * speak our extensions, -EIO when it speaks nonsense or is gone. */
 int p9_client_new(int sock, struct p9_client **ret);
-/* No call may be in progress. Closes the socket: the gofer exits. NULL is fine. */
-void p9_client_free(struct p9_client *c);
+/* Counted: the container and every super block that still has fids to clunk hold one. */
+struct p9_client *p9_client_get(struct p9_client *c);
+/* The last one closes the socket (the gofer exits): no call may then be in progress. NULL is fine. */
+void p9_client_put(struct p9_client *c);
 /* Makes every present and future call fail with -EIO. */
 void p9_client_shutdown(struct p9_client *c);
 /* One static line saying why the client is dead, NULL while it is alive. */

@@ -55,7 +55,7 @@ void container_put(struct container *c)
 		free(e);
 	nsproxy_put(c->ns);
 	fs_ctx_put(c->fs);
-	p9_client_free(c->gofer);
+	p9_client_put(c->gofer);
 	free(c->id);
 	free(c->cgroups_path);
 	free(c);

@@ -109,7 +109,7 @@ static inline void fix_free(struct fix *f)
 
 	if (f->c)
 		assert_null(p9_client_error(f->c));
-	p9_client_free(f->c);
+	p9_client_put(f->c);
 	if (f->sock >= 0)
 		(void)close(f->sock);
 	assert_int_equal(waitpid(f->pid, &status, 0), f->pid);

@@ -354,7 +354,7 @@ static void client_survives(int type, enum answer how)
 		assert_int_equal(p9_getattr(c, 0, &a), -EIO);
 		assert_non_null(p9_client_error(c));
 		p9_clunk(c, 0);
-		p9_client_free(c);
+		p9_client_put(c);
 	}
 	assert_int_equal(pthread_join(th, NULL), 0);
 }
@@ -422,7 +422,7 @@ static void death_wakes_everybody(void **state)
 			assert_int_equal(pthread_join(th[i], NULL), 0);
 			assert_int_equal(w[i].r, -EIO);
 		}
-		p9_client_free(c);
+		p9_client_put(c);
 		(void)kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, NULL, 0), pid);
 	}

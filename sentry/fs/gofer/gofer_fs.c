@@ -411,7 +411,9 @@ static void gofer_sb_free(struct super_block *sb)
 {
 	struct gofer_sb *s = gofer_s(sb);
 
-	p9_clunk_flush(s->client);
+	if (s->client)
+		p9_clunk_flush(s->client);
+	p9_client_put(s->client);
 	htab_done(&s->inodes);
 	free(s->destination);
 	mutex_destroy(&s->table_mu);
@@ -472,7 +474,7 @@ static int gofer_mount(const struct fs_type *ft, const struct mount_req *rq, str
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;
-	s->client = rq->gofer;
+	s->client = p9_client_get(rq->gofer);
 	s->exclusive = rq->m->exclusive;
 	s->destination = strdup(rq->m->destination);
 	mutex_init(&s->table_mu, "gofer.table_mu");

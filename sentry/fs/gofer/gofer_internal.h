@@ -16,7 +16,7 @@ struct gofer_sb {
 	struct super_block sb; /* saved: 1 sb_base */
 	char *destination; /* saved: 2 */
 	bool exclusive; /* saved: 3 */
-	struct p9_client *client; /* nosave: the container's, outlives the mount */
+	struct p9_client *client; /* nosave: the container's; referenced: evicting the last inodes, maybe after the container is gone, clunks fids */
 	struct mutex table_mu; /* nosave: a lock */
 	struct htab inodes; /* derived: qid path -> inode, no references; guarded by table_mu */
 };

@@ -74,7 +74,7 @@ static int sb_load(struct state_reader *r, void *obj, const void *msg)
 		return e;
 	s->destination = strdup(m->destination);
 	s->exclusive = m->exclusive;
-	s->client = k->restore->gofer;
+	s->client = p9_client_get(k->restore->gofer);
 	if (!s->destination)
 		return -ENOMEM;
 	return sb_load_base(r, &s->sb, s->exclusive ? &gofer_exclusive_sb_ops : &gofer_shared_sb_ops, m->sb_base);
