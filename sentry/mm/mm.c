@@ -64,9 +64,12 @@ uint64_t mm_mmap_base(const struct mm *mm)
 
 uint64_t mm_pie_base(const struct mm *mm)
 {
-	uint64_t base = MIN(ELF_ET_DYN_BASE, mm->hi / 3 * 2);
+	uint64_t base = ALIGN_DOWN(MIN(ELF_ET_DYN_BASE, mm->hi / 3 * 2), PAGE_SIZE);
 
-	return ALIGN_DOWN(base, PAGE_SIZE) + ((rnd() & MMAP_RND_MASK) << PAGE_SHIFT);
+	/* Only a layout without randomisation (debuggers ask for it) has its stack at the very end. */
+	if (mm->stack_top == mm->hi)
+		return base;
+	return base + ((rnd() & MMAP_RND_MASK) << PAGE_SHIFT);
 }
 
 void mm_set_brk(struct mm *mm, uint64_t start)

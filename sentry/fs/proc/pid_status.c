@@ -12,6 +12,7 @@
 #include "sentry/fs/proc/pid_entries.h"
 #include "sentry/fs/proc/proc_internal.h"
 #include "sentry/fs/tty/tty.h"
+#include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/rusage.h"
 
 #define PF_FORKNOEXEC 0x40u
@@ -19,7 +20,7 @@
 
 struct facts {
 	char state, comm[16];
-	int32_t pid, tgid, ppid, pgrp, sid, tpgid, exit_signal, exit_code;
+	int32_t pid, tgid, ppid, pgrp, sid, tpgid, exit_signal, exit_code, tracer;
 	int32_t nspid[PID_LEVELS], nstgid[PID_LEVELS], nspgid[PID_LEVELS], nssid[PID_LEVELS];
 	uint32_t levels, nr_threads, tty, flags;
 	struct tg_usage u, cu;
@@ -101,6 +102,7 @@ static void gather(struct pctx *c, bool whole, struct facts *f)
 	f->pid = proc_nr(c, t->pid);
 	f->tgid = proc_nr(c, tg->pid);
 	f->ppid = tg->parent ? proc_nr(c, tg->parent->pid) : 0;
+	f->tracer = ptraced(t) ? proc_nr(c, ptrace_tracer(t)->pid) : 0;
 	f->pgrp = tg->pgrp ? proc_nr(c, tg->pgrp->id) : 0;
 	f->sid = tg->session ? proc_nr(c, tg->session->id) : 0;
 	all_levels(t->pid, c->ns, f->nspid, &f->levels);
@@ -268,7 +270,8 @@ int proc_show_status(struct pctx *c, struct strbuf *b)
 	show_name(b, f.comm);
 	if (fs)
 		strbuf_addf(b, "Umask:\t%04o\n", fs_ctx_umask(fs));
-	strbuf_addf(b, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_text(f.state), f.tgid, f.pid, f.ppid);
+	strbuf_addf(b, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", state_text(f.state), f.tgid, f.pid, f.ppid,
+		    f.tracer);
 	show_cred(t, b);
 	show_levels(b, "NStgid:", f.nstgid, f.levels);
 	show_levels(b, "NSpid:", f.nspid, f.levels);
