@@ -14,6 +14,7 @@
 
 #include "schemas/vfs.pb-c.h"
 #include "sentry/fs/fs_type.h"
+#include "sentry/fs/notify.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/vfs_state.h"
 
@@ -29,6 +30,8 @@ static void dentry_free(struct dentry *d)
 {
 	if (d->sb->ops->d_release)
 		d->sb->ops->d_release(d);
+	if (fsnotify_active && d->inode && !d->inode->nlink && !inode_is_dir(d->inode))
+		fsnotify_event(d->inode, LINUX_IN_DELETE_SELF, NULL, 0);
 	if (d->by_name) {
 		htab_done(d->by_name);
 		free(d->by_name);
@@ -238,7 +241,7 @@ int dentry_move(struct dentry *d, struct dentry *parent, const char *name, size_
 	d->name = copy;
 	d->name_len = len;
 	d->hash = hash_bytes(name, len);
-	d->disconnected = false;
+	d->disconnected = d->no_link = false;
 	old_parent = d->parent;
 	d->parent = dentry_get(parent);
 	d->cookie = 0;
@@ -475,6 +478,7 @@ static int dentry_save(struct state_writer *w, const void *obj, void *msg)
 	m->inode = inode_state_ref(w, d->inode);
 	m->hashed = d->hashed;
 	m->disconnected = d->disconnected;
+	m->no_link = d->no_link;
 	m->cookie = d->cookie;
 	m->next_cookie = d->next_cookie;
 	if (d->sb->flags & SB_REAL_TREE) {
@@ -520,6 +524,7 @@ static int dentry_load(struct state_reader *r, void *obj, const void *msg)
 	d->hash = hash_bytes(d->name, d->name_len);
 	d->hashed = m->hashed && m->parent;
 	d->disconnected = m->disconnected;
+	d->no_link = m->no_link;
 	d->cookie = m->cookie;
 	d->next_cookie = MAX(m->next_cookie, (uint64_t)FIRST_COOKIE);
 	/* Children link themselves to their parent in after_load; listing them only kept them alive in the image. */

@@ -32,6 +32,7 @@ struct dentry {
 	struct inode *_Atomic inode; /* saved, referenced; NULL: negative */
 	bool hashed; /* saved: found by lookup in its parent */
 	bool disconnected; /* saved: an O_TMPFILE or memfd: shown as "/#ino (deleted)" or by its name */
+	bool no_link; /* saved: O_TMPFILE | O_EXCL: never gets a name */
 	bool referenced; /* nosave: second chance of the shrinker */
 	_Atomic uint32_t nr_mounted; /* derived: mounts on it in any namespace */
 	struct htab *by_name; /* derived: hash -> chain of children; made with the first child */

@@ -445,6 +445,7 @@ static const struct file_ops epoll_ops = {
 	.release = epoll_release,
 	.poll = epoll_poll,
 	.pollq = epoll_pollq,
+	.llseek = file_noop_llseek,
 	.show_fdinfo = epoll_show_fdinfo,
 };
 

@@ -133,6 +133,7 @@ static const struct file_ops eventfd_ops = {
 	.write = eventfd_write,
 	.poll = eventfd_poll,
 	.pollq = eventfd_pollq,
+	.llseek = file_noop_llseek,
 	.show_fdinfo = eventfd_show_fdinfo,
 };
 

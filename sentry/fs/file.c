@@ -138,6 +138,7 @@ int file_save_base(struct state_writer *w, const struct file *f, struct Sentry__
 	m->owner_sig = (uint32_t)f->owner.sig;
 	m->owner_uid = f->owner.uid;
 	m->owner_euid = f->owner.euid;
+	m->async_fd = f->owner.fd;
 	m->seekable = f->seekable;
 	m->exec_denied = f->exec_denied;
 	return 0;
@@ -172,6 +173,7 @@ int file_load_base(struct state_reader *r, struct file *f, const struct file_ops
 	f->owner.sig = (int)m->owner_sig;
 	f->owner.uid = m->owner_uid;
 	f->owner.euid = m->owner_euid;
+	f->owner.fd = m->async_fd;
 	f->pos = m->pos;
 	f->seekable = m->seekable;
 	f->exec_denied = m->exec_denied;

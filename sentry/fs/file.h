@@ -110,6 +110,7 @@ struct file { /* message: FileBase */
 		int sig; /* saved: 8 owner_sig; F_SETSIG */
 		uint32_t uid; /* saved: 9 owner_uid; of the setter */
 		uint32_t euid; /* saved: 10 owner_euid */
+		int fd; /* saved: 13 async_fd; the descriptor O_ASYNC was set through, for si_fd */
 	} owner; /* guarded by f_lock */
 	struct waiter *async; /* nosave: O_ASYNC registration, rebuilt after load */
 	struct list epitems; /* derived: epoll items watching this description; guarded by the global epoll lock */
@@ -152,6 +153,8 @@ int64_t file_read_once(struct file *f, struct task *t, struct uio *u, int64_t of
 int64_t file_write_once(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf);
 /* lseek for files whose content has a size: all whences but DATA/HOLE, which treat the file as all data. @size: SEEK_END's base. pos_mu held. */
 int64_t file_llseek_size(struct file *f, int64_t off, int whence, int64_t size, int64_t max);
+/* For files that accept lseek and ignore it (eventfd, epoll and their like). */
+int64_t file_noop_llseek(struct file *f, struct task *t, int64_t off, int whence);
 /* F_SETFL's O_ASYNC: registers or removes the sender of SIGIO. -ENOMEM. */
 int file_set_async(struct file *f, bool on);
 int file_seek(struct file *f, struct task *t, int64_t off, int whence, int64_t *ret);

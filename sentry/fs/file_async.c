@@ -24,6 +24,8 @@ struct file_async {
 
 #define LINUX_POLL_IN  1
 #define LINUX_POLL_OUT 2
+#define LINUX_POLL_ERR 4
+#define LINUX_POLL_PRI 5
 #define LINUX_POLL_HUP 6
 #define LINUX_SI_POLL  (1 << 16)
 
@@ -31,21 +33,37 @@ static void send_to(struct file *f, int sig, uint32_t mask)
 {
 	struct linux_siginfo si = { .si_signo = sig ? sig : SIGIO };
 	struct pid *pid = NULL;
-	int type;
+	int type, fd;
 
-	if (sig) {
-		si.si_code = mask & POLL_READ ? LINUX_POLL_IN : mask & LINUX_POLLHUP ? LINUX_POLL_HUP : LINUX_POLL_OUT;
-		si.poll.band = mask;
-	} else {
-		siginfo_kernel(&si, SIGIO);
-	}
 	mutex_lock(&f->f_lock);
 	if (f->owner.pid)
 		pid = pid_get(f->owner.pid);
 	type = f->owner.type;
+	fd = f->owner.fd;
 	mutex_unlock(&f->f_lock);
 	if (!pid)
 		return;
+	if (sig) {
+		if (mask & LINUX_POLLHUP) {
+			si.si_code = LINUX_POLL_HUP;
+			si.poll.band = LINUX_POLLHUP | LINUX_POLLERR;
+		} else if (mask & POLL_READ) {
+			si.si_code = LINUX_POLL_IN;
+			si.poll.band = LINUX_POLLIN | LINUX_POLLRDNORM;
+		} else if (mask & LINUX_POLLPRI) {
+			si.si_code = LINUX_POLL_PRI;
+			si.poll.band = LINUX_POLLPRI | LINUX_POLLRDBAND;
+		} else if (mask & LINUX_POLLERR) {
+			si.si_code = LINUX_POLL_ERR;
+			si.poll.band = LINUX_POLLERR;
+		} else {
+			si.si_code = LINUX_POLL_OUT;
+			si.poll.band = LINUX_POLLOUT | LINUX_POLLWRNORM | LINUX_POLLWRBAND;
+		}
+		si.poll.fd = fd;
+	} else {
+		siginfo_kernel(&si, SIGIO);
+	}
 	mutex_lock(&the_kernel->tasks_mu);
 	if (type == LINUX_F_OWNER_TID && pid->task)
 		(void)signal_send_task(pid->task, si.si_signo, &si);

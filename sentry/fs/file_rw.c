@@ -16,11 +16,13 @@
 #include "sentry/kernel/task.h"
 #include "sentry/net/socket.h"
 
-static int check_pos(struct file *f, int64_t off)
+static int check_pos(struct file *f, int64_t off, const struct uio *u)
 {
+	int64_t end;
+
 	if (!f->seekable)
 		return -ESPIPE;
-	return off < 0 ? -EINVAL : 0;
+	return off < 0 || add_overflow(off, u->left, &end) ? -EINVAL : 0;
 }
 
 int64_t file_read_once(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf)
@@ -34,13 +36,15 @@ int64_t file_read_once(struct file *f, struct task *t, struct uio *u, int64_t of
 	if (!f->ops->read)
 		return -EINVAL;
 	if (off != -1) {
-		r = check_pos(f, off);
+		r = check_pos(f, off, u);
 		return r ? r : f->ops->read(f, t, u, &off, rwf);
 	}
 	if (!f->seekable)
 		return f->ops->read(f, t, u, NULL, rwf);
 	mutex_lock(&f->pos_mu);
-	r = f->ops->read(f, t, u, &f->pos, rwf);
+	r = check_pos(f, f->pos, u);
+	if (!r)
+		r = f->ops->read(f, t, u, &f->pos, rwf);
 	mutex_unlock(&f->pos_mu);
 	return r;
 }
@@ -54,13 +58,15 @@ int64_t file_write_once(struct file *f, struct task *t, struct uio *u, int64_t o
 	if (!f->ops->write)
 		return -EINVAL;
 	if (off != -1) {
-		r = check_pos(f, off);
+		r = check_pos(f, off, u);
 		return r ? r : f->ops->write(f, t, u, &off, rwf);
 	}
 	if (!f->seekable)
 		return f->ops->write(f, t, u, NULL, rwf);
 	mutex_lock(&f->pos_mu);
-	r = f->ops->write(f, t, u, &f->pos, rwf);
+	r = check_pos(f, f->pos, u);
+	if (!r)
+		r = f->ops->write(f, t, u, &f->pos, rwf);
 	mutex_unlock(&f->pos_mu);
 	return r;
 }
@@ -84,7 +90,10 @@ int64_t file_block_on(struct file *f, struct task *t, uint32_t events, bool nonb
 			break;
 		err = task_block(t, deadline);
 		if (err) {
-			r = err;
+			/* What is ready comes before a signal, as in Linux. */
+			r = err == -ERESTARTSYS ? op(arg) : -EAGAIN;
+			if (r == -EAGAIN)
+				r = err;
 			break;
 		}
 	}
@@ -264,6 +273,11 @@ int64_t file_llseek_size(struct file *f, int64_t off, int whence, int64_t size, 
 		return -EINVAL;
 	f->pos = pos;
 	return pos;
+}
+
+int64_t file_noop_llseek(struct file *f, struct task *t, int64_t off, int whence)
+{
+	return f->pos;
 }
 
 int file_seek(struct file *f, struct task *t, int64_t off, int whence, int64_t *ret)

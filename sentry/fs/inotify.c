@@ -390,6 +390,7 @@ static const struct file_ops inotify_ops = {
 	.read = inotify_read,
 	.poll = inotify_poll,
 	.pollq = inotify_pollq,
+	.llseek = file_noop_llseek,
 	.ioctl = inotify_ioctl,
 	.show_fdinfo = inotify_show_fdinfo,
 	.show_name = inotify_show_name,

@@ -166,6 +166,7 @@ static int open_tmpfile(struct task *t, int dfd, const char *name, uint32_t flag
 	}
 	p.mnt = mount_get(dir.mnt);
 	p.dentry->disconnected = true;
+	p.dentry->no_link = flags & LINUX_O_EXCL;
 	p.dentry->inode = i;
 	return do_open(t, &p, flags & ~LINUX_O_TMPFILE, true, ret);
 }

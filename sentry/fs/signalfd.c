@@ -239,6 +239,7 @@ static const struct file_ops signalfd_ops = {
 	.read = signalfd_read,
 	.poll = signalfd_poll,
 	.pollq = signalfd_pollq,
+	.llseek = file_noop_llseek,
 	.show_fdinfo = signalfd_show_fdinfo,
 };
 

@@ -210,6 +210,7 @@ static const struct file_ops timerfd_ops = {
 	.read = timerfd_read,
 	.poll = timerfd_poll,
 	.pollq = timerfd_pollq,
+	.llseek = file_noop_llseek,
 	.show_fdinfo = timerfd_show_fdinfo,
 };
 

@@ -172,7 +172,7 @@ int vfs_link(struct task *t, const struct path *old, const struct path *dir, con
 		err = -EXDEV;
 	if (!err && (inode_is_dir(i) || !di->ops->link))
 		err = -EPERM;
-	if (!err && !i->nlink && !old->dentry->disconnected)
+	if (!err && !i->nlink && (!old->dentry->disconnected || old->dentry->no_link))
 		err = -ENOENT;
 	if (!err)
 		err = di->ops->link(di, t, d, i);
@@ -194,8 +194,8 @@ static void announce_removed(struct inode *i, bool isdir)
 		return;
 	if (!isdir)
 		fsnotify_event(i, LINUX_IN_ATTRIB, NULL, 0);
-	if (isdir || !i->nlink)
-		fsnotify_event(i, LINUX_IN_DELETE_SELF | (isdir ? LINUX_IN_ISDIR : 0), NULL, 0);
+	else /* a file's waits for its last user: dentry_free() */
+		fsnotify_event(i, LINUX_IN_DELETE_SELF | LINUX_IN_ISDIR, NULL, 0);
 }
 
 static int remove_name(struct task *t, const struct path *dir, const char *name, bool isdir, bool slash)

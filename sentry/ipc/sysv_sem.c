@@ -346,13 +346,13 @@ static int64_t do_semop(struct task *t, int id, const struct linux_sembuf *ops, 
 static int64_t semtimedop(struct task *t, const struct sys_args *a, int64_t deadline)
 {
 	struct linux_sembuf fast[16], *ops = fast;
-	size_t n = (size_t)a->a[2];
+	size_t n = ARG_U32(a, 2);
 	int64_t r;
 
+	if (ARG_U32(a, 2) > (uint64_t)task_ipc(t)->sem_ctls[2])
+		return -E2BIG;
 	if (n < 1 || ARG_INT(a, 0) < 0)
 		return -EINVAL;
-	if (a->a[2] > (uint64_t)task_ipc(t)->sem_ctls[2])
-		return -E2BIG;
 	if (n > ARRAY_SIZE(fast)) {
 		ops = calloc(n, sizeof(*ops));
 		if (!ops)

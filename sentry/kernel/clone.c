@@ -248,6 +248,25 @@ static int trace_event(const struct task *t, const struct clone_req *q)
 	return ptrace_event_enabled(t, event) ? event : 0;
 }
 
+/* RLIMIT_NPROC counts the threads of a user; the machine's administrator and those who may raise limits are exempt. tasks_mu held. */
+static bool over_nproc_locked(struct task *t)
+{
+	uint64_t limit = task_rlimit(t, LINUX_RLIMIT_NPROC), n = 0;
+	struct thread_group *tg;
+
+	if (limit == LINUX_RLIM_INFINITY || t->cred->uid == 0 || cred_has_cap(t->cred, LINUX_CAP_SYS_RESOURCE) ||
+	    cred_has_cap(t->cred, LINUX_CAP_SYS_ADMIN))
+		return false;
+	list_for_each(tg, &t->k->groups, all_node) {
+		struct cred *c = task_cred_get(tg->leader);
+
+		if (c->uid == t->cred->uid)
+			n += tg->nr_tasks;
+		cred_put(c);
+	}
+	return n >= limit;
+}
+
 /* The commit: from here the child exists. tasks_mu held. */
 static int link_child_locked(struct task *t, struct task *c, const struct clone_req *q)
 {
@@ -260,6 +279,8 @@ static int link_child_locked(struct task *t, struct task *c, const struct clone_
 	if (ns->dying || (ns != k->root_pid_ns && !ns->init && ns->last > 0))
 		return -ENOMEM;
 	if (ct && ct->pids_limit && container_nr_tasks_locked(ct) >= ct->pids_limit)
+		return -EAGAIN;
+	if (over_nproc_locked(t))
 		return -EAGAIN;
 	r = pid_new(k, ns, q->set_tid, q->nr_set_tid, &c->pid);
 	if (r < 0)

@@ -17,6 +17,7 @@
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei.h"
 #include "sentry/kernel/exit.h"
+#include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/posix_timer.h"
@@ -172,6 +173,7 @@ static int de_thread(struct task *t)
 	tg->exec_task = t;
 	kill_others_locked(t);
 	mutex_unlock(&s->mu);
+	freeze_recheck(k);
 	for (;;) {
 		bool alone, fatal;
 

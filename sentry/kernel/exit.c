@@ -345,6 +345,7 @@ static void zap_pid_ns(struct task *t, struct pid_ns *ns)
 		}
 		if (!left)
 			break;
+		freeze_recheck(k);
 		cond_wait(&k->exit_cv, &k->tasks_mu);
 	}
 	mutex_unlock(&k->tasks_mu);

@@ -23,6 +23,35 @@ void freeze_task_gone(struct task *t)
 	mutex_unlock(&k->freeze_mu);
 }
 
+/*
+ * Somebody who is not parked yet waits for @t to die: a thread in execve for its siblings, or the exiting init of its pid namespace. Staying
+ * parked would keep the freeze waiting for them for ever.
+ *
+ *   freezer                     sibling                   execve
+ *   waits for all to park       parks
+ *                                                         kills siblings, waits for them
+ *                               must_die: leaves, dies
+ *                                                         goes on, parks
+ */
+static bool must_die(const struct task *t)
+{
+	const struct task *exec = __atomic_load_n(&t->tg->exec_task, __ATOMIC_ACQUIRE);
+
+	if (exec && exec != t)
+		return true;
+	for (uint32_t l = 0; l <= t->pid->level; l++)
+		if (t->pid->n[l].ns->init != t->tg && __atomic_load_n(&t->pid->n[l].ns->dying, __ATOMIC_ACQUIRE))
+			return true;
+	return false;
+}
+
+void freeze_recheck(struct kernel *k)
+{
+	mutex_lock(&k->freeze_mu);
+	cond_broadcast(&k->freeze_cv);
+	mutex_unlock(&k->freeze_mu);
+}
+
 void task_park(struct task *t)
 {
 	struct kernel *k = t->k;
@@ -34,7 +63,7 @@ void task_park(struct task *t)
 		t->parked = true;
 		k->nr_parked++;
 		cond_broadcast(&k->freeze_cv);
-		while (k->freeze_depth)
+		while (k->freeze_depth && !must_die(t))
 			cond_wait(&k->freeze_cv, &k->freeze_mu);
 		k->nr_parked--;
 		t->parked = false;

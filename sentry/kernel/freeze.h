@@ -14,6 +14,8 @@ void kernel_freeze(struct kernel *k);
 void kernel_thaw(struct kernel *k);
 /* Own thread: stays until the thaw if a freeze is on; clears WORK_FREEZE. */
 void task_park(struct task *t);
+/* After making tasks die that somebody waits for: parked ones look again. Not under freeze_mu. */
+void freeze_recheck(struct kernel *k);
 /* A task thread begins or ends. */
 void freeze_task_started(struct task *t);
 void freeze_task_gone(struct task *t);

@@ -15,6 +15,8 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "sentry/abi/mman.h"
+#include "sentry/arch/insn.h"
 #include "sentry/arch/sigframe.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/freeze.h"
@@ -151,6 +153,26 @@ static void run_syscall(struct task *t)
 		ptrace_syscall_exit(t, ret);
 }
 
+/* The page-fault error code of the hardware, as far as the platform did not give it: present, write, user, fetch. */
+static uint32_t fault_error(struct task *t, const struct plat_trap *trap, const struct mm_fault *f)
+{
+	uint8_t code[INSN_MAX];
+	struct arch_regs *r;
+	uint32_t err = 4;
+	size_t n;
+
+	if (f->code == LINUX_SEGV_ACCERR)
+		err |= 1;
+	if (!(trap->access & PLAT_ACCESS_UNKNOWN))
+		return err | (trap->access & PLAT_ACCESS_WRITE ? 2 : 0) | (trap->access & PLAT_ACCESS_EXEC ? 16 : 0);
+	r = &t->k->pops->regs(t->pctx, false)->r;
+	n = mm_copy_in_some(t->mm, code, GADDR(r->rip), sizeof(code));
+	/* An instruction that is not all there was not executed. */
+	if (trap->addr - r->rip < INSN_MAX && (n <= trap->addr - r->rip || !mm_executable(t->mm, trap->addr)))
+		return err | 16;
+	return err | (insn_writes(code, n, r, trap->addr) ? 2 : 0);
+}
+
 static void handle_trap(struct task *t)
 {
 	struct plat_trap *trap = &t->trap;
@@ -173,7 +195,9 @@ static void handle_trap(struct task *t)
 			si.si_signo = f.sig;
 			si.si_code = f.code;
 			si.fault.addr = f.addr;
-			trap->trapno = trap->trapno ? trap->trapno : 14;
+			trap->trapno = 14;
+			if (trap->access & PLAT_ACCESS_UNKNOWN || !trap->err)
+				trap->err = fault_error(t, trap, &f);
 			trap->addr = f.addr;
 		}
 		if (t->pt && ptrace_stale_step(t))

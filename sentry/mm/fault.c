@@ -124,6 +124,18 @@ int mm_handle_fault(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint32_
 	return r;
 }
 
+bool mm_executable(struct mm *mm, uint64_t addr)
+{
+	struct vma *v;
+	bool x;
+
+	rwlock_rdlock(&mm->lock);
+	v = vma_find(mm, addr);
+	x = v && (v->prot & LINUX_PROT_EXEC);
+	rwlock_unlock(&mm->lock);
+	return x;
+}
+
 struct vma *mm_find_or_grow(struct mm *mm, uint64_t addr)
 {
 	struct vma *v = vma_find(mm, addr);

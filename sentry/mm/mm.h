@@ -72,6 +72,9 @@ struct mm_fault {
 /* Resolves an application fault at @addr. 0: retry the instruction. -EFAULT: *@ret says which signal. @sp: stack growth check. */
 _must_check_ int mm_handle_fault(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint32_t access, struct mm_fault *ret);
 
+/* May the application fetch instructions at @addr? */
+bool mm_executable(struct mm *mm, uint64_t addr);
+
 /* mmap(2) and friends with Linux's checks and results (address or negative errno). @f NULL: anonymous. */
 int64_t mm_mmap(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t prot, uint32_t flags, struct file *f, uint64_t off);
 int64_t mm_munmap(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t len);

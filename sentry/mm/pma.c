@@ -316,6 +316,11 @@ static int break_cow(struct mm *mm, struct plat_ctx *self, struct vma *v, struct
 	struct pma *q;
 	int r;
 
+	/* Later writes to a file show through the pages that were not written here: only the touched one may stop following it. */
+	if (!p->priv && p->fd < 0) {
+		start = page;
+		end = page + PAGE_SIZE;
+	}
 	start = MAX(start, p->r.start);
 	start = MAX(start, v->r.start);
 	end = MIN(end, p->r.end);

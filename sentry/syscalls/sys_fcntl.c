@@ -8,9 +8,10 @@
 /* In pipe.c. */
 __attribute__((weak)) int64_t pipe_fcntl(struct file *f, struct task *t, uint32_t cmd, uint64_t arg);
 
+#define LOCK_MAND_F 32
 #define SETFL_MASK (LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_ASYNC | LINUX_O_DIRECT | LINUX_O_NOATIME)
 
-static int64_t set_flags(struct task *t, struct file *f, uint32_t arg)
+static int64_t set_flags(struct task *t, struct file *f, int fd, uint32_t arg)
 {
 	uint32_t old = f->flags, new = (old & ~SETFL_MASK) | (arg & SETFL_MASK);
 	int err;
@@ -27,6 +28,9 @@ static int64_t set_flags(struct task *t, struct file *f, uint32_t arg)
 			err = file_set_async(f, new & LINUX_O_ASYNC);
 			if (err)
 				return err;
+			mutex_lock(&f->f_lock);
+			f->owner.fd = fd;
+			mutex_unlock(&f->f_lock);
 		} else {
 			new &= ~LINUX_O_ASYNC;
 		}
@@ -203,7 +207,7 @@ int64_t sys_fcntl(struct task *t, const struct sys_args *a)
 	case LINUX_F_GETFL:
 		return f->flags;
 	case LINUX_F_SETFL:
-		return set_flags(t, f, (uint32_t)arg);
+		return set_flags(t, f, fd, (uint32_t)arg);
 	case LINUX_F_GETLK:
 	case LINUX_F_SETLK:
 	case LINUX_F_SETLKW:
@@ -239,7 +243,13 @@ int64_t sys_fcntl(struct task *t, const struct sys_args *a)
 
 int64_t sys_flock(struct task *t, const struct sys_args *a)
 {
-	struct file *f _cleanup_file_ = fd_get(t, ARG_INT(a, 0));
+	struct file *f _cleanup_file_ = NULL;
+	int cmd = ARG_INT(a, 1), op = cmd & ~LINUX_LOCK_NB;
 
-	return f ? locks_flock(t, f, ARG_INT(a, 1)) : -EBADF;
+	if (cmd & LOCK_MAND_F)
+		return 0; /* Windows share modes: accepted and ignored since Linux 5.18 */
+	if (op != LINUX_LOCK_SH && op != LINUX_LOCK_EX && op != LINUX_LOCK_UN)
+		return -EINVAL;
+	f = fd_get(t, ARG_INT(a, 0));
+	return f ? locks_flock(t, f, cmd) : -EBADF;
 }

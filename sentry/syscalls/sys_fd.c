@@ -139,7 +139,7 @@ int64_t sys_readahead(struct task *t, const struct sys_args *a)
 
 /* --- ioctl --- */
 
-static int64_t set_flag(struct task *t, struct file *f, gaddr_t arg, uint32_t flag)
+static int64_t set_flag(struct task *t, struct file *f, int fd, gaddr_t arg, uint32_t flag)
 {
 	uint32_t old, new;
 	int32_t on;
@@ -157,6 +157,9 @@ static int64_t set_flag(struct task *t, struct file *f, gaddr_t arg, uint32_t fl
 		err = file_set_async(f, on);
 		if (err)
 			return err;
+		mutex_lock(&f->f_lock);
+		f->owner.fd = fd;
+		mutex_unlock(&f->f_lock);
 	}
 	if (f->ops->setfl) {
 		err = f->ops->setfl(f, t, new);
@@ -210,9 +213,9 @@ int64_t sys_ioctl(struct task *t, const struct sys_args *a)
 	case LINUX_FIONCLEX:
 		return fd_set_cloexec(t, ARG_INT(a, 0), false);
 	case LINUX_FIONBIO:
-		return set_flag(t, f, ARG_ADDR(a, 2), LINUX_O_NONBLOCK);
+		return set_flag(t, f, ARG_INT(a, 0), ARG_ADDR(a, 2), LINUX_O_NONBLOCK);
 	case LINUX_FIOASYNC:
-		return set_flag(t, f, ARG_ADDR(a, 2), LINUX_O_ASYNC);
+		return set_flag(t, f, ARG_INT(a, 0), ARG_ADDR(a, 2), LINUX_O_ASYNC);
 	default:
 		break;
 	}

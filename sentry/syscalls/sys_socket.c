@@ -14,6 +14,7 @@
 #include "sentry/net/unix.h"
 #include "sentry/syscalls/syscalls.h"
 
+#define MSG_CMSG_COMPAT_F 0x80000000u /* of the kernel itself */
 #define CONTROL_MAX (1u << 16) /* net.core.optmem_max is of this order */
 #define MMSG_MAX    1024u /* UIO_MAXIOV */
 
@@ -90,8 +91,11 @@ static int pair_files(struct task *t, int family, int type, int protocol, uint32
 {
 	struct unix_sock *u[2];
 	struct sock *probe;
-	int r = sock_create(t, family, type, protocol, &probe); /* checks the arguments as socket(2) does */
+	int r;
 
+	if (family == LINUX_AF_INET || family == LINUX_AF_INET6)
+		return -EOPNOTSUPP;
+	r = sock_create(t, family, type, protocol, &probe); /* checks the arguments as socket(2) does */
 	if (r)
 		return r;
 	type = probe->type;
@@ -122,29 +126,25 @@ int64_t sys_socketpair(struct task *t, const struct sys_args *a)
 	int type, fd[2], r;
 
 	r = split_type(ARG_U32(a, 1), &type, &flags);
-	if (!r)
-		r = pair_files(t, ARG_INT(a, 0), type, ARG_INT(a, 2), flags, f);
 	if (r)
 		return r;
+	/* The numbers are written first: a bad pointer is reported before a bad family. */
 	fd[0] = r = fd_reserve(t, 0, flags & LINUX_SOCK_CLOEXEC);
 	if (r < 0)
-		goto put;
+		return r;
 	fd[1] = r = fd_reserve(t, 0, flags & LINUX_SOCK_CLOEXEC);
-	if (r < 0)
-		goto unreserve0;
-	r = copy_out(t, ARG_ADDR(a, 3), fd, sizeof(fd));
-	if (r)
-		goto unreserve1;
-	fd_commit(t, fd[0], f[0]);
-	fd_commit(t, fd[1], f[1]);
-	return 0;
-unreserve1:
-	fd_unreserve(t, fd[1]);
-unreserve0:
+	if (r >= 0) {
+		r = copy_out(t, ARG_ADDR(a, 3), fd, sizeof(fd));
+		if (!r)
+			r = pair_files(t, ARG_INT(a, 0), type, ARG_INT(a, 2), flags, f);
+		if (!r) {
+			fd_commit(t, fd[0], f[0]);
+			fd_commit(t, fd[1], f[1]);
+			return 0;
+		}
+		fd_unreserve(t, fd[1]);
+	}
 	fd_unreserve(t, fd[0]);
-put:
-	file_put(f[0]);
-	file_put(f[1]);
 	return r;
 }
 
@@ -344,8 +344,10 @@ int64_t sys_sendto(struct task *t, const struct sys_args *a)
 	_cleanup_file_ struct file *f = NULL;
 	struct sock_msg m = { .flags = ARG_U32(a, 3) };
 	struct uio u;
-	int64_t r = get_socket(t, ARG_INT(a, 0), &f);
+	int64_t r = uio_user(&u, t->mm, ARG_ADDR(a, 1), a->a[2]);
 
+	if (!r)
+		r = get_socket(t, ARG_INT(a, 0), &f);
 	if (r)
 		return r;
 	if (ARG_ADDR(a, 4).v) {
@@ -354,9 +356,6 @@ int64_t sys_sendto(struct task *t, const struct sys_args *a)
 			return r;
 		m.namelen = ARG_U32(a, 5);
 	}
-	r = uio_user(&u, t->mm, ARG_ADDR(a, 1), a->a[2]);
-	if (r)
-		return r;
 	m.u = &u;
 	r = do_sendmsg(f, t, &m);
 	scm_done(&m.scm);
@@ -369,11 +368,10 @@ int64_t sys_recvfrom(struct task *t, const struct sys_args *a)
 	_cleanup_file_ struct file *f = NULL;
 	struct sock_msg m = { .flags = ARG_U32(a, 3) };
 	struct uio u;
-	int64_t r = get_socket(t, ARG_INT(a, 0), &f);
+	int64_t r = uio_user(&u, t->mm, ARG_ADDR(a, 1), a->a[2]);
 
-	if (r)
-		return r;
-	r = uio_user(&u, t->mm, ARG_ADDR(a, 1), a->a[2]);
+	if (!r)
+		r = get_socket(t, ARG_INT(a, 0), &f);
 	if (r)
 		return r;
 	m.u = &u;
@@ -440,8 +438,11 @@ int64_t sys_sendmsg(struct task *t, const struct sys_args *a)
 {
 	_cleanup_file_ struct file *f = NULL;
 	struct linux_msghdr h;
-	int r = get_socket(t, ARG_INT(a, 0), &f);
+	int r;
 
+	if (ARG_U32(a, 2) & MSG_CMSG_COMPAT_F)
+		return -EINVAL;
+	r = get_socket(t, ARG_INT(a, 0), &f);
 	if (!r)
 		r = copy_in(t, &h, ARG_ADDR(a, 1), sizeof(h));
 	return r ? r : send_one(t, f, &h, ARG_U32(a, 2));
@@ -488,8 +489,11 @@ int64_t sys_recvmsg(struct task *t, const struct sys_args *a)
 {
 	_cleanup_file_ struct file *f = NULL;
 	struct linux_msghdr h;
-	int r = get_socket(t, ARG_INT(a, 0), &f);
+	int r;
 
+	if (ARG_U32(a, 2) & MSG_CMSG_COMPAT_F)
+		return -EINVAL;
+	r = get_socket(t, ARG_INT(a, 0), &f);
 	if (!r)
 		r = copy_in(t, &h, ARG_ADDR(a, 1), sizeof(h));
 	return r ? r : recv_one(t, f, &h, ARG_ADDR(a, 1), ARG_U32(a, 2));
@@ -515,8 +519,11 @@ int64_t sys_sendmmsg(struct task *t, const struct sys_args *a)
 {
 	_cleanup_file_ struct file *f = NULL;
 	uint32_t n = MIN(ARG_U32(a, 2), MMSG_MAX), i;
-	int64_t r = get_socket(t, ARG_INT(a, 0), &f);
+	int64_t r;
 
+	if (ARG_U32(a, 3) & MSG_CMSG_COMPAT_F)
+		return -EINVAL;
+	r = get_socket(t, ARG_INT(a, 0), &f);
 	if (r)
 		return r;
 	for (i = mmsg_start(t, n); i < n; i++) {
@@ -543,8 +550,11 @@ int64_t sys_recvmmsg(struct task *t, const struct sys_args *a)
 	_cleanup_file_ struct file *f = NULL;
 	uint32_t n = MIN(ARG_U32(a, 2), MMSG_MAX), flags = ARG_U32(a, 3), i;
 	gaddr_t ts = ARG_ADDR(a, 4);
-	int64_t r = get_socket(t, ARG_INT(a, 0), &f), rel, end = TIME_FOREVER;
+	int64_t r, rel, end = TIME_FOREVER;
 
+	if (flags & MSG_CMSG_COMPAT_F)
+		return -EINVAL;
+	r = get_socket(t, ARG_INT(a, 0), &f);
 	if (r)
 		return r;
 	if (ts.v) {

@@ -71,13 +71,19 @@ static int64_t tmpfs_write_locked(struct file *f, struct task *t, struct uio *u,
 	at = *pos;
 	if (ti->seals & (LINUX_F_SEAL_WRITE | LINUX_F_SEAL_FUTURE_WRITE))
 		n = -EPERM;
-	else if (ti->seals & LINUX_F_SEAL_GROW && (uint64_t)at + u->left > ti->i.size)
-		n = -EPERM;
 	while (n > 0 && u->left) {
-		uint64_t off, len;
+		uint64_t off, len, want = u->left;
 		void *p;
 
-		n = tmpfs_pages_alloc(ti, (uint64_t)at, u->left, &off, &len);
+		/* Page by page in Linux: the pages that begin below the end are filled up to it. */
+		if (ti->seals & LINUX_F_SEAL_GROW) {
+			want = MIN(want, PAGE_SIZE - (uint64_t)at % PAGE_SIZE);
+			if ((uint64_t)at + want > ti->i.size) {
+				n = -EPERM;
+				break;
+			}
+		}
+		n = tmpfs_pages_alloc(ti, (uint64_t)at, want, &off, &len);
 		if (n)
 			break;
 		p = memfile_ptr(mf, off, len);
