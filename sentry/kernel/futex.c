@@ -156,7 +156,7 @@ static int64_t set_unqueue(struct futex_set *s, bool *requeued)
 			*requeued = s->w[i].requeued;
 		mutex_unlock(&b->mu);
 	}
-	s->task->sysctx.val[FUTEX_VAL] = 0;
+	s->task->sysctx.val[FUTEX_VAL] = s->task->sysctx.val[FUTEX_AT] = 0;
 	return r;
 }
 
@@ -212,8 +212,11 @@ static int queue_if(struct task *t, struct futex_waiter *w, uint32_t val)
 	r = mm_load_u32(t->mm, w->addr, &cur);
 	if (r == 0 && cur != val)
 		r = -EAGAIN;
-	if (r == 0)
+	if (r == 0) {
 		futex_queue(b, w);
+		if (w->set->n == 1)
+			t->sysctx.val[FUTEX_AT] = w->addr.v | 1;
+	}
 	mutex_unlock(&b->mu);
 	return r;
 }
@@ -349,6 +352,8 @@ static int64_t futex_requeue(struct task *t, gaddr_t addr, bool shared, gaddr_t 
 			w->key = k2;
 			w->addr = addr2;
 			w->requeued = true;
+			if (w->set->n == 1)
+				w->set->task->sysctx.val[FUTEX_AT] = addr2.v | 1;
 			futex_queue(b2, w);
 		}
 	futex_unlock2(b1, b2);
@@ -620,21 +625,27 @@ void futex_restore(struct task *t)
 	const struct sysctx *c = &t->sysctx;
 	uint32_t op = (uint32_t)c->args[1], cmd = op & ~(uint32_t)(FUTEX_L_PRIVATE | FUTEX_L_CLOCK_REALTIME);
 	struct futex_set *s;
+	struct futex_bucket *b;
 	struct futex_waiter *w;
 
 	/* Other forms look at their words again, which tell all they need. */
-	if (!c->redo || c->nr != 202 || !t->mm || c->val[FUTEX_VAL] || (cmd != FUTEX_L_WAIT && cmd != FUTEX_L_WAIT_BITSET))
+	if (!c->redo || c->nr != 202 || !t->mm || c->val[FUTEX_VAL] || !c->val[FUTEX_AT] ||
+	    (cmd != FUTEX_L_WAIT && cmd != FUTEX_L_WAIT_BITSET))
 		return;
 	s = futex_set_new(t, 1);
 	if (!s)
 		return;
 	w = &s->w[0];
-	w->addr = GADDR(c->args[0]);
+	w->addr = GADDR(c->val[FUTEX_AT] & ~1ull);
 	w->bitset = cmd == FUTEX_L_WAIT ? FUTEX_L_BITSET_ANY : (uint32_t)c->args[5];
-	if (mm_futex_key(t->mm, w->addr, !(op & FUTEX_L_PRIVATE), false, &w->key) < 0 ||
-	    queue_if(t, w, (uint32_t)c->args[2]) < 0) {
+	if (mm_futex_key(t->mm, w->addr, !(op & FUTEX_L_PRIVATE), false, &w->key) < 0) {
 		futex_set_free(s);
 		return;
 	}
+	/* It was queued, so its word is not compared again. */
+	b = futex_bucket(&w->key);
+	mutex_lock(&b->mu);
+	futex_queue(b, w);
+	mutex_unlock(&b->mu);
 	t->futex_parked = s;
 }

@@ -48,6 +48,8 @@ struct futex_set {
 /* task->sysctx.val[FUTEX_VAL]: what a call re-run after a restore must know: 0, or 1 + index of the waiter that was woken. Written by
  * wakers under the bucket's lock while the call has not taken itself out of the queue. */
 #define FUTEX_VAL 3
+/* task->sysctx.val[FUTEX_AT]: a plain wait that is queued: its word's address (requeueing moves it) with bit 0 set, else 0. Same rules. */
+#define FUTEX_AT 2
 
 struct futex_set *futex_set_new(struct task *t, size_t n);
 void futex_set_free(struct futex_set *s);
