@@ -35,6 +35,16 @@ static int parse_compression(struct ckpt_opts *o, struct error **err)
 	return 0;
 }
 
+/* Says with every failure what has become of the container. */
+static int failed(struct container *c, struct error **err)
+{
+	if (*err && (*err)->code == -ECONNRESET) {
+		error_freep(err);
+		return error_msg(err, -ESRCH, "container %s ended before its checkpoint was complete", c->id);
+	}
+	return error_prefix(err, "container %s goes on running", c->id);
+}
+
 static int checkpoint(struct globals *g, struct container *c, const struct ckpt_opts *o, struct error **err)
 {
 	_cleanup_image_ struct image_dir img = IMAGE_DIR_INIT;
@@ -51,10 +61,10 @@ static int checkpoint(struct globals *g, struct container *c, const struct ckpt_
 		ctl, json_pack("{s:s, s:b, s:i}", "op", "checkpoint", "leaveRunning", leave, "compression", o->level),
 		img.fds, IMAGE_PARTS, &answer, err);
 	if (r < 0)
-		return error_prefix(err, "container %s goes on running", c->id);
+		return failed(c, err);
 	r = image_dir_commit(&img, err);
 	if (r < 0) /* our closing the connection lets the container go on */
-		return error_prefix(err, "container %s goes on running", c->id);
+		return failed(c, err);
 	if (!leave) {
 		_cleanup_(json_decrefp) json_t *commit = json_pack("{s:s}", "op", "commit");
 

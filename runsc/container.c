@@ -347,6 +347,9 @@ int container_remove(struct container *c, struct error **err)
 {
 	int r = remove_tree_at(AT_FDCWD, c->dir);
 
+	/* Another command may have made the lock file again between our two looks; it then sees that it is deleted. */
+	for (int i = 0; r == -ENOTEMPTY && i < 100; i++)
+		r = remove_tree_at(AT_FDCWD, c->dir);
 	c->fresh = false;
 	return r < 0 && r != -ENOENT ? error_set(err, r, "removing %s", c->dir) : 0;
 }
