@@ -75,6 +75,15 @@ static uint32_t host_poll(struct hostfile *h, short events)
 	return (uint32_t)(uint16_t)p.revents;
 }
 
+/* Asks for a wakeup when @want comes, or what another task may wait for. Fires at once if it is there by now. */
+static int arm(struct file *f, uint32_t want, uint32_t ready)
+{
+	struct hostfile *h = container_of(f, struct hostfile, file);
+	uint32_t missing = (f->readable ? LINUX_POLLIN : 0u) | (f->writable ? LINUX_POLLOUT : 0u);
+
+	return host_watch_arm(&h->watch, want | (missing & ~ready) | LINUX_POLLRDHUP);
+}
+
 static int64_t host_transfer(struct hostfile *h, bool write, struct iovec *iov, int n)
 {
 	ssize_t r;
@@ -122,6 +131,12 @@ static int64_t transfer(struct file *f, struct uio *u, bool write)
 			want += iov[i].iov_len;
 		r = host_transfer(h, write, iov, n);
 		uio_unpin(u);
+		if (r == -EAGAIN && !done && !file_nonblock(f)) {
+			/* The caller is about to wait, for what nobody may have polled for. */
+			int e = arm(f, write ? LINUX_POLLOUT : LINUX_POLLIN, host_poll(h, POLLIN | POLLOUT));
+
+			return e < 0 ? e : r;
+		}
 		if (r <= 0)
 			return done ? done : r;
 		uio_advance(u, (size_t)r);
@@ -159,7 +174,7 @@ static uint32_t hostfile_poll(struct file *f)
 	/* Whoever asks may be about to wait for what is not ready. */
 	missing = (f->readable ? LINUX_POLLIN : 0u) | (f->writable ? LINUX_POLLOUT : 0u);
 	missing &= ~ready;
-	if (missing && !(ready & (LINUX_POLLHUP | LINUX_POLLERR)) && host_watch_arm(&h->watch, missing | LINUX_POLLRDHUP) < 0)
+	if (missing && !(ready & (LINUX_POLLHUP | LINUX_POLLERR)) && arm(f, missing, ready) < 0)
 		ready |= missing; /* cannot be watched: never make anybody wait */
 	return ready;
 }
