@@ -188,25 +188,22 @@ static void read_one(struct p9_client *c)
 	mutex_unlock(&c->mu);
 	n = buf ? recv_message(c, buf, &fd) : -ENOMEM;
 	mutex_lock(&c->mu);
+	tag = n > 0 ? (uint16_t)(buf[5] | buf[6] << 8) : P9_MAX_CALLS;
+	call = tag < P9_MAX_CALLS ? c->calls[tag] : NULL;
 	if (n <= 0) {
 		fail_locked(c, n == 0 || n == -ECONNRESET ? "gofer closed the connection"
 			       : n == -EAGAIN		   ? "gofer does not answer"
 			       : n == -EPROTO		   ? "gofer sent a malformed message"
 							   : "cannot receive from the gofer");
-		goto out;
-	}
-	tag = (uint16_t)(buf[5] | buf[6] << 8);
-	call = tag < P9_MAX_CALLS ? c->calls[tag] : NULL;
-	if (!call || call->done) {
+	} else if (!call || call->done) {
 		fail_locked(c, "gofer answered a request that was not made");
-		goto out;
+	} else {
+		call->reply = TAKE_PTR(buf);
+		call->reply_len = (size_t)n;
+		call->fd = TAKE_FD(fd);
+		call->done = true;
+		cond_signal(&call->wake);
 	}
-	call->reply = TAKE_PTR(buf);
-	call->reply_len = (size_t)n;
-	call->fd = TAKE_FD(fd);
-	call->done = true;
-	cond_signal(&call->wake);
-out:
 	if (buf && c->nr_spare < P9_SPARE_BUFS)
 		c->spare[c->nr_spare++] = TAKE_PTR(buf);
 	free(buf);

@@ -15,6 +15,7 @@
 #include "schemas/vfs.pb-c.h"
 #include "sentry/abi/fs.h"
 #include "sentry/abi/poll.h"
+#include "sentry/fs/epoll.h"
 #include "sentry/fs/locks.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/notify.h"
@@ -22,9 +23,6 @@
 #include "sentry/kernel/task.h"
 
 extern const struct state_type cred_state_type, pid_state_type; /* also when this build has no tasks */
-
-/* In epoll.c; nothing to do in a build without it. */
-__attribute__((weak)) void epoll_release_file(struct file *f);
 
 static void set_mode(struct file *f, uint32_t flags)
 {
@@ -81,7 +79,7 @@ void file_put(struct file *f)
 		return;
 	if (!ref_put(&f->ref))
 		return;
-	if (!list_empty(&f->epitems) && epoll_release_file)
+	if (!list_empty(&f->epitems))
 		epoll_release_file(f);
 	if (f->inode)
 		locks_release_file(f);

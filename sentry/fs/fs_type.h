@@ -94,7 +94,6 @@ struct fs_type {
 	int (*mount)(const struct fs_type *ft, const struct mount_req *rq, struct super_block **ret);
 	bool nodev; /* shown as "nodev" in /proc/filesystems */
 	bool container_only; /* mount(2) from inside answers -ENODEV (gofer) */
-	bool userns_mount; /* unused until user namespaces exist */
 };
 
 void fs_type_register(const struct fs_type *ft);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fan-out of file system events to the marks' owner (inotify), and its weak absence. Linux: fs/notify/fsnotify.c.
+ * Fan-out of file system events to the marks' owner (inotify.c). Linux: fs/notify/fsnotify.c.
  *
  * Checkpoint: stateless.
  */
@@ -12,18 +12,6 @@
 #include "sentry/fs/mount.h"
 
 _Atomic bool fsnotify_active;
-
-__attribute__((weak)) void fsnotify_event(struct inode *i, uint32_t mask, const char *name, uint32_t cookie)
-{
-}
-
-__attribute__((weak)) void fsnotify_inode_gone(struct inode *i)
-{
-}
-
-__attribute__((weak)) void fsnotify_sb_gone(struct super_block *sb)
-{
-}
 
 void fsnotify_dentry(struct dentry *d, uint32_t mask)
 {

@@ -12,10 +12,8 @@
 #include "sentry/fs/chrdev.h"
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/notify.h"
+#include "sentry/fs/pipe.h"
 #include "sentry/kernel/task.h"
-
-/* In pipe.c. */
-__attribute__((weak)) int fifo_open(struct inode *inode, const struct path *path, uint32_t flags, struct task *t, struct file **ret);
 
 static int open_path_only(const struct path *p, uint32_t flags, struct task *t, struct file **ret)
 {
@@ -48,7 +46,7 @@ static int dispatch(struct inode *i, const struct path *p, uint32_t flags, struc
 	if (!is_special(i->mode) || i->ops->opens_special)
 		return i->ops->open ? i->ops->open(i, t, p, flags, ret) : -ENXIO;
 	if (LINUX_S_ISFIFO(i->mode))
-		return fifo_open ? fifo_open(i, p, flags, t, ret) : -ENXIO;
+		return fifo_open(i, p, flags, t, ret);
 	if (LINUX_S_ISCHR(i->mode) || LINUX_S_ISBLK(i->mode))
 		return dev_open(i, t, p, flags, ret);
 	return -ENXIO; /* a socket */

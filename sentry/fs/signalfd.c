@@ -26,13 +26,6 @@
 extern const struct state_type sighand_state_type; /* also when this build has no tasks */
 extern __thread struct task *current_task;
 
-#if __has_include("sentry/kernel/pid.h")
-#define SIGNALFD_WQ(sighand) (&(sighand)->signalfd_wq)
-#else
-static struct waitq no_tasks_yet = { .mu = MUTEX_INIT("waitq.mu"), .waiters = LIST_INIT(no_tasks_yet.waiters) };
-#define SIGNALFD_WQ(sighand) (&no_tasks_yet)
-#endif
-
 struct relay {
 	struct list node; /* signalfd.relays */
 	struct waiter w;
@@ -121,7 +114,7 @@ static void relay_ensure(struct signalfd *s, struct task *t)
 	rl = relay_new_locked(s, t->sighand);
 	if (rl) {
 		(void)sighand_get(rl->sighand);
-		waitq_add(SIGNALFD_WQ(rl->sighand), &rl->w);
+		waitq_add(&rl->sighand->signalfd_wq, &rl->w);
 	}
 	mutex_unlock(&s->mu);
 }
@@ -359,7 +352,7 @@ static int signalfd_after_load(struct state_reader *r, void *obj)
 	struct relay *rl;
 
 	list_for_each(rl, &s->relays, node)
-		waitq_add(SIGNALFD_WQ(rl->sighand), &rl->w);
+		waitq_add(&rl->sighand->signalfd_wq, &rl->w);
 	file_after_load_base(&s->file);
 	return 0;
 }

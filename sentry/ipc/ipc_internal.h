@@ -44,33 +44,33 @@ _Static_assert(sizeof(struct linux_ipc_perm) == 48, "ipc64_perm layout");
 struct ipc_obj {
 	struct ref ref; /* nosave: the table's, and blocked or mapped users' */
 	int32_t key, id; /* saved */
-	uint32_t uid, gid, cuid, cgid, mode; /* saved */
+	uint32_t uid, gid, cuid, cgid; /* saved: 3 owners */
+	uint32_t mode; /* saved */
 	uint16_t seq; /* saved */
 	bool removed; /* saved */
-	void (*free)(struct ipc_obj *o); /* nosave */
+	void (*free)(struct ipc_obj *o); /* nosave: code of its type */
 };
 
-struct ipc_ids {
-	struct mutex mu; /* nosave */
-	struct ipc_obj **slot; /* saved: as the list of objects */
-	size_t cap; /* derived */
-	int n; /* derived */
+struct ipc_ids { /* message: IpcNs */
+	struct mutex mu; /* nosave: free when frozen */
+	struct ipc_obj **slot; /* saved: shm, sem or msg: the list of objects */
+	size_t cap; /* derived: room in slot */
+	int n; /* derived: objects in slot */
 	int max; /* derived: highest used slot */
 	uint16_t seq; /* saved */
 };
 
-
 struct ipc_ns {
-	struct ref ref; /* nosave */
-	struct kernel *k; /* nosave */
+	struct ref ref; /* nosave: counted again by state_deref() */
+	struct kernel *k; /* nosave: there is one kernel */
 	uint64_t ino; /* saved */
 	struct ipc_ids shm, sem, msg; /* saved */
-	uint64_t shmmax, shmall; /* saved: limits; sysctl kernel.shm* */
-	int32_t shmmni, sem_ctls[4], msgmax, msgmnb, msgmni; /* saved */
+	uint64_t shmmax, shmall; /* saved: 6 limits; sysctl kernel.shm* */
+	int32_t shmmni, sem_ctls[4], msgmax, msgmnb, msgmni; /* saved: 6 limits */
 	uint64_t shm_pages; /* derived: pages of all segments; guarded by shm.mu */
 	uint64_t msg_bytes, msg_count; /* derived; guarded by msg.mu */
-	struct list mqs; /* saved: 7; struct mqueue with a name; guarded by mqueue.c's lock */
-	uint32_t nr_mqs; /* derived */
+	struct list mqs; /* saved: 7 mq; struct mqueue with a name; guarded by mqueue.c's lock */
+	uint32_t nr_mqs; /* derived: length of mqs */
 };
 
 static inline struct ipc_obj *ipc_get(struct ipc_obj *o)

@@ -33,11 +33,11 @@ struct linux_mq_attr {
 	int64_t flags, maxmsg, msgsize, curmsgs, reserved[4];
 };
 
-struct mq_msg {
-	struct list node; /* derived */
+struct mq_msg { /* message: MqMessage */
+	struct list node; /* derived: place in mqueue.msgs */
 	uint32_t prio; /* saved: 1 */
-	size_t len; /* saved: 2 */
-	uint8_t text[];
+	size_t len; /* saved: 2 text */
+	uint8_t text[]; /* saved: 2 */
 };
 
 struct mqueue {
@@ -45,19 +45,19 @@ struct mqueue {
 	struct list node; /* derived: ipc_ns.mqs */
 	char name[MQ_NAME_MAX + 1]; /* saved: 1 */
 	bool linked; /* saved: 2 */
-	uint32_t mode, uid, gid; /* saved: 3-5 */
+	uint32_t mode, uid, gid; /* saved: 3, 4, 5 */
 	uint64_t maxmsg, msgsize; /* saved: 6, 7 */
-	struct list msgs; /* saved: 8; highest priority first, oldest first among equals */
-	uint64_t n; /* derived */
+	struct list msgs; /* saved: 8 queue; highest priority first, oldest first among equals */
+	uint64_t n; /* derived: length of msgs */
 	uint32_t receivers; /* nosave: tasks asleep in receive */
 	struct thread_group *notify; /* saved: 9, referenced; NULL none */
 	int32_t notify_kind, notify_sig; /* saved: 10, 11 */
 	uint64_t notify_value; /* saved: 12 */
-	struct waitq wq; /* nosave */
+	struct waitq wq; /* nosave: empty at a checkpoint, tasks run their call again */
 };
 
 struct mq_file {
-	struct file file; /* saved: 1 */
+	struct file file; /* saved: 1 file_base */
 	struct mqueue *q; /* saved: 2, referenced */
 };
 

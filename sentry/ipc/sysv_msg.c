@@ -31,21 +31,21 @@ struct linux_msginfo {
 	uint16_t msgseg;
 };
 
-struct msg {
-	struct list node; /* derived */
+struct msg { /* message: SysvMessage */
+	struct list node; /* derived: place in sysv_msg.queue */
 	int64_t type; /* saved: 1 */
-	size_t len; /* saved: 2 */
-	uint8_t text[];
+	size_t len; /* saved: 2 text */
+	uint8_t text[]; /* saved: 2 */
 };
 
 struct sysv_msg {
-	struct ipc_obj o; /* saved: 1 */
+	struct ipc_obj o; /* saved: 1 obj */
 	struct list queue; /* saved: 2 */
-	uint64_t cbytes, qnum; /* derived */
+	uint64_t cbytes, qnum; /* derived: sums over queue */
 	uint64_t qbytes; /* saved: 3 */
-	int64_t stime, rtime, ctime; /* saved: 4-6 */
+	int64_t stime, rtime, ctime; /* saved: 4, 5, 6 */
 	int32_t lspid, lrpid; /* saved: 7, 8 */
-	struct waitq wq; /* nosave */
+	struct waitq wq; /* nosave: empty at a checkpoint, tasks run their call again */
 };
 
 static struct sysv_msg *msg_of(struct ipc_obj *o)

@@ -44,13 +44,13 @@ struct linux_seminfo {
 	int32_t semmap, semmni, semmns, semmnu, semmsl, semopm, semume, semusz, semvmx, semaem;
 };
 
-struct sem {
+struct sem { /* message: SysvSem */
 	uint16_t val; /* saved */
 	int32_t pid; /* saved: of the last to change it, in its own numbering */
 };
 
 struct sem_undo {
-	struct list node; /* derived */
+	struct list node; /* derived: place in sysv_sem.undo */
 	struct thread_group *tg; /* saved; gone before the group is */
 	int16_t adj[]; /* saved */
 };
@@ -63,13 +63,13 @@ struct sem_sleeper {
 };
 
 struct sysv_sem {
-	struct ipc_obj o; /* saved: 1 */
-	uint32_t n; /* derived */
-	struct sem *sems; /* saved: 2, 3 */
+	struct ipc_obj o; /* saved: 1 obj */
+	uint32_t n; /* derived: number of saved values */
+	struct sem *sems; /* saved: val and pid, one each per semaphore */
 	int64_t otime, ctime; /* saved: 4, 5 */
 	struct list undo; /* saved: 6 */
-	struct list sleepers; /* nosave */
-	struct waitq wq; /* nosave */
+	struct list sleepers; /* nosave: empty at a checkpoint, tasks run their call again */
+	struct waitq wq; /* nosave: as sleepers */
 };
 
 static struct sysv_sem *sem_of(struct ipc_obj *o)

@@ -49,10 +49,10 @@ struct linux_shm_info {
 };
 
 struct sysv_shm {
-	struct ipc_obj o; /* saved: 1 */
+	struct ipc_obj o; /* saved: 1 obj */
 	uint64_t size; /* saved: 3 */
 	struct mappable *mem; /* saved: 4; referenced */
-	int64_t atime, dtime, ctime; /* saved: 5-7 */
+	int64_t atime, dtime, ctime; /* saved: 5, 6, 7 */
 	int32_t cpid, lpid; /* saved: 8, 9 */
 	uint64_t *counted; /* derived: the namespace's sum that includes its pages; NULL: none */
 };

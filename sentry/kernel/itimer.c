@@ -26,18 +26,18 @@ struct linux_itimerval {
 	struct linux_timeval interval, value;
 };
 
-struct cpu_itimer {
-	int64_t expiry, interval; /* saved */
+struct cpu_itimer { /* message: Itimers */
+	int64_t expiry, interval; /* saved: virt_expiry and virt_interval, or those of prof */
 };
 
 struct itimers {
-	struct mutex mu; /* nosave */
+	struct mutex mu; /* nosave: free when frozen */
 	struct thread_group *tg; /* saved: 1 */
-	struct ktimer real; /* nosave */
+	struct ktimer real; /* nosave: armed again from real_expiry */
 	int64_t real_expiry, real_interval; /* saved: 2, 3 */
-	struct cpu_itimer virt, prof; /* saved: 4-7 */
+	struct cpu_itimer virt, prof; /* saved: virt_expiry to prof_interval */
 	int64_t xcpu_next; /* saved: 8 */
-	struct ktimer cpu; /* nosave */
+	struct ktimer cpu; /* nosave: a poll of CPU time, armed again */
 	int64_t last_total; /* nosave: CPU time at the last look */
 	uint32_t idle; /* nosave: looks without progress */
 };

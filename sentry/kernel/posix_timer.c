@@ -39,30 +39,30 @@ struct linux_itimerspec {
 };
 
 struct posix_timers {
-	struct mutex mu; /* nosave */
+	struct mutex mu; /* nosave: free when frozen */
 	struct thread_group *tg; /* saved: 1 */
 	int32_t next_id; /* saved: 2 */
-	uint32_t n; /* derived */
+	uint32_t n; /* derived: length of timers */
 	struct list timers; /* saved: 3 */
 };
 
 struct posix_timer {
-	struct list node; /* derived */
-	struct posix_timers *pt; /* derived */
+	struct list node; /* derived: place in posix_timers.timers */
+	struct posix_timers *pt; /* derived: whose message it is in */
 	int32_t id, clock, notify; /* saved; immutable */
 	struct task *target; /* saved, referenced; SIGEV_THREAD_ID's, else NULL */
-	struct cpu_clock cpu; /* saved; pid NULL: not a CPU timer */
+	struct cpu_clock cpu; /* saved: cpu_pid, cpu_thread, cpu_kind; pid NULL: not a CPU timer */
 	struct ktimer kt; /* nosave; re-initialised when the base clock changes, not armed then */
 	/* guarded by pt->mu: */
 	bool realtime; /* saved */
 	int64_t expiry, interval; /* saved; expiry 0: not armed */
 	bool fired; /* saved: signal generated, armed again when it is delivered */
-	bool deleted; /* nosave */
+	bool deleted; /* nosave: the deleted are not in the list */
 	int64_t overrun, overrun_last; /* saved */
-	uint32_t idle; /* nosave */
-	int64_t last_cpu; /* nosave */
+	uint32_t idle; /* nosave: looks without progress */
+	int64_t last_cpu; /* nosave: CPU time at the last look */
 	/* guarded by sighand.mu: */
-	struct sigqueue q; /* saved: signo, value, and whether queued */
+	struct sigqueue q; /* saved: sig, value, and pending when queued */
 };
 
 static int64_t timer_now(struct posix_timer *pt)

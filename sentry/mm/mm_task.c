@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What sentry/mm knows about tasks and the kernel object: contexts, limits, capabilities. */
 #include <string.h>
-#include <sys/random.h>
 
 #include "sentry/fs/file.h"
 #include "sentry/fs/inode.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/mm/mm_internal.h"
 
-/* Until the kernel core is linked (unit tests of early builds) these may be missing. */
-__attribute__((weak)) uint64_t task_rlimit(const struct task *t, int resource);
-__attribute__((weak)) bool task_capable(struct task *t, int cap);
-__attribute__((weak)) void kernel_random(void *buf, size_t n);
 #define CAP_IPC_LOCK_NR 14
 
 static __thread struct {
@@ -44,12 +39,12 @@ uint64_t mm_stack_limit(const struct mm *mm)
 
 uint64_t mm_task_rlimit(const struct task *t, int resource)
 {
-	return t && task_rlimit ? task_rlimit(t, resource) : UINT64_MAX;
+	return t ? task_rlimit(t, resource) : UINT64_MAX;
 }
 
 bool mm_task_may_lock(const struct task *t)
 {
-	return !t || !task_capable || task_capable((struct task *)(uintptr_t)t, CAP_IPC_LOCK_NR);
+	return !t || task_capable((struct task *)(uintptr_t)t, CAP_IPC_LOCK_NR);
 }
 
 struct memfile *kernel_memfile(struct kernel *k)
@@ -70,10 +65,7 @@ void mm_file_put(struct file *f)
 
 void mm_random(void *buf, size_t n)
 {
-	if (kernel_random)
-		kernel_random(buf, n);
-	else if (getrandom(buf, n, 0) != (ssize_t)n)
-		abort();
+	kernel_random(buf, n);
 }
 
 void mm_file_stat(struct file *f, struct kstat *ret)

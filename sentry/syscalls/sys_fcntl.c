@@ -2,11 +2,9 @@
 /* fcntl and flock. */
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/locks.h"
+#include "sentry/fs/pipe.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
 #include "sentry/syscalls/syscalls.h"
-
-/* In pipe.c. */
-__attribute__((weak)) int64_t pipe_fcntl(struct file *f, struct task *t, uint32_t cmd, uint64_t arg);
 
 #define LOCK_MAND_F 32
 #define SETFL_MASK (LINUX_O_APPEND | LINUX_O_NONBLOCK | LINUX_O_ASYNC | LINUX_O_DIRECT | LINUX_O_NOATIME)
@@ -227,7 +225,7 @@ int64_t sys_fcntl(struct task *t, const struct sys_args *a)
 		return r;
 	case LINUX_F_SETPIPE_SZ:
 	case LINUX_F_GETPIPE_SZ:
-		return pipe_fcntl ? pipe_fcntl(f, t, (uint32_t)cmd, arg) : -EBADF;
+		return pipe_fcntl(f, t, (uint32_t)cmd, arg);
 	case LINUX_F_ADD_SEALS:
 		return tmpfs_add_seals(f, (uint32_t)arg);
 	case LINUX_F_GET_SEALS:

@@ -9,13 +9,6 @@
 #include "sentry/mm/uio.h"
 #include "sentry/syscalls/syscalls.h"
 
-/* Until the kernel core is linked. */
-#pragma weak task_find
-#pragma weak task_pid_ns
-#pragma weak task_ptrace_may_access
-#pragma weak task_mm_get
-#pragma weak task_put
-
 #define BOUNCE (64UL << 10)
 
 static int64_t move(struct uio *local, struct uio *remote, bool write)

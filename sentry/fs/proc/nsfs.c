@@ -33,7 +33,7 @@
 #define NS_GET_NSTYPE	 0xb703u
 #define NS_GET_OWNER_UID 0xb704u
 
-/* In ipc/: until it is there, all have the initial number. */
+/* Optional: without it every IPC namespace has the initial number. */
 uint64_t ipc_ns_ino(const struct ipc_ns *ns) __attribute__((weak));
 
 struct ns_inode {

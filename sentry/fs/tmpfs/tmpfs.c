@@ -372,7 +372,7 @@ static const struct sb_ops tmpfs_sb_ops = {
 };
 
 static int tmpfs_mount(const struct fs_type *ft, const struct mount_req *rq, struct super_block **ret);
-static const struct fs_type tmpfs_type = { .name = "tmpfs", .mount = tmpfs_mount, .nodev = true, .userns_mount = true };
+static const struct fs_type tmpfs_type = { .name = "tmpfs", .mount = tmpfs_mount, .nodev = true };
 FS_TYPE_REGISTER(tmpfs_type)
 
 int tmpfs_new(struct kernel *k, uint32_t mode, uint32_t uid, uint32_t gid, struct super_block **ret)
