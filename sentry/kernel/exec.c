@@ -258,6 +258,8 @@ static void install(struct task *t, struct load_req *q, struct cred *c, const ch
 	struct mm *mm = q->mm;
 
 	set_comm(t, path);
+	if (t->mm && current_task == t)
+		mm_take_as(mm, t->mm, t->pctx);
 	task_release_mm(t);
 	mutex_lock(&t->alloc_mu);
 	t->mm = mm;
