@@ -38,6 +38,16 @@
 #define TRAPNO_MF 16
 #define TRAPNO_AC 17
 
+/* gettid(), which is a host call, once per thread. */
+static pid_t own_tid(void)
+{
+	static __thread pid_t tid;
+
+	if (unlikely(tid == 0))
+		tid = gettid();
+	return tid;
+}
+
 static uint64_t min_addr(void)
 {
 	static atomic_ulong cached;
@@ -138,7 +148,7 @@ static int as_call(struct plat_as *as, struct plat_ctx *self, bool make, long nr
 	int r;
 
 	*ret = 0;
-	if (!self || !self->tid || self->as != as || self->owner != gettid())
+	if (!self || !self->tid || self->as != as || self->owner != own_tid())
 		return service_call(as, make, nr, args, ret);
 	r = ctx_pull(self);
 	if (r < 0)
@@ -343,8 +353,8 @@ static int ctx_pull(struct plat_ctx *c)
 {
 	if (c->regs_valid)
 		return 0;
-	if (c->owner != gettid()) {
-		log_error("ptrace: thread %d asks for registers that only thread %d can read", gettid(), c->owner);
+	if (c->owner != own_tid()) {
+		log_error("ptrace: thread %d asks for registers that only thread %d can read", own_tid(), c->owner);
 		return -EPERM;
 	}
 	if (tracee_getregs(c->tid, &c->st.r) < 0) {
@@ -371,7 +381,7 @@ static int ctx_pull_fpu(struct plat_ctx *c)
 	}
 	if (c->fpu_valid)
 		return 0;
-	if (c->owner != gettid())
+	if (c->owner != own_tid())
 		return -EPERM;
 	if (tracee_getfpu(c->tid, c->st.fpu.data, &c->st.fpu.size) < 0) {
 		ctx_lost(c);
@@ -390,7 +400,7 @@ static void ctx_unbind(struct plat_ctx *c)
 		return;
 	ctx_count_cpu(c, 0);
 	/* Only its tracer can park it: not when the context is freed after its thread. */
-	if (c->owner == gettid()) {
+	if (c->owner == own_tid()) {
 		mutex_guard(&as->mu);
 		if (as->nparked < POOL_STUBS) {
 			if (tracee_park(c->tid, c->p->sentry) == 0)
@@ -459,7 +469,7 @@ static int ctx_bind(struct plat_ctx *c, struct plat_as *as)
 	atomic_fetch_add(&as->refs, 1);
 	c->as = as;
 	c->tid = tid;
-	c->owner = gettid();
+	c->owner = own_tid();
 	c->regs_dirty = c->fpu_dirty = true;
 	ctx_count_cpu(c, tid);
 	return 0;

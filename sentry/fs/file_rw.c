@@ -250,11 +250,11 @@ int64_t file_llseek_size(struct file *f, int64_t off, int whence, int64_t size, 
 		break;
 	case LINUX_SEEK_CUR:
 		if (add_overflow(f->pos, off, &pos))
-			return -EOVERFLOW;
+			return -EINVAL;
 		break;
 	case LINUX_SEEK_END:
 		if (add_overflow(size, off, &pos))
-			return -EOVERFLOW;
+			return -EINVAL;
 		break;
 	case LINUX_SEEK_DATA:
 		if (off < 0 || off >= size)

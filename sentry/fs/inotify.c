@@ -524,11 +524,11 @@ int64_t sys_inotify_add_watch(struct task *t, const struct sys_args *a)
 
 	if (!(mask & IN_VALID_F))
 		return -EINVAL;
+	if ((mask & IN_MASK_ADD_F) && (mask & IN_MASK_CREATE_F))
+		return -EINVAL;
 	r = get_inotify(t, ARG_INT(a, 0), &f);
 	if (r)
 		return r;
-	if ((mask & IN_MASK_ADD_F) && (mask & IN_MASK_CREATE_F))
-		return -EINVAL;
 	if (!(mask & IN_DONT_FOLLOW_F))
 		lookup |= LOOKUP_FOLLOW;
 	if (mask & IN_ONLYDIR_F)

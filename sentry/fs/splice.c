@@ -230,7 +230,11 @@ int64_t sys_vmsplice(struct task *t, const struct sys_args *a)
 
 	if (flags & ~SPLICE_F_ALL_F)
 		return -EINVAL;
-	if (!f || !file_is_pipe(f))
+	if (!f)
+		return -EBADF;
+	if (!a->a[2])
+		return 0; /* nothing to move, whatever the file is */
+	if (!file_is_pipe(f))
 		return -EBADF;
 	if (a->a[2] > LINUX_UIO_MAXIOV)
 		return -EINVAL;

@@ -99,6 +99,9 @@ static int make(struct task *t, const struct path *dir, const char *name, struct
 		err = ro;
 	if (!err)
 		err = may_create(t, dir->dentry);
+	/* Whiteouts (character 0:0) are for everybody. */
+	if (!err && (LINUX_S_ISBLK(m->mode) || (LINUX_S_ISCHR(m->mode) && m->rdev)) && !cred_has_cap(vfs_cred(t), LINUX_CAP_MKNOD))
+		err = -EPERM;
 	if (!err) {
 		new_inode_owner(t, di, m);
 		err = create_locked(t, dir->dentry, d, m);
@@ -126,9 +129,6 @@ int vfs_mknod(struct task *t, const struct path *dir, const char *name, uint32_t
 		break;
 	case LINUX_S_IFCHR:
 	case LINUX_S_IFBLK:
-		/* Whiteouts (character 0:0) are for everybody. */
-		if (!(LINUX_S_ISCHR(mode) && !rdev) && !cred_has_cap(vfs_cred(t), LINUX_CAP_MKNOD))
-			return -EPERM;
 		break;
 	case LINUX_S_IFDIR:
 		return -EPERM;

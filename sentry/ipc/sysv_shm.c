@@ -171,6 +171,8 @@ int64_t sys_shmget(struct task *t, const struct sys_args *a)
 	struct ipc_make m = { shm_make, shm_check, &size, ns->shmmni };
 	int64_t r;
 
+	if (size > UINT64_MAX - (1 << 24))
+		return -EINVAL; /* shmmax */
 	if (ARG_INT(a, 2) & SHM_L_HUGETLB)
 		return -ENOMEM; /* no huge pages are reserved */
 	lock_swept(ns);

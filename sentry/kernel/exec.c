@@ -258,6 +258,8 @@ static void install(struct task *t, struct load_req *q, struct cred *c, const ch
 	struct mm *mm = q->mm;
 
 	set_comm(t, path);
+	if (t->mm && current_task == t)
+		mm_take_as(mm, t->mm, t->pctx);
 	task_release_mm(t);
 	mutex_lock(&t->alloc_mu);
 	t->mm = mm;
@@ -434,8 +436,13 @@ int64_t sys_execve(struct task *t, const struct sys_args *a)
 
 int64_t sys_execveat(struct task *t, const struct sys_args *a)
 {
-	int flags = ARG_INT(a, 4);
+	int flags = ARG_INT(a, 4), r;
+	char *name = NULL;
 
+	r = copy_in_path(t, ARG_ADDR(a, 1), &name);
+	free(name);
+	if (r < 0)
+		return r;
 	if (flags & ~(0x1000 /* AT_EMPTY_PATH */ | 0x100 /* AT_SYMLINK_NOFOLLOW */))
 		return -EINVAL;
 	return execve_user(t, ARG_INT(a, 0), ARG_ADDR(a, 1), ARG_ADDR(a, 2), ARG_ADDR(a, 3), flags);

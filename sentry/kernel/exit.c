@@ -39,11 +39,7 @@ void task_release_mm(struct task *t)
 	t->mm = NULL;
 	mutex_unlock(&t->alloc_mu);
 	if (mm) {
-		struct mm_usage u;
-
-		mm_usage(mm, &u);
-		u.rss_peak = MAX(u.rss_peak, u.rss);
-		t->maxrss_kb = MAX(t->maxrss_kb, (int64_t)(u.rss_peak / 1024));
+		t->maxrss_kb = MAX(t->maxrss_kb, (int64_t)(mm_rss_peak(mm) / 1024));
 		mm_user_put(mm);
 		mm_put(mm);
 	}
@@ -67,6 +63,8 @@ static void release_resources(struct task *t)
 	sysv_sem_exit(t);
 	/* On the thread that is bound to it, and before the address space it ran in goes. */
 	mm_bind_thread(NULL, NULL);
+	if (t->mm && current_task == t)
+		mm_user_leaving(t->mm, t->pctx);
 	t->k->pops->ctx_free(task_take_ctx(t));
 	task_release_mm(t);
 	sysv_shm_exit(t);

@@ -266,13 +266,9 @@ int64_t sys_wait4(struct task *t, const struct sys_args *a)
 	return q.ret_pid;
 }
 
-int64_t sys_waitid(struct task *t, const struct sys_args *a)
+static int waitid_target(struct task *t, int which, int id, uint32_t opt, struct wait_req *q, int *ret_nonblock)
 {
-	int which = ARG_INT(a, 0), id = ARG_INT(a, 1), nonblock = 0;
-	uint32_t opt = ARG_U32(a, 3);
-	struct wait_req q = { .options = opt };
-	struct linux_siginfo si = { 0 };
-	int64_t r;
+	int r;
 
 	if (opt & ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | WNOTHREAD_L | WALL_L | WCLONE_L))
 		return -EINVAL;
@@ -284,39 +280,49 @@ int64_t sys_waitid(struct task *t, const struct sys_args *a)
 	case P_PID:
 		if (id <= 0)
 			return -EINVAL;
-		q.kind = PID;
-		q.pid = find_pid(t, id);
+		q->kind = PID;
+		q->pid = find_pid(t, id);
 		break;
 	case P_PGID:
 		if (id < 0)
 			return -EINVAL;
-		q.kind = PGRP;
+		q->kind = PGRP;
 		if (id)
-			q.pid = find_pid(t, id);
+			q->pid = find_pid(t, id);
 		else
-			(void)own_pgrp(t, &q);
+			(void)own_pgrp(t, q);
 		break;
 	case P_PIDFD_L:
 		if (id < 0)
 			return -EINVAL;
-		q.kind = PID;
-		r = pidfd_get_pid(t, id, &q.pid, &nonblock);
+		q->kind = PID;
+		r = pidfd_get_pid(t, id, &q->pid, ret_nonblock);
 		if (r < 0)
 			return r;
-		if (nonblock)
-			q.options |= WNOHANG;
+		if (*ret_nonblock)
+			q->options |= WNOHANG;
 		break;
 	default:
 		return -EINVAL;
 	}
-	if (q.kind != ANY && !q.pid)
-		return -ECHILD;
-	r = do_wait(t, &q);
+	return q->kind != ANY && !q->pid ? -ECHILD : 0;
+}
+
+int64_t sys_waitid(struct task *t, const struct sys_args *a)
+{
+	int nonblock = 0;
+	uint32_t opt = ARG_U32(a, 3);
+	struct wait_req q = { .options = opt };
+	struct linux_siginfo si = { 0 };
+	int64_t r = waitid_target(t, ARG_INT(a, 0), ARG_INT(a, 1), opt, &q, &nonblock);
+
+	if (r == 0)
+		r = do_wait(t, &q);
 	pid_put(q.pid);
-	if (r < 0)
+	if (r == -EFREEZE || r == -ERESTARTSYS)
 		return r;
 	if (r == 0 && nonblock && !(opt & WNOHANG))
-		return -EAGAIN;
+		r = -EAGAIN;
 	if (r == 1) {
 		si.si_signo = SIGCHLD;
 		si.si_code = q.why;
@@ -324,9 +330,11 @@ int64_t sys_waitid(struct task *t, const struct sys_args *a)
 		si.chld.uid = q.ret_uid;
 		si.chld.status = q.status;
 	}
-	/* Linux writes only these fields, but all of the structure's head. */
+	/* Linux writes only these fields, but all of the structure's head, and zeros after an error. */
 	if (a->a[2] && copy_out(t, ARG_ADDR(a, 2), &si, offsetof(struct linux_siginfo, chld.utime)) < 0)
 		return -EFAULT;
+	if (r < 0)
+		return r;
 	if (r == 1 && a->a[4] && copy_out_rusage(t, ARG_ADDR(a, 4), &q.usage) < 0)
 		return -EFAULT;
 	return 0;

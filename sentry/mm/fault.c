@@ -5,6 +5,7 @@
  * A platform that cannot tell reads from writes reports PLAT_ACCESS_UNKNOWN. The first such fault of a context at a page is taken
  * for a read (or maps the page with all rights when nothing must be copied); the same fault again, with nothing unmapped in
  * between, can only be a write; and once more, only a violation. mm.memo keeps what was done for the last few contexts.
+ * Where a read would map pages that a write has to copy, the instruction is looked at, to save the second fault.
  */
 #include <signal.h>
 
@@ -57,6 +58,21 @@ static int fail(struct mm_fault *ret, int sig, int code, uint64_t addr)
 	return -EFAULT;
 }
 
+/* What is known of the faulting instruction. */
+enum hint { HINT_NONE, HINT_STORES, HINT_UNCLEAR };
+#define NEED_HINT 1
+
+/* Would a read of @page map something that a write must copy first? */
+static bool write_copies(const struct mm *mm, const struct vma *v, uint64_t page)
+{
+	struct range *i;
+
+	if (v->flags & VMA_SHARED)
+		return false;
+	i = rangemap_find(&mm->pmas, page);
+	return i ? !pma_writable(pma_of(i), v) : v->obj != NULL;
+}
+
 /* Read or write? *@violation: neither helps. */
 static bool guess_write(struct mm *mm, const void *self, struct vma *v, uint64_t page, bool *violation)
 {
@@ -72,7 +88,8 @@ static bool guess_write(struct mm *mm, const void *self, struct vma *v, uint64_t
 	return again || (i && pma_of(i)->mapped && pma_of(i)->priv && pma_of(i)->cow);
 }
 
-static int fault_locked(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint32_t access, uint64_t stack_limit, struct mm_fault *ret)
+static int fault_locked(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint32_t access, uint64_t stack_limit, enum hint hint,
+			struct mm_fault *ret)
 {
 	uint64_t page = ALIGN_DOWN(addr, PAGE_SIZE);
 	struct vma *v = vma_find(mm, addr);
@@ -93,6 +110,11 @@ static int fault_locked(struct mm *mm, struct plat_ctx *self, uint64_t addr, uin
 		write = guess_write(mm, self, v, page, &violation);
 		if (violation)
 			return fail(ret, SIGSEGV, LINUX_SEGV_ACCERR, addr);
+		if (!write && (v->prot & LINUX_PROT_WRITE) && hint != HINT_UNCLEAR && write_copies(mm, v, page)) {
+			if (hint == HINT_NONE)
+				return NEED_HINT;
+			write = true;
+		}
 	}
 	r = pma_resolve(mm, self, v, page, write, true, &p);
 	if (r == 0) {
@@ -119,8 +141,15 @@ int mm_handle_fault(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint32_
 	if (self)
 		mm_bind_thread(mm, self);
 	mm_wlock(mm);
-	r = fault_locked(mm, self, addr, access, mm_stack_limit(mm), ret);
+	r = fault_locked(mm, self, addr, access, mm_stack_limit(mm), HINT_NONE, ret);
 	mm_wunlock(mm);
+	if (r == NEED_HINT) {
+		enum hint hint = mm_fault_writes(mm) ? HINT_STORES : HINT_UNCLEAR;
+
+		mm_wlock(mm);
+		r = fault_locked(mm, self, addr, access, mm_stack_limit(mm), hint, ret);
+		mm_wunlock(mm);
+	}
 	return r;
 }
 

@@ -198,6 +198,42 @@ static int flush_platform(struct mm *mm, struct plat_ctx *self)
 	return r;
 }
 
+void mm_user_leaving(struct mm *mm, struct plat_ctx *self)
+{
+	/* Only a user makes another, so nobody can join the last one. */
+	if (mm_shared(mm))
+		return;
+	mm_wlock(mm);
+	if (mm->as && flush_platform(mm, self) == 0)
+		mm->defunct = true;
+	mm_wunlock(mm);
+}
+
+void mm_take_as(struct mm *dst, struct mm *src, struct plat_ctx *self)
+{
+	struct plat_as *as = NULL;
+
+	if (mm_shared(src))
+		return;
+	mm_wlock(src);
+	if (src->as && flush_platform(src, self) == 0) {
+		as = src->as;
+		src->as = NULL;
+		src->defunct = true;
+	}
+	mm_wunlock(src);
+	if (!as)
+		return;
+	mm_wlock(dst);
+	dst->as = as;
+	mm_wunlock(dst);
+}
+
+uint64_t mm_rss_peak(const struct mm *mm)
+{
+	return mm->hiwater_rss;
+}
+
 int as_map(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t len, uint32_t prot, int fd, uint64_t off, uint32_t flags)
 {
 	int r;

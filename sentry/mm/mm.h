@@ -41,6 +41,12 @@ void mm_put(struct mm *mm); /* NULL is fine */
  * user holds a reference of its own besides the pointer's: exit does mm_user_put() and mm_put(). */
 void mm_user_get(struct mm *mm);
 void mm_user_put(struct mm *mm);
+/* The caller, a user, leaves next: if it is the last, its own context @self empties the platform's address space, which is cheaper
+ * than what the end of the mm would do. */
+void mm_user_leaving(struct mm *mm, struct plat_ctx *self);
+/* execve: the platform's address space, emptied, passes from @src, whose last user is the caller with context @self, to @dst, which has
+ * none yet. Nothing happens when @src has other users. */
+void mm_take_as(struct mm *dst, struct mm *src, struct plat_ctx *self);
 bool mm_shared(const struct mm *mm); /* more than one user */
 /* fork: a copy-on-write twin, which comes with its first user. @self is the caller's platform context. */
 _must_check_ int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret);
@@ -127,6 +133,8 @@ struct mm_usage {
 	uint64_t vm, vm_peak, locked, rss, rss_file, rss_shmem, rss_peak, data, stack, exec, lib, pte;
 };
 void mm_usage(struct mm *mm, struct mm_usage *ret);
+/* The high-water mark alone, for getrusage(): costs nothing. */
+uint64_t mm_rss_peak(const struct mm *mm);
 /* The mapped executable (referenced) or NULL. */
 struct file *mm_exe_file(struct mm *mm);
 void mm_set_exe_file(struct mm *mm, struct file *f); /* takes its own reference */

@@ -122,6 +122,8 @@ struct kstat;
 /* Device and inode number for /proc/pid/maps; called under mm.lock, so it asks nobody. */
 void mm_file_stat(struct file *f, struct kstat *ret);
 void mm_random(void *buf, size_t n);
+/* Does the instruction at which the calling task, one of @mm, has just faulted look like a store? mm.lock not held. */
+bool mm_fault_writes(struct mm *mm);
 /* The context given, or the calling thread's if it runs a task of @mm (mm_bind_thread), or NULL. */
 struct plat_ctx *mm_self(const struct mm *mm, struct plat_ctx *self);
 

@@ -2,6 +2,7 @@
 /* What sentry/mm knows about tasks and the kernel object: contexts, limits, capabilities. */
 #include <string.h>
 
+#include "sentry/arch/insn.h"
 #include "sentry/fs/file.h"
 #include "sentry/fs/inode.h"
 #include "sentry/kernel/kernel.h"
@@ -35,6 +36,20 @@ struct plat_ctx *mm_task_ctx(const struct mm *mm, const struct task *t)
 uint64_t mm_stack_limit(const struct mm *mm)
 {
 	return current_task && current_task->mm == mm ? task_rlimit(current_task, LINUX_RLIMIT_STACK) : mm->stack_limit;
+}
+
+bool mm_fault_writes(struct mm *mm)
+{
+	struct task *t = current_task;
+	const struct arch_regs *r;
+	uint8_t code[INSN_MAX];
+	size_t n;
+
+	if (!t || t->mm != mm || t->trap.event != PLAT_FAULT)
+		return false;
+	r = &t->k->pops->regs(t->pctx, false)->r;
+	n = mm_copy_in_some(mm, code, GADDR(r->rip), sizeof(code));
+	return insn_writes(code, n, r, t->trap.addr);
 }
 
 uint64_t mm_task_rlimit(const struct task *t, int resource)

@@ -15,8 +15,13 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/unix.h"
 
+#define MANY 16000
+#define MANY_STEP 1000
+
 static struct mutex gc_mu = MUTEX_INIT("unix_gc_mu");
 static struct list inflight = LIST_INIT(inflight); /* unix_sock.inflight_node */
+static size_t nr_inflight; /* derived: the length of inflight */
+static bool collecting; /* guarded by gc_mu: freeing garbage closes sockets, which must not walk everything again each time */
 
 static struct unix_sock *unix_of_file(const struct file *f)
 {
@@ -27,13 +32,22 @@ static struct unix_sock *unix_of_file(const struct file *f)
 
 void unix_flight(const struct scm_fds *f)
 {
-	mutex_guard(&gc_mu);
+	bool many;
+
+	mutex_lock(&gc_mu);
 	for (uint32_t i = 0; i < f->nr; i++) {
 		struct unix_sock *u = unix_of_file(f->file[i]);
 
-		if (u && !u->inflight++)
+		if (u && !u->inflight++) {
 			list_add_tail(&inflight, &u->inflight_node);
+			nr_inflight++;
+		}
 	}
+	many = nr_inflight > MANY && nr_inflight % MANY_STEP == 0;
+	mutex_unlock(&gc_mu);
+	/* A sender that never lets a socket's last reference go would never collect. */
+	if (many)
+		unix_gc();
 }
 
 void unix_unflight(const struct scm_fds *f)
@@ -42,8 +56,10 @@ void unix_unflight(const struct scm_fds *f)
 	for (uint32_t i = 0; i < f->nr; i++) {
 		struct unix_sock *u = unix_of_file(f->file[i]);
 
-		if (u && u->inflight && !--u->inflight)
+		if (u && u->inflight && !--u->inflight) {
 			list_del(&u->inflight_node);
+			nr_inflight--;
+		}
 	}
 }
 
@@ -105,6 +121,10 @@ void unix_gc(void)
 	struct unix_msg *m, *mtmp;
 
 	mutex_lock(&gc_mu);
+	if (collecting || list_empty(&inflight)) {
+		mutex_unlock(&gc_mu);
+		return;
+	}
 	list_for_each(u, &inflight, inflight_node) {
 		u->gc_live = false;
 		u->gc_refs = u->inflight;
@@ -133,10 +153,16 @@ void unix_gc(void)
 	list_splice_tail(&inflight, &live);
 	list_for_each(u, &inflight, inflight_node)
 		u->gc_candidate = false;
+	collecting = !list_empty(&hit);
 	mutex_unlock(&gc_mu);
+	if (list_empty(&hit))
+		return;
 	/* Freeing closes the sockets; theirs are the references the queues held. */
 	list_for_each_safe(m, mtmp, &hit, node) {
 		list_del(&m->node);
 		unix_msg_free(m);
 	}
+	mutex_lock(&gc_mu);
+	collecting = false;
+	mutex_unlock(&gc_mu);
 }

@@ -233,7 +233,8 @@ int64_t sys_fcntl(struct task *t, const struct sys_args *a)
 	case LINUX_F_GETLEASE:
 		return LINUX_F_UNLCK;
 	case LINUX_F_SETLEASE:
-		return (int)arg == LINUX_F_UNLCK ? -EAGAIN : -EINVAL; /* leases are not offered */
+		/* Leases are not offered: it always looks as if somebody had the file open. */
+		return arg <= LINUX_F_UNLCK ? -EAGAIN : -EINVAL;
 	default:
 		return owner_cmd(t, f, cmd, arg);
 	}

@@ -64,8 +64,17 @@ static int64_t do_mknod(struct task *t, int dfd, gaddr_t name, uint32_t mode, ui
 	struct parent_path p _cleanup_parent_ = { 0 };
 	int err;
 
-	if ((mode & LINUX_S_IFMT) == LINUX_S_IFDIR)
-		return -EPERM;
+	switch (mode & LINUX_S_IFMT) {
+	case 0:
+	case LINUX_S_IFREG:
+	case LINUX_S_IFCHR:
+	case LINUX_S_IFBLK:
+	case LINUX_S_IFIFO:
+	case LINUX_S_IFSOCK:
+		break;
+	default:
+		return LINUX_S_ISDIR(mode) ? -EPERM : -EINVAL;
+	}
 	mode = (mode & LINUX_S_IFMT) | with_umask(t, mode & LINUX_S_IALLUGO);
 	err = make_parent(t, dfd, name, &p);
 	if (err)
@@ -212,7 +221,16 @@ int64_t sys_renameat2(struct task *t, const struct sys_args *a)
 
 int64_t sys_name_to_handle_at(struct task *t, const struct sys_args *a)
 {
-	return -EOPNOTSUPP;
+	char *name _cleanup_free_ = NULL;
+	uint32_t handle[2];
+	int r;
+
+	if (ARG_U32(a, 4) & ~(uint32_t)(LINUX_AT_SYMLINK_FOLLOW | LINUX_AT_EMPTY_PATH))
+		return -EINVAL;
+	r = copy_in_path(t, ARG_ADDR(a, 1), &name);
+	if (r == 0)
+		r = copy_in(t, handle, ARG_ADDR(a, 2), sizeof(handle));
+	return r < 0 ? r : -EOPNOTSUPP; /* files have no handles here */
 }
 
 int64_t sys_open_by_handle_at(struct task *t, const struct sys_args *a)

@@ -22,10 +22,10 @@ static int64_t do_rw(struct task *t, const struct sys_args *a, bool positioned, 
 	int64_t off = positioned ? (int64_t)a->a[3] : -1, r;
 	struct uio u;
 
-	if (!f || !(write ? f->writable : f->readable))
-		return -EBADF;
 	if (positioned && off < 0)
 		return -EINVAL;
+	if (!f || !(write ? f->writable : f->readable))
+		return -EBADF;
 	if (positioned && !f->seekable)
 		return -ESPIPE;
 	if ((int64_t)a->a[2] < 0)
@@ -64,10 +64,10 @@ static int64_t do_rwv(struct task *t, const struct sys_args *a, bool positioned,
 	struct uio u;
 	int64_t r;
 
-	if (!f || !(write ? f->writable : f->readable))
-		return -EBADF;
 	if (positioned && off < 0)
 		return -EINVAL;
+	if (!f || !(write ? f->writable : f->readable))
+		return -EBADF;
 	if (positioned && !f->seekable)
 		return -ESPIPE;
 	if (rwf & ~(LINUX_RWF_HIPRI | LINUX_RWF_DSYNC | LINUX_RWF_SYNC | LINUX_RWF_NOWAIT | LINUX_RWF_APPEND | LINUX_RWF_NOAPPEND))
@@ -213,12 +213,14 @@ int64_t sys_sendfile(struct task *t, const struct sys_args *a)
 	gaddr_t offp = ARG_ADDR(a, 2);
 	int err;
 
-	if (!in || !out || !in->readable || !out->writable)
-		return -EBADF;
 	if (offp.v) {
 		err = copy_in(t, &in_off, offp, sizeof(in_off));
 		if (err)
 			return err;
+	}
+	if (!in || !out || !in->readable || !out->writable)
+		return -EBADF;
+	if (offp.v) {
 		if (in_off < 0)
 			return -EINVAL;
 		if (!in->seekable)

@@ -402,7 +402,7 @@ static int64_t set_ioprio(struct task *t, struct task *o, int64_t acc, int v)
 
 int64_t sys_ioprio_set(struct task *t, const struct sys_args *a)
 {
-	int v = ARG_INT(a, 2), class = v >> 13, data = v & 7;
+	int v = ARG_INT(a, 2), class = v >> 13 & 7, data = v & 7;
 
 	switch (class) {
 	case 1:

@@ -384,11 +384,11 @@ int64_t sys_rt_tgsigqueueinfo(struct task *t, const struct sys_args *a)
 	struct linux_siginfo si;
 	int64_t r;
 
-	if (tgid <= 0 || tid <= 0)
-		return -EINVAL;
 	r = copy_in_siginfo(t, ARG_ADDR(a, 3), sig, tid == pid_nr(t->pid, t), &si);
 	if (r < 0)
 		return r;
+	if (tgid <= 0 || tid <= 0)
+		return -EINVAL;
 	if (sig < 0 || sig > NSIG_MAX)
 		return -EINVAL;
 	return do_tkill(t, tgid, tid, sig, &si);

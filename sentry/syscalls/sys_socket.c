@@ -230,11 +230,11 @@ static int64_t do_accept(struct task *t, int fd, gaddr_t addr, gaddr_t lenp, uin
 	int newfd, r;
 	int64_t w;
 
-	if (flags & ~(LINUX_SOCK_CLOEXEC | LINUX_SOCK_NONBLOCK))
-		return -EINVAL;
 	r = get_socket(t, fd, &f);
 	if (r)
 		return r;
+	if (flags & ~(LINUX_SOCK_CLOEXEC | LINUX_SOCK_NONBLOCK))
+		return -EINVAL;
 	o.sk = file_sock(f);
 	if (!o.sk->ops->accept)
 		return -EOPNOTSUPP;

@@ -36,6 +36,8 @@ static int permission(struct task *t, struct inode *i, const char *name, int mas
 	if (!strncmp(name, "trusted.", 8))
 		return task_capable(t, LINUX_CAP_SYS_ADMIN) ? 0 : mask & MAY_WRITE ? -EPERM : -ENODATA;
 	if (!strncmp(name, "user.", 5)) {
+		if (!name[5])
+			return -EINVAL;
 		if (!LINUX_S_ISREG(i->mode) && !inode_is_dir(i))
 			return mask & MAY_WRITE ? -EPERM : -ENODATA;
 		if (inode_is_dir(i) && i->mode & LINUX_S_ISVTX && mask & MAY_WRITE && !inode_owner_or_capable(i, t->cred))

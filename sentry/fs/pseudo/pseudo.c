@@ -446,6 +446,8 @@ static void pseudo_show_options(struct super_block *sb, struct strbuf *b)
 		ps->fs->show_options(ps, b);
 }
 
+#define MAX_CACHED 1024
+
 static const struct sb_ops pseudo_sb_ops = {
 	.state = &pseudo_sb_state_type,
 	.free = pseudo_sb_free,
@@ -465,6 +467,7 @@ int pseudo_mount(const struct fs_type *ft, const struct pseudo_fs *fs, struct pi
 	}
 	sb_init(&ps->sb, &pseudo_sb_ops, ft, fs->magic);
 	ps->sb.flags = SB_NO_NEGATIVE;
+	ps->sb.max_cached = MAX_CACHED; /* names of dead processes keep their pids in memory, and in images */
 	ps->fs = fs;
 	ps->pid_ns = ns ? pid_ns_get(ns) : NULL;
 	inode_init(&root->i, &pseudo_dir_iops, &ps->sb, 1, fs->root->mode, 0, 0);
