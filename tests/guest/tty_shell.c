@@ -63,6 +63,8 @@ void guest_test(void)
 	expect("prompt> ");
 	snprintf(line, sizeof(line), "%s sleep 1000\n", bb);
 	type(line);
+	while (tcgetpgrp(m) == p || tcgetpgrp(m) <= 0)
+		msleep(5); /* the job is not in the foreground yet */
 	msleep(50);
 	type("\032");
 	expect("Stopped");
