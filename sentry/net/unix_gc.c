@@ -46,7 +46,7 @@ void unix_flight(const struct scm_fds *f)
 	many = nr_inflight > MANY && nr_inflight % MANY_STEP == 0;
 	mutex_unlock(&gc_mu);
 	/* A sender that never lets a socket's last reference go would never collect. */
-	if (many)
+	if (many && !the_kernel->restore) /* else not everything that holds them is loaded */
 		unix_gc();
 }
 
