@@ -95,9 +95,9 @@ void task_set_work(struct task *t, uint32_t bits)
 		return;
 	mutex_lock(&t->park_mu);
 	cond_signal(&t->park_cv);
-	mutex_unlock(&t->park_mu);
 	if (t->pctx)
 		t->k->pops->interrupt(t->pctx);
+	mutex_unlock(&t->park_mu);
 }
 
 int64_t task_deadline(struct task *t, int64_t rel_ns)

@@ -614,9 +614,11 @@ static void drop_parked(struct task *t)
 void futex_exit(struct task *t)
 {
 	drop_parked(t);
+	if (t->mm)
+		futex_robust_exit(t);
+	atomic_store(&t->futex_gone, true);
 	if (!t->mm)
 		return;
-	futex_robust_exit(t);
 	futex_pi_exit(t);
 }
 

@@ -83,21 +83,21 @@ static int try_lock(struct mm *mm, gaddr_t addr, struct futex_bucket *b, const s
 	return r;
 }
 
+/* It has handed over, or marked, what it owned: nobody may queue behind it any more. Final when asked under the bucket's lock. */
+static bool dead_owner(struct task *o)
+{
+	return atomic_load(&o->futex_gone) || o->is_zombie;
+}
+
 /* The owner as a task. @tid was read without its lifetime being protected: the caller compares again. */
 static int find_owner(struct task *t, uint32_t tid, struct task **ret)
 {
 	*ret = tid ? task_find(t->k, task_pid_ns(t), (int32_t)tid) : NULL;
+	if (*ret && dead_owner(*ret)) {
+		task_put(*ret);
+		*ret = NULL;
+	}
 	return *ret || !tid ? 0 : -ESRCH;
-}
-
-static int64_t pi_sleep(struct futex_set *s, enum kclock clock, int64_t deadline)
-{
-	int64_t r;
-
-	atomic_fetch_add(&nr_pi_waiters, 1);
-	r = futex_sleep(s, clock, deadline, NULL);
-	atomic_fetch_sub(&nr_pi_waiters, 1);
-	return r;
 }
 
 /* Queues for @addr or takes it at once: 1 owned, 0 queued. */
@@ -115,7 +115,9 @@ static int lock_or_queue(struct task *t, struct futex_set *s, bool try)
 		if (r == 0 && try)
 			r = -EAGAIN;
 		if (r != 0 || (owner && tid == tid2)) {
-			if (r == 0) {
+			if (r == 0 && dead_owner(owner)) {
+				r = -ESRCH;
+			} else if (r == 0) {
 				w->owner = owner;
 				futex_queue(b, w);
 			}
@@ -145,7 +147,7 @@ static int lock_or_queue(struct task *t, struct futex_set *s, bool try)
 	return r;
 }
 
-int64_t futex_lock_pi(struct task *t, gaddr_t addr, bool shared, bool try, enum kclock clock, int64_t deadline)
+static int64_t lock_pi(struct task *t, gaddr_t addr, bool shared, bool try, enum kclock clock, int64_t deadline)
 {
 	int64_t r;
 	struct futex_set *s = futex_resume(t, &r);
@@ -167,10 +169,21 @@ int64_t futex_lock_pi(struct task *t, gaddr_t addr, bool shared, bool try, enum 
 			return r == 1 ? 0 : r;
 		}
 	}
-	r = pi_sleep(s, clock, deadline);
+	r = futex_sleep(s, clock, deadline, NULL);
 	if (r >= 0)
 		return 0;
 	return r == -ERESTARTSYS ? -ERESTARTNOINTR : r;
+}
+
+int64_t futex_lock_pi(struct task *t, gaddr_t addr, bool shared, bool try, enum kclock clock, int64_t deadline)
+{
+	int64_t r;
+
+	/* Counted before it looks at its owner, who sets futex_gone before it looks at the count: one sees the other. */
+	atomic_fetch_add(&nr_pi_waiters, 1);
+	r = lock_pi(t, addr, shared, try, clock, deadline);
+	atomic_fetch_sub(&nr_pi_waiters, 1);
+	return r;
 }
 
 int64_t futex_unlock_pi(struct task *t, gaddr_t addr, bool shared)
@@ -302,6 +315,8 @@ static int move_one(struct task *t, gaddr_t addr2, struct futex_bucket *b2, cons
 	}
 	if (!owner || owner_tid != *tid)
 		return 0;
+	if (dead_owner(owner))
+		return -ESRCH;
 	become_pi(w, k2);
 	w->owner = owner;
 	futex_queue(b2, w);

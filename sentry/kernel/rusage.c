@@ -63,7 +63,9 @@ struct plat_ctx *task_take_ctx(struct task *t)
 	c = t->pctx;
 	if (c && p->cpu_time && p->cpu_time(c, &ns) == 0)
 		t->utime += ns;
+	mutex_lock(&t->park_mu); /* an interrupt may be on its way, see task_set_work() */
 	t->pctx = NULL;
+	mutex_unlock(&t->park_mu);
 	mutex_unlock(&t->alloc_mu);
 	return c;
 }

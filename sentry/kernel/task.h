@@ -235,6 +235,7 @@ struct task {
 	struct list ptraced; /* derived: tracees' pt->node; guarded by tasks_mu */
 
 	/* exit */
+	_Atomic bool futex_gone; /* derived: of is_zombie; owns no futex any more */
 	bool exiting; /* saved */
 	bool is_zombie; /* saved: leader that exited before its threads, or a dead group's leader */
 	int exit_code; /* saved */
