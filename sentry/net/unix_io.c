@@ -256,13 +256,18 @@ int64_t unix_sendmsg(struct sock *sk, struct task *t, struct sock_msg *m)
 {
 	struct unix_sock *u = unix_of(sk);
 	bool connected;
+	int err;
 
 	if (sk->type == LINUX_SOCK_STREAM)
 		return stream_send(u, t, m);
 	if (sk->type == LINUX_SOCK_SEQPACKET) {
 		mutex_lock(&u->mu);
 		connected = u->state == UNIX_ESTABLISHED;
+		err = u->err;
+		u->err = 0;
 		mutex_unlock(&u->mu);
+		if (err)
+			return -err;
 		if (!connected)
 			return -ENOTCONN;
 	}
