@@ -327,6 +327,20 @@ int sentry_destroy_container(struct sentry *s, const char *id, struct error **er
 	return 0;
 }
 
+/* An init that ended while we were freezing: its process is about to end, and an image without an init cannot go on. */
+static int check_alive(struct kernel *k, struct error **err)
+{
+	struct container *c;
+	int r = 0;
+
+	mutex_lock(&k->tasks_mu);
+	list_for_each(c, &k->containers, node)
+		if (c->init_exited)
+			r = error_msg(err, -ECONNRESET, "container %s has ended", c->id);
+	mutex_unlock(&k->tasks_mu);
+	return r;
+}
+
 int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 		      struct sentry_ckpt_stats *ret, struct error **err)
 {
@@ -337,7 +351,9 @@ int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, cons
 	mutex_guard(&s->ctl_mu);
 	kernel_freeze(s->k);
 	st.freeze_us = (uint64_t)(ktime_mono() - t0) / 1000;
-	r = checkpoint_save(s->k, fds, o, &st, err);
+	r = check_alive(s->k, err);
+	if (r == 0)
+		r = checkpoint_save(s->k, fds, o, &st, err);
 	st.total_us = (uint64_t)(ktime_mono() - t0) / 1000;
 	/* Pausing and saving both freeze: what stays is one of the two. An image that cannot be committed is undone by resume. */
 	if (r < 0 || o->leave_running || s->paused)
