@@ -4,6 +4,7 @@
 
 #include "schemas/netns.pb-c.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/net/inet.h"
 #include "state/state.h"
 
 static void *net_ns_alloc(void)
@@ -12,6 +13,11 @@ static void *net_ns_alloc(void)
 
 	if (!ns)
 		return NULL;
+	ns->inet = inet_table_new();
+	if (!ns->inet) {
+		free(ns);
+		return NULL;
+	}
 	ref_init(&ns->ref);
 	mutex_init(&ns->abstract_mu, "net_ns.abstract_mu");
 	return ns;
@@ -38,6 +44,7 @@ void net_ns_put(struct net_ns *ns)
 		return;
 	/* Bound sockets hold references, so the table is empty. */
 	htab_done(&ns->abstract);
+	inet_table_free(ns->inet);
 	mutex_destroy(&ns->abstract_mu);
 	free(ns);
 }

@@ -12,12 +12,15 @@
 #include "base/mutex.h"
 #include "base/ref.h"
 
+struct inet_table;
+
 struct net_ns {
 	struct ref ref; /* nosave: references are counted again */
 	uint64_t ino; /* saved: 1 */
 	struct mutex abstract_mu; /* nosave: nobody runs */
 	struct htab abstract; /* derived: hash of the name -> first struct unix_sock of a chain; guarded by abstract_mu */
 	_Atomic uint32_t autobind; /* saved: 2; next number an unnamed socket is given */
+	struct inet_table *inet; /* derived: ports in use; sockets enter again after loading */
 };
 
 struct net_ns *net_ns_new(void); /* or NULL */

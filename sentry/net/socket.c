@@ -118,6 +118,9 @@ int sock_create(struct task *t, int family, int type, int protocol, struct sock 
 	switch (family) {
 	case LINUX_AF_UNIX:
 		return unix_sock_create(t, net, type, protocol, ret);
+	case LINUX_AF_INET:
+	case LINUX_AF_INET6:
+		return inet_sock_create(t, net, family, type, protocol, ret);
 	case LINUX_AF_NETLINK:
 		return netlink_sock_create(t, net, type, protocol, ret);
 	default:

@@ -99,6 +99,7 @@ struct sock { /* message: SockBase */
 
 /* One family: makes an endpoint. Checks type and protocol. */
 int unix_sock_create(struct task *t, struct net_ns *net, int type, int protocol, struct sock **ret);
+int inet_sock_create(struct task *t, struct net_ns *net, int family, int type, int protocol, struct sock **ret);
 int netlink_sock_create(struct task *t, struct net_ns *net, int type, int protocol, struct sock **ret);
 
 int sock_init(struct sock *sk, const struct sock_ops *ops, int family, int type, int protocol, struct net_ns *net);
