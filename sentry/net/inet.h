@@ -64,7 +64,7 @@ struct inet_sock {
 	uint32_t backlog_max; /* saved: 17 */
 	struct list wait_node; /* derived: in a listener's backlog or synq */
 	struct inet_sock *lst; /* derived: whose synq it is in; no reference */
-	int32_t opt[INET_NR_OPTS]; /* saved: 18 */
+	int32_t opt[INET_NR_OPTS]; /* saved: 18 opts; */
 	struct list node; /* derived: in the table while laddr.port is not 0 */
 };
 

@@ -31,7 +31,7 @@ static void check(void)
 	CHECK_EQ(sscanf(rd("/proc/loadavg"), "%lf %lf %lf %d/%d %d", &l1, &l5, &l15, &run, &all, &last), 6);
 	CHECK(all >= 2);
 	CHECK_EQ(sscanf(rd("/proc/uptime"), "%lf %lf", &up, &idle), 2);
-	CHECK(up > 0);
+	CHECK(up >= 0); /* a sandbox may be younger than 10 ms */
 	CHECK(strncmp(rd("/proc/version"), "Linux version ", 14) == 0);
 	CHECK(strstr(rd("/proc/filesystems"), "nodev\ttmpfs\n") && strstr(b, "nodev\tproc\n"));
 	CHECK(strstr(rd("/proc/mounts"), " /proc proc "));
