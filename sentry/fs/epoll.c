@@ -38,6 +38,7 @@ struct epoll {
 	struct waitq wq; /* nosave: waiters re-run or register again */
 	struct mutex mu; /* nosave: nobody runs */
 	struct list items; /* saved: 2; epitem.ep_node in order of addition; changed under epoll_mu and mu */
+	uint32_t nr_items; /* derived: counted in item_link_locked; changed under epoll_mu and mu */
 	struct htab by_fd; /* derived; guarded by mu: fd -> first epitem of that number */
 	struct mutex ready_mu; /* nosave: nobody runs */
 	struct list ready; /* saved: 3; epitem.ready_node; guarded by ready_mu */
@@ -243,6 +244,7 @@ static void item_free_locked(struct epitem *it)
 	list_del(&it->ep_node);
 	list_del(&it->file_node);
 	nr_watches--;
+	ep->nr_items--;
 	free(it);
 }
 
@@ -254,6 +256,7 @@ static int item_link_locked(struct epoll *ep, struct epitem *it)
 	if (index_locked(ep, it) < 0)
 		return -ENOMEM;
 	nr_watches++;
+	ep->nr_items++;
 	it->ep = ep;
 	list_add_tail(&ep->items, &it->ep_node);
 	list_add_tail(&it->file->epitems, &it->file_node);
@@ -549,8 +552,13 @@ static int64_t do_epoll_wait(struct task *t, int epfd, gaddr_t uev, int max, int
 	if (max <= 0 || max > (int)(INT32_MAX / sizeof(struct linux_epoll_event)) || !file_is_epoll(epf))
 		return -EINVAL;
 	if (max > EP_BATCH_STACK) {
-		/* Never more than there can be items; a smaller batch than asked for is always allowed. */
-		c.max = MIN(max, 4096);
+		/*
+		 * Programs pass the largest number that they can use, not the one that they expect. Items added while this call
+		 * waits may exceed what was counted here; they come with the next call, as any smaller batch is allowed.
+		 */
+		mutex_lock(&epoll_of(epf)->mu);
+		c.max = MAX(EP_BATCH_STACK, (int)epoll_of(epf)->nr_items);
+		mutex_unlock(&epoll_of(epf)->mu);
 		c.out = heap = malloc((size_t)c.max * sizeof(*heap));
 		if (!heap)
 			return -ENOMEM;

@@ -14,6 +14,7 @@
 #include "sentry/abi/fcntl.h"
 #include "sentry/abi/poll.h"
 #include "sentry/fs/fd_table.h"
+#include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/syscalls/syscalls.h"
 #include "state/state.h"
@@ -128,6 +129,23 @@ static int get_pidfd(struct task *t, int fd, struct file **ret)
 	return 0;
 }
 
+/* As get_pidfd, or an open /proc/<pid> directory, which pidfd_send_signal(2) has taken since before there was pidfd_open(2). */
+static int get_signal_pid(struct task *t, int fd, struct pid **ret, bool *ret_thread)
+{
+	_cleanup_file_ struct file *f = fd_get(t, fd);
+
+	if (!f)
+		return -EBADF;
+	if (f->ops == &pidfd_ops) {
+		*ret = pid_get(pidfd_of(f)->pid);
+		*ret_thread = pidfd_of(f)->thread;
+		return 0;
+	}
+	*ret_thread = false;
+	*ret = proc_dir_pid(f);
+	return *ret ? 0 : -EBADF;
+}
+
 int pidfd_get_pid(struct task *t, int fd, struct pid **ret, int *ret_nonblock)
 {
 	_cleanup_file_ struct file *f = NULL;
@@ -226,35 +244,35 @@ static int send_to(struct task *t, struct pid *pid, uint32_t scope, int sig, con
 
 int64_t sys_pidfd_send_signal(struct task *t, const struct sys_args *a)
 {
-	_cleanup_file_ struct file *f = NULL;
 	int sig = ARG_INT(a, 1), r;
 	uint32_t scope = ARG_U32(a, 3);
 	struct linux_siginfo si;
-	struct pidfd *p;
+	struct pid *pid;
+	bool thread;
 
 	if (scope > PIDFD_SIGNAL_PROCESS_GROUP_F || (scope & (scope - 1)))
 		return -EINVAL;
-	r = get_pidfd(t, ARG_INT(a, 0), &f);
+	r = get_signal_pid(t, ARG_INT(a, 0), &pid, &thread);
 	if (r)
 		return r;
-	if (sig < 0 || sig > NSIG_MAX)
-		return -EINVAL;
-	p = pidfd_of(f);
-	if (!scope && p->thread)
+	if (!scope && thread)
 		scope = PIDFD_SIGNAL_THREAD_F;
-	if (ARG_ADDR(a, 2).v) {
+	if (sig < 0 || sig > NSIG_MAX) {
+		r = -EINVAL;
+	} else if (ARG_ADDR(a, 2).v) {
 		r = copy_in(t, &si, ARG_ADDR(a, 2), sizeof(si));
-		if (r)
-			return r;
-		if (si.si_signo != sig)
-			return -EINVAL;
+		if (!r && si.si_signo != sig)
+			r = -EINVAL;
 		/* Only to oneself may a siginfo pretend to come from the kernel. */
-		if (p->pid != t->tg->pid && (si.si_code >= 0 || si.si_code == SI_TKILL))
-			return -EPERM;
+		else if (!r && pid != t->tg->pid && (si.si_code >= 0 || si.si_code == SI_TKILL))
+			r = -EPERM;
 	} else {
 		siginfo_user(&si, sig, t, scope == PIDFD_SIGNAL_THREAD_F ? SI_TKILL : SI_USER);
 	}
-	return send_to(t, p->pid, scope, sig, &si);
+	if (!r)
+		r = send_to(t, pid, scope, sig, &si);
+	pid_put(pid);
+	return r;
 }
 
 int64_t sys_pidfd_getfd(struct task *t, const struct sys_args *a)

@@ -5,6 +5,8 @@
  */
 #include "guest.h"
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 
 static int ep;
 
@@ -131,4 +133,19 @@ void guest_test(void)
 	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_ADD, b[1], &ev), EINVAL);
 	ev.events = EPOLLEXCLUSIVE | EPOLLIN;
 	CHECK_ERRNO(epoll_ctl(ep, EPOLL_CTL_MOD, b[0], &ev), EINVAL);
+	SUBTEST("one call returns as many events as there are");
+	struct rlimit rl;
+	OK(getrlimit(RLIMIT_NOFILE, &rl));
+	rl.rlim_cur = rl.rlim_max;
+	OK(setrlimit(RLIMIT_NOFILE, &rl));
+	int many = rl.rlim_max > 6000 ? 5000 : 500, big = (int)OK(epoll_create1(0));
+	struct epoll_event bev = {.events = EPOLLIN}, *got = calloc((size_t)many + 1000, sizeof(*got));
+	CHECK(got != NULL);
+	for (int i = 0; i < many; i++) {
+		int efd = (int)OK(eventfd(1, 0));
+		OK(epoll_ctl(big, EPOLL_CTL_ADD, efd, &bev));
+	}
+	CHECK_EQ(epoll_wait(big, got, many + 1000, 0), many);
+	CHECK_EQ(epoll_wait(big, got, 100, 0), 100);
+	free(got);
 }

@@ -57,4 +57,22 @@ void guest_test(void)
 	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 99), EINVAL);
 	CHECK_ERRNO(waitid(P_PIDFD, 999, &si, WEXITED), EBADF);
 	CHECK_ERRNO(waitid(P_PIDFD, (id_t)fds[0], &si, WEXITED), EBADF);
+	SUBTEST("a /proc/pid directory stands for its process");
+	CHILD (p)
+		for (;;)
+			pause();
+	char path[64];
+	snprintf(path, sizeof(path), "/proc/%d", p);
+	nfd = (int)OK(open(path, O_RDONLY | O_DIRECTORY));
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, nfd, 99, NULL, 0), EINVAL);
+	CHECK_EQ(syscall(SYS_pidfd_send_signal, nfd, 0, NULL, 0), 0);
+	CHECK_ERRNO(syscall(SYS_pidfd_getfd, nfd, 0, 0), EBADF);
+	guest_checkpoint();
+	CHECK_EQ(syscall(SYS_pidfd_send_signal, nfd, SIGTERM, NULL, 0), 0);
+	int status;
+	CHECK_EQ(waitpid(p, &status, 0), p);
+	CHECK_EQ(WTERMSIG(status), SIGTERM);
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, nfd, 0, NULL, 0), ESRCH);
+	nfd = (int)OK(open("/proc", O_RDONLY | O_DIRECTORY));
+	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, nfd, 0, NULL, 0), EBADF);
 }

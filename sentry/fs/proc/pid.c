@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "sentry/fs/proc/pid_entries.h"
+#include "sentry/fs/proc/proc.h"
 #include "sentry/fs/proc/proc_internal.h"
+#include "sentry/fs/pseudo/pseudo_internal.h"
 #include "sentry/kernel/pid.h"
 
 /* --- finding them --- */
@@ -183,3 +185,13 @@ static const struct pnode pid_children[] = {
 };
 const struct pnode proc_pid_node = PN_DIR("pid*", 0555, pid_children, .flags = P);
 const struct pdyn proc_pid_dyn = { .node = &proc_pid_node, .lookup = pid_lookup, .next = pid_next };
+
+struct pid *proc_dir_pid(const struct file *f)
+{
+	struct pseudo_inode *pi;
+
+	if (!f->inode || !pseudo_of(f->inode->sb))
+		return NULL;
+	pi = pseudo_i(f->inode);
+	return pi->node == &proc_pid_node && pi->pid ? pid_get(pi->pid) : NULL;
+}
