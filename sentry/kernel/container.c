@@ -152,7 +152,7 @@ int container_wait(struct container *c, pid_t pid, int *ret_status)
 
 /* --- making a process --- */
 
-static const struct rlimit64 default_rlimits[LINUX_RLIM_NLIMITS] = {
+static const struct linux_rlimit64 default_rlimits[LINUX_RLIM_NLIMITS] = {
 	[LINUX_RLIMIT_CPU] = { LINUX_RLIM_INFINITY, LINUX_RLIM_INFINITY },
 	[LINUX_RLIMIT_FSIZE] = { LINUX_RLIM_INFINITY, LINUX_RLIM_INFINITY },
 	[LINUX_RLIMIT_DATA] = { LINUX_RLIM_INFINITY, LINUX_RLIM_INFINITY },
@@ -207,7 +207,7 @@ static int apply_rlimits(struct thread_group *tg, const struct sentry_process *p
 
 		if (l->resource < 0 || l->resource >= LINUX_RLIM_NLIMITS || l->soft > l->hard)
 			return error_msg(err, -EINVAL, "process.rlimits[%zu]: unknown resource or soft limit above hard limit", i);
-		tg->rlim[l->resource] = (struct rlimit64){ l->soft, l->hard };
+		tg->rlim[l->resource] = (struct linux_rlimit64){ l->soft, l->hard };
 	}
 	return 0;
 }

@@ -88,7 +88,7 @@ static int64_t rlimit_ns(uint64_t secs)
 
 static int64_t check_rlimit(struct itimers *it, int64_t total)
 {
-	const struct rlimit64 *rl = &it->tg->rlim[LINUX_RLIMIT_CPU];
+	const struct linux_rlimit64 *rl = &it->tg->rlim[LINUX_RLIMIT_CPU];
 	int64_t soft = rlimit_ns(rl->cur), hard = rlimit_ns(rl->max);
 
 	if (soft == TIME_FOREVER)

@@ -94,7 +94,7 @@ struct pgrp {
 
 enum tg_state { TG_RUNNING, TG_STOPPED, TG_ZOMBIE, TG_REAPED };
 
-struct rlimit64 {
+struct linux_rlimit64 {
 	uint64_t cur, max;
 };
 
@@ -147,7 +147,7 @@ struct thread_group {
 
 	/* limits and accounting; guarded by limits_mu */
 	struct mutex limits_mu; /* nosave: a lock */
-	struct rlimit64 rlim[LINUX_RLIM_NLIMITS]; /* saved: 26 rlimits */
+	struct linux_rlimit64 rlim[LINUX_RLIM_NLIMITS]; /* saved: 26 rlimits */
 	struct tg_usage self; /* saved: 27; dead threads' */
 	struct tg_usage children_usage; /* saved: 28 children; reaped children's */
 	int64_t start_time; /* saved: guest monotonic */

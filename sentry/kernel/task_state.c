@@ -554,7 +554,7 @@ static int tg_load(struct state_reader *r, void *obj, const void *msg)
 	tg->stop_code = m->stop_code;
 	tg->unkillable = m->unkillable;
 	for (int i = 0; i < LINUX_RLIM_NLIMITS; i++)
-		tg->rlim[i] = (struct rlimit64){ m->rlimits[2 * i], m->rlimits[2 * i + 1] };
+		tg->rlim[i] = (struct linux_rlimit64){ m->rlimits[2 * i], m->rlimits[2 * i + 1] };
 	memcpy(&tg->self, m->self->v, sizeof(tg->self));
 	memcpy(&tg->children_usage, m->children->v, sizeof(tg->children_usage));
 	tg->start_time = m->start_time;

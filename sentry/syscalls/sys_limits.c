@@ -7,9 +7,9 @@
 #define NR_OPEN_MAX 1048576
 
 /* Gets the old limits and sets new ones (@nw may be NULL). */
-static int64_t do_prlimit(struct task *t, struct thread_group *tg, uint32_t res, const struct rlimit64 *nw, struct rlimit64 *old)
+static int64_t do_prlimit(struct task *t, struct thread_group *tg, uint32_t res, const struct linux_rlimit64 *nw, struct linux_rlimit64 *old)
 {
-	struct rlimit64 *l;
+	struct linux_rlimit64 *l;
 	int64_t r = 0;
 
 	if (res >= LINUX_RLIM_NLIMITS)
@@ -50,7 +50,7 @@ static int prlimit_permission(struct task *t, struct task *o)
 
 int64_t sys_prlimit64(struct task *t, const struct sys_args *a)
 {
-	struct rlimit64 nw, old;
+	struct linux_rlimit64 nw, old;
 	struct task *o;
 	int64_t r;
 
@@ -70,7 +70,7 @@ int64_t sys_prlimit64(struct task *t, const struct sys_args *a)
 
 int64_t sys_getrlimit(struct task *t, const struct sys_args *a)
 {
-	struct rlimit64 old;
+	struct linux_rlimit64 old;
 	int64_t r = do_prlimit(t, t->tg, ARG_U32(a, 0), NULL, &old);
 
 	return r < 0 ? r : copy_out(t, ARG_ADDR(a, 1), &old, sizeof(old));
@@ -78,7 +78,7 @@ int64_t sys_getrlimit(struct task *t, const struct sys_args *a)
 
 int64_t sys_setrlimit(struct task *t, const struct sys_args *a)
 {
-	struct rlimit64 nw, old;
+	struct linux_rlimit64 nw, old;
 
 	if (copy_in(t, &nw, ARG_ADDR(a, 1), sizeof(nw)) < 0)
 		return -EFAULT;

@@ -30,8 +30,8 @@ struct task *fake_task_new(void)
 	t->tg = calloc(1, sizeof(*t->tg));
 	mutex_init(&t->tg->limits_mu, "tg.limits_mu");
 	for (int n = 0; n < LINUX_RLIM_NLIMITS; n++)
-		t->tg->rlim[n] = (struct rlimit64){ UINT64_MAX, UINT64_MAX };
-	t->tg->rlim[7] = (struct rlimit64){ 1024, 1024 };
+		t->tg->rlim[n] = (struct linux_rlimit64){ UINT64_MAX, UINT64_MAX };
+	t->tg->rlim[7] = (struct linux_rlimit64){ 1024, 1024 };
 	t->tg->pid = calloc(1, sizeof(*t->tg->pid));
 	ref_init(&t->tg->pid->ref);
 	t->tg->pid->n[0].nr = 1;

@@ -13,6 +13,8 @@
 
 #include "sentry/fs/overlay/overlay_internal.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/mm/memfile.h"
 #include "state/state.h"
 
 #define MAX_CACHED	  16384
@@ -89,6 +91,15 @@ static int ovl_statfs(struct super_block *sb, struct task *t, struct dentry *d, 
 	int err = up->ops->statfs(up, t, up->root, ret);
 
 	ret->f_type = OVERLAY_MAGIC;
+	/* A memory layer's room is also what memory has left: full tables of "0 of 0" or "nothing used" mislead installers and databases. */
+	if (!err && ret->f_bsize) {
+		uint64_t total = the_kernel->cfg.total_memory / (uint64_t)ret->f_bsize;
+		uint64_t used = MIN(memfile_used(the_kernel->mf) / (uint64_t)ret->f_bsize, total);
+
+		if (!ret->f_blocks)
+			ret->f_blocks = ret->f_bfree = total;
+		ret->f_bavail = ret->f_bfree = MIN((uint64_t)ret->f_bfree, total - used);
+	}
 	return err;
 }
 

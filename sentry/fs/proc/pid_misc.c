@@ -54,7 +54,7 @@ int proc_show_limits(struct pctx *c, struct strbuf *b)
 		{ LINUX_RLIMIT_RTPRIO, "Max realtime priority", "" },
 		{ LINUX_RLIMIT_RTTIME, "Max realtime timeout", "us" },
 	};
-	struct rlimit64 l[LINUX_RLIM_NLIMITS];
+	struct linux_rlimit64 l[LINUX_RLIM_NLIMITS];
 
 	mutex_lock(&c->target->tg->limits_mu);
 	memcpy(l, c->target->tg->rlim, sizeof(l));
@@ -62,7 +62,7 @@ int proc_show_limits(struct pctx *c, struct strbuf *b)
 	strbuf_addf(b, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
 	for (size_t n = 0; n < ARRAY_SIZE(rows); n++) {
 		char soft[24] = "unlimited", hard[24] = "unlimited";
-		const struct rlimit64 *r = &l[rows[n].res];
+		const struct linux_rlimit64 *r = &l[rows[n].res];
 
 		if (r->cur != LINUX_RLIM_INFINITY)
 			(void)snprintf(soft, sizeof(soft), "%lu", r->cur);
