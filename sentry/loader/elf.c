@@ -14,6 +14,7 @@
 #include "sentry/loader/loader.h"
 
 #define MAX_PHNUM    128
+#define MAX_ALIGN (1ull << 30)
 #define STACK_INIT   (132ull << 10)
 
 struct image {
@@ -21,6 +22,7 @@ struct image {
 	Elf64_Phdr ph[MAX_PHNUM];
 	uint64_t bias; /* added to the file's addresses */
 	uint64_t start, end; /* [lowest page, highest byte) unbiased */
+	uint64_t align; /* what the bias must be a multiple of */
 	uint64_t start_code, end_code, start_data, end_data, bss_end; /* biased */
 };
 
@@ -47,6 +49,7 @@ static int read_headers(struct load_req *q, struct file *f, struct image *im)
 	if (im->eh.e_phoff > INT64_MAX - size || file_pread_kernel(f, q->t, im->ph, size, (int64_t)im->eh.e_phoff) != (int64_t)size)
 		return -ENOEXEC;
 	im->start = UINT64_MAX;
+	im->align = PAGE_SIZE;
 	for (int i = 0; i < im->eh.e_phnum; i++) {
 		const Elf64_Phdr *p = &im->ph[i];
 		uint64_t end;
@@ -58,6 +61,9 @@ static int read_headers(struct load_req *q, struct file *f, struct image *im)
 			return -ENOEXEC;
 		im->start = MIN(im->start, ALIGN_DOWN(p->p_vaddr, PAGE_SIZE));
 		im->end = MAX(im->end, end);
+		/* Segments made for huge pages ask for more than a page; nonsense is ignored, as on Linux. */
+		if (!(p->p_align & (p->p_align - 1)) && p->p_align <= MAX_ALIGN)
+			im->align = MAX(im->align, p->p_align);
 		any = true;
 	}
 	return any ? 0 : -ENOEXEC;
@@ -71,7 +77,7 @@ static uint32_t prot_of(const Elf64_Phdr *p)
 /* Finds room for the whole image so that its segments keep their distances. */
 static int place(struct load_req *q, struct image *im, uint64_t want, bool fixed)
 {
-	uint64_t len = ALIGN_UP(im->end - im->start, PAGE_SIZE);
+	uint64_t len = ALIGN_UP(im->end - im->start, PAGE_SIZE) + (im->align - PAGE_SIZE);
 	int64_t at;
 
 	if (im->eh.e_type == ET_EXEC) {
@@ -81,7 +87,7 @@ static int place(struct load_req *q, struct image *im, uint64_t want, bool fixed
 	at = mm_mmap(q->mm, q->t, want, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | (fixed ? MAP_FIXED_NOREPLACE : 0), NULL, 0);
 	if (at < 0)
 		return (int)at;
-	im->bias = (uint64_t)at - im->start;
+	im->bias = ALIGN_UP((uint64_t)at - im->start, im->align);
 	return (int)mm_munmap(q->mm, NULL, (uint64_t)at, len);
 }
 
