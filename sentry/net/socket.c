@@ -128,6 +128,14 @@ int sock_create(struct task *t, int family, int type, int protocol, struct sock 
 	}
 }
 
+void sock_msg_done(struct sock_msg *m)
+{
+	scm_done(&m->scm);
+	free(m->ctl);
+	m->ctl = NULL;
+	m->ctllen = 0;
+}
+
 /* --- file operations --- */
 
 static int64_t socket_read(struct file *f, struct task *t, struct uio *u, int64_t *pos, int rwf)
@@ -139,7 +147,7 @@ static int64_t socket_read(struct file *f, struct task *t, struct uio *u, int64_
 	if (!u->left)
 		return 0;
 	r = sk->ops->recvmsg ? sk->ops->recvmsg(sk, t, &m) : -EOPNOTSUPP;
-	scm_done(&m.scm); /* read(2) throws descriptors away */
+	sock_msg_done(&m); /* read(2) throws descriptors away */
 	return r;
 }
 
@@ -149,7 +157,7 @@ static int64_t socket_write(struct file *f, struct task *t, struct uio *u, int64
 	struct sock_msg m = { .u = u, .nonblock = file_nonblock(f) };
 	int64_t r = sk->ops->sendmsg ? sk->ops->sendmsg(sk, t, &m) : -EOPNOTSUPP;
 
-	scm_done(&m.scm);
+	sock_msg_done(&m);
 	sock_put(m.wait); /* a connected sender's own queue is woken too */
 	return r;
 }

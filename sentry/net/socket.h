@@ -36,7 +36,11 @@ struct sock_msg {
 	struct uio *u;
 	uint8_t name[LINUX_SOCKADDR_MAX]; /* send: destination; recv: out, the sender */
 	uint32_t namelen; /* 0: none */
-	struct scm scm; /* ancillary data to send / received; the holder calls scm_done() */
+	struct scm scm; /* ancillary data to send / received */
+	/* Ancillary data of the family's own levels, as struct cmsghdr and data, each aligned: what sendmsg(2) was given (with all levels), or
+	 * what was received. malloc'd, owned. The holder of the message calls sock_msg_done(). */
+	uint8_t *ctl;
+	size_t ctllen;
 	uint32_t flags; /* LINUX_MSG_* given */
 	uint32_t ret_flags; /* recv: LINUX_MSG_TRUNC, EOR */
 	bool nonblock; /* the caller will not wait */
@@ -119,6 +123,7 @@ int sock_create(struct task *t, int family, int type, int protocol, struct sock 
 /* The timeout read(2), write(2) and friends obey; TIME_FOREVER when there is none. Used by the generic read/write loop. */
 int64_t socket_timeout(const struct file *f, bool write);
 
+void sock_msg_done(struct sock_msg *m); /* drops ancillary data that was not delivered */
 int sock_setsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t val, uint32_t len);
 int sock_getsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t val, gaddr_t len);
 
