@@ -187,7 +187,7 @@ static int64_t timeout_deadline(struct task *t, const struct file *f, bool write
 /* A wait with a socket timeout is not restarted. */
 static int64_t timed_result(const struct file *f, bool write, int64_t r)
 {
-	if (r == -ETIMEDOUT)
+	if (r == -ETIMEDOUT && (!write || file_sock(f)->family == LINUX_AF_UNIX)) /* else it is the connection's own error */
 		return -EAGAIN;
 	return r == -ERESTARTSYS && socket_timeout(f, write) != TIME_FOREVER ? -EINTR : r;
 }
