@@ -75,14 +75,26 @@ static void adjust_oom(const struct oci_spec *spec)
 	(void)!write_string_at(AT_FDCWD, "/proc/self/oom_score_adj", num);
 }
 
-static int confine(const struct setup *s, struct error **err)
+/* Needs /proc, too. */
+static uint32_t unprivileged_port(void)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (read_file_at(AT_FDCWD, "/proc/sys/net/ipv4/ip_unprivileged_port_start", 64, &text, NULL) < 0)
+		return 1024;
+	return (uint32_t)strtoul(text, NULL, 10);
+}
+
+static int confine(const struct setup *s, bool host_net, struct error **err)
 {
 	int r;
 
 	adjust_oom(s->spec);
 	isolate_raise_limits();
 	r = isolate_empty_root(setup_str(s, "emptyDir"), err);
-	if (r == 0)
+	if (r == 0 && host_net)
+		r = isolate_drop_all_host_net(setup_bool(s, "rootless"), s->spec->process->cap_bounding, err);
+	else if (r == 0)
 		r = isolate_drop_all(setup_bool(s, "rootless"), err);
 	return r;
 }
@@ -163,11 +175,11 @@ static void block_signals(void)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-static int boot_up(struct boot *b, struct setup *s, struct error **err)
+static int boot_up(struct boot *b, struct setup *s, bool host_net, struct error **err)
 {
-	struct sentry_config cfg = {0};
+	struct sentry_config cfg = {.host_network = host_net};
 	pthread_t th;
-	int r = isolate_unshare(err);
+	int r = isolate_unshare(host_net, err);
 
 	if (r == 0)
 		r = read_setup(s, err);
@@ -183,7 +195,9 @@ static int boot_up(struct boot *b, struct setup *s, struct error **err)
 		log_init(2, setup_bool(s, "debug") || setup_bool(s, "strace") ? LOG_LVL_DEBUG : LOG_LVL_INFO);
 	else
 		log_init(2, LOG_LVL_ERROR);
-	r = confine(s, err);
+	if (host_net)
+		cfg.unprivileged_port = unprivileged_port();
+	r = confine(s, host_net, err);
 	if (r < 0)
 		return r;
 	cfg.platform = setup_str(s, "platform")[0] ? setup_str(s, "platform") : NULL;
@@ -191,7 +205,7 @@ static int boot_up(struct boot *b, struct setup *s, struct error **err)
 	r = sentry_new(&cfg, &b->sentry, err);
 	if (r < 0)
 		return r;
-	r = seccomp_install_sentry(setup_bool(s, "debug"), err);
+	r = seccomp_install_sentry(setup_bool(s, "debug"), host_net, err);
 	if (r < 0)
 		return r;
 	r = make_container(b, s, err);
@@ -236,7 +250,7 @@ int cmd_boot(struct globals *g, int argc, char **argv, struct error **err)
 	tzset();
 	crash_init();
 	block_signals();
-	r = boot_up(&b, &s, &e);
+	r = boot_up(&b, &s, argc > 0 && !strcmp(argv[0], BOOT_HOST_NET), &e);
 	if (r < 0) {
 		log_error("%s", error_text(e));
 		control_reply_error(CTL_FD, e);

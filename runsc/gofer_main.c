@@ -95,7 +95,7 @@ static int gofer_up(int *ret_sock, int *ret_proc, struct gofer_export **ret_e, s
 	size_t n = 0;
 	int r, sock = -1;
 
-	r = isolate_unshare(err);
+	r = isolate_unshare(/* host_net= */ false, err);
 	if (r < 0)
 		return r;
 	r = control_recv(CTL_FD, &m, &sock, 1, &n);

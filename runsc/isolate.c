@@ -59,7 +59,7 @@ static _Noreturn void spawn_failed(const struct spawn *s, int ctl, const char *w
 /* In a child, before exec; only what is safe after clone in a single-threaded process. */
 static _Noreturn void child_exec(const struct spawn *s)
 {
-	char *argv[] = {(char *)(uintptr_t)s->title, (char *)(uintptr_t)s->verb, NULL};
+	char *argv[] = {(char *)(uintptr_t)s->title, (char *)(uintptr_t)s->verb, (char *)(uintptr_t)s->arg, NULL};
 	static const int inherited[] = {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD, SIGTSTP, SIGTTIN, SIGTTOU};
 	char *env[] = {NULL};
 	int fds[4] = {s->null_fd, s->null_fd, s->log_fd, s->ctl};
@@ -90,9 +90,9 @@ static long clone_into(unsigned long flags)
 	return syscall(SYS_clone, flags | CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
 }
 
-int isolate_unshare(struct error **err)
+int isolate_unshare(bool host_net, struct error **err)
 {
-	const int most = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET;
+	const int most = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | (host_net ? 0 : CLONE_NEWNET);
 
 	if (unshare(most | CLONE_NEWCGROUP) < 0 && (errno != EINVAL || unshare(most) < 0))
 		return error_set(err, -errno, "making namespaces");
@@ -142,6 +142,8 @@ int spawn_pair(const struct spawn *sandbox, const struct spawn *gofer, bool root
 	if (pid < 0)
 		return error_set(err, -errno, "cannot make the sandbox's namespaces%s",
 				 rootless ? " (rootless needs unprivileged user namespaces)" : "");
+	if (pid == 0 && sandbox->netns >= 0 && setns(sandbox->netns, CLONE_NEWNET) < 0)
+		spawn_failed(sandbox, sandbox->ctl, "entering the network namespace", -errno);
 	if (pid == 0)
 		sandbox_child(sandbox, gofer, rootless, uid, gid);
 	*ret_sandbox = (pid_t)pid;
@@ -202,21 +204,18 @@ int isolate_keep_caps(uint64_t keep, struct error **err)
 	return 0;
 }
 
-int isolate_drop_all(bool rootless, struct error **err)
+static int become_nobody(struct error **err)
 {
-	int r;
+	if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 || setresuid(NOBODY, NOBODY, NOBODY) < 0)
+		return error_set(err, -errno, "becoming nobody");
+	return 0;
+}
 
-	if (!rootless) {
-		if (setgroups(0, NULL) < 0 || setresgid(NOBODY, NOBODY, NOBODY) < 0 ||
-		    setresuid(NOBODY, NOBODY, NOBODY) < 0)
-			return error_set(err, -errno, "becoming nobody");
-		/* A user namespace of its own keeps other processes of that user from tracing us. Hosts may forbid it.
-		 */
-		if (unshare(CLONE_NEWUSER) < 0 && errno != EPERM && errno != ENOSPC && errno != EUSERS &&
-		    errno != EINVAL)
-			return error_set(err, -errno, "user namespace");
-	}
-	r = set_caps(0);
+/* The last steps, the same for all. */
+static int drop_to(uint64_t caps, struct error **err)
+{
+	int r = set_caps(caps);
+
 	if (r < 0)
 		return error_set(err, r, "dropping capabilities");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -224,6 +223,36 @@ int isolate_drop_all(bool rootless, struct error **err)
 	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
 		return error_set(err, -errno, "PR_SET_DUMPABLE");
 	return 0;
+}
+
+int isolate_drop_all(bool rootless, struct error **err)
+{
+	int r;
+
+	if (!rootless) {
+		r = become_nobody(err);
+		if (r < 0)
+			return r;
+		/* A user namespace of its own keeps other processes of that user from tracing us. Hosts may forbid it.
+		 */
+		if (unshare(CLONE_NEWUSER) < 0 && errno != EPERM && errno != ENOSPC && errno != EUSERS &&
+		    errno != EINVAL)
+			return error_set(err, -errno, "user namespace");
+	}
+	return drop_to(0, err);
+}
+
+int isolate_drop_all_host_net(bool rootless, uint64_t caps, struct error **err)
+{
+	int r;
+
+	caps &= 1ULL << CAP_NET_BIND_SERVICE | 1ULL << CAP_NET_RAW;
+	if (rootless || !caps)
+		return isolate_drop_all(rootless, err);
+	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0)
+		return error_set(err, -errno, "PR_SET_KEEPCAPS");
+	r = become_nobody(err);
+	return r < 0 ? r : drop_to(caps, err);
 }
 
 static void raise_limit(__rlimit_resource_t what, rlim_t want)

@@ -16,6 +16,8 @@
 struct spawn {
 	const char *title; /* argv[0] */
 	const char *verb;  /* "boot", "gofer" */
+	const char *arg;   /* argument of the verb, or NULL */
+	int netns;         /* network namespace to enter first, or -EBADF */
 	int ctl, log_fd, null_fd;
 };
 
@@ -30,8 +32,8 @@ _must_check_ int spawn_pair(const struct spawn *sandbox, const struct spawn *gof
 /* True when we lack the privileges to make namespaces directly. */
 bool isolate_is_rootless(const char *mode);
 
-/* New mount, IPC, UTS, network and (where there are such) cgroup namespaces. */
-_must_check_ int isolate_unshare(struct error **err);
+/* New mount, IPC, UTS, (unless @host_net) network and (where there are such) cgroup namespaces. */
+_must_check_ int isolate_unshare(bool host_net, struct error **err);
 
 /* Pivots into an empty read-only tmpfs (mounted on @dir in our mount namespace) and unmounts everything else. */
 _must_check_ int isolate_empty_root(const char *dir, struct error **err);
@@ -39,6 +41,9 @@ _must_check_ int isolate_empty_root(const char *dir, struct error **err);
 /* No supplementary groups, user and group nobody in a user namespace of its own where possible, no capability,
  * no_new_privs, still traceable by itself (the ptrace platform and process_vm_readv need a dumpable process). */
 _must_check_ int isolate_drop_all(bool rootless, struct error **err);
+/* The same for --network=host: keeps those of CAP_NET_BIND_SERVICE and CAP_NET_RAW that @caps (a bit mask) has. They count in the
+ * network namespace's own user namespace only, so there is no new one; processes of nobody still cannot trace one that has them. */
+_must_check_ int isolate_drop_all_host_net(bool rootless, uint64_t caps, struct error **err);
 /* Keeps only the capabilities of @keep (a bit mask), as permitted and effective; no_new_privs. */
 _must_check_ int isolate_keep_caps(uint64_t keep, struct error **err);
 
@@ -53,10 +58,12 @@ struct syscall_rule {
 };
 
 /* Installs the Sentry's filter on all threads. @trap: a refused call is named in the log before the process dies. */
-_must_check_ int seccomp_install_sentry(bool trap, struct error **err);
+_must_check_ int seccomp_install_sentry(bool trap, bool host_net, struct error **err);
 /* The same for a plain list of numbers (the gofer's). */
 _must_check_ int seccomp_install_list(const int *nrs, size_t n, bool trap, struct error **err);
 extern const struct syscall_rule sentry_syscalls[];
 extern const size_t nr_sentry_syscalls;
+extern const struct syscall_rule sentry_host_net_syscalls[]; /* with --network=host */
+extern const size_t nr_sentry_host_net_syscalls;
 
 #endif

@@ -70,7 +70,7 @@ static int dispatch(struct globals *g, int argc, char **argv, const char **verb,
 		{"debug-log", 0, FLAG_STR, &g->debug_log, "FILE",
 		 "debug log; ending in /: a directory, one file per process"},
 		{"platform", 0, FLAG_STR, &g->platform, "NAME", "how application code runs (ptrace)"},
-		{"network", 0, FLAG_STR, &g->network, "MODE", "none: loopback only (others are taken as none)"},
+		{"network", 0, FLAG_STR, &g->network, "MODE", "none (loopback only), host (this network), sandbox (as none)"},
 		{"overlay2", 0, FLAG_STR, &g->overlay2, "WHAT",
 		 "root:memory (default), all:memory, or none: write through"},
 		{"file-access", 0, FLAG_STR, &g->file_access, "MODE",
@@ -103,6 +103,8 @@ static int dispatch(struct globals *g, int argc, char **argv, const char **verb,
 	}
 	if (strcmp(g->log_format, "text") != 0 && strcmp(g->log_format, "json") != 0)
 		return error_msg(err, -EINVAL, "--log-format: \"%s\" is neither text nor json", g->log_format);
+	if (strcmp(g->network, "none") != 0 && strcmp(g->network, "host") != 0 && strcmp(g->network, "sandbox") != 0)
+		return error_msg(err, -EINVAL, "--network: \"%s\" is none of none, host and sandbox", g->network);
 	if (!strcmp(rest.args[0], "version")) {
 		print_version();
 		return 0;

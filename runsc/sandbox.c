@@ -174,17 +174,42 @@ static int explain_failure(const struct sandbox_start *s, struct starting *t, in
 	return r;
 }
 
+/*
+ * Which network the sandbox gets. --network=host: the namespace that config.json names by path, as an engine does that has prepared one, else
+ * the caller's; an entry without path, which every default config.json has, asks for nothing. Otherwise a new, empty one.
+ */
+static int choose_network(const struct sandbox_start *s, struct spawn *sandbox, struct error **err)
+{
+	const struct oci_linux *l = &s->spec->lnx;
+
+	if (strcmp(s->g->network, "host") != 0)
+		return 0;
+	sandbox->arg = BOOT_HOST_NET;
+	for (size_t i = 0; i < l->nr_namespaces; i++) {
+		if (strcmp(l->namespaces[i].type, "network") != 0 || !l->namespaces[i].path[0])
+			continue;
+		sandbox->netns = open(l->namespaces[i].path, O_RDONLY | O_CLOEXEC);
+		if (sandbox->netns < 0)
+			return error_set(err, -errno, "linux.namespaces: network namespace %s", l->namespaces[i].path);
+	}
+	return 0;
+}
+
 static int spawn_both(const struct sandbox_start *s, struct starting *t, struct error **err)
 {
 	char title[64], gofer_title[64];
-	struct spawn sandbox = {title, "boot", t->ctl_child, t->sandbox_log, t->null_fd};
-	struct spawn gofer = {gofer_title, "gofer", t->gofer_ctl_child, t->gofer_log, t->null_fd};
+	struct spawn sandbox = {title, "boot", NULL, -EBADF, t->ctl_child, t->sandbox_log, t->null_fd};
+	struct spawn gofer = {gofer_title, "gofer", NULL, -EBADF, t->gofer_ctl_child, t->gofer_log, t->null_fd};
 	pid_t pid, gofer_pid;
-	int r;
+	int r = choose_network(s, &sandbox, err);
+
+	if (r < 0)
+		return r;
 
 	(void)snprintf(title, sizeof(title), "runsc-sandbox: %.40s", s->c->id);
 	(void)snprintf(gofer_title, sizeof(gofer_title), "runsc-gofer: %.40s", s->c->id);
 	r = spawn_pair(&sandbox, &gofer, isolate_is_rootless(s->g->rootless), &pid, &gofer_pid, err);
+	cleanup_closep(&sandbox.netns);
 	if (r < 0)
 		return r;
 	if (proc_identify(pid, &s->c->sandbox) < 0)

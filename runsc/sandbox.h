@@ -7,6 +7,8 @@
 
 enum { IMAGE_MANIFEST, IMAGE_KERNEL, IMAGE_INDEX, IMAGE_PAGES, IMAGE_PARTS };
 
+#define BOOT_HOST_NET "host-network" /* argument of the internal verb boot: stay in this network namespace */
+
 struct sandbox_start {
 	const struct globals *g;
 	struct container *c; /* bundle, rootfs and version are set; sandbox and gofer get filled in */

@@ -4,11 +4,13 @@
  * in the debug log, so that a missing row can be told from a break-in attempt.
  */
 #include <linux/sched.h>
+#include <linux/sockios.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 
 #include "base/crash.h"
@@ -58,9 +60,26 @@ static const unsigned long ioctls[] = {
 	TCGETS, TCSETS, TCSETSW, TCSETSF, TIOCGWINSZ, TIOCSWINSZ, FIONREAD, FIONBIO, TIOCGPGRP,
 };
 
+/* --network=host. */
+static const unsigned long host_net_ioctls[] = {SIOCATMARK, SIOCOUTQ};
+static const int host_net_families[] = {AF_INET, AF_INET6};
+
 static const int prctls[] = {PR_SET_NAME, PR_SET_TIMERSLACK, PR_SET_VMA};
 
-int seccomp_install_sentry(bool trap, struct error **err)
+static int add_host_net(scmp_filter_ctx ctx)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < nr_sentry_host_net_syscalls; i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, sentry_host_net_syscalls[i].nr, 0);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(host_net_ioctls); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_ioctl, 1, SCMP_A1(SCMP_CMP_EQ, host_net_ioctls[i]));
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(host_net_families); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_socket, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)host_net_families[i]));
+	return r;
+}
+
+int seccomp_install_sentry(bool trap, bool host_net, struct error **err)
 {
 	scmp_filter_ctx ctx;
 	int r = new_filter(trap, &ctx, err);
@@ -73,6 +92,8 @@ int seccomp_install_sentry(bool trap, struct error **err)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_ioctl, 1, SCMP_A1(SCMP_CMP_EQ, ioctls[i]));
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(prctls); i++)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_prctl, 1, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)prctls[i]));
+	if (r == 0 && host_net)
+		r = add_host_net(ctx);
 	/* New threads, never new processes. clone3 hides its flags from us; glibc falls back to clone. */
 	if (r == 0)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SYS_clone, 1,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The Sentry's host system calls. The list is the attack surface a compromised Sentry has; every row says who needs it.
- * No row opens a path, makes a host socket, executes a program or changes credentials. tests/e2e checks a live
+ * No row opens a path, makes a host socket (but for --network=host), executes a program or changes credentials. tests/e2e checks a live
  * sandbox's filter against tests/e2e/golden/sentry_syscalls, so growth is always a reviewed change.
  *
  * Calls without argument checks cost nothing on Linux 5.11 and later (a bitmap answers), so hot calls have none.
@@ -108,3 +108,11 @@ const struct syscall_rule sentry_syscalls[] = {
 	/* clang-format on */
 };
 const size_t nr_sentry_syscalls = ARRAY_SIZE(sentry_syscalls);
+
+/* --network=host: sockets of two families (seccomp_install.c checks which), and what they need besides the rows above. */
+const struct syscall_rule sentry_host_net_syscalls[] = {
+	{ SYS_bind,    "host sockets" },
+	{ SYS_listen,  "host sockets" },
+	{ SYS_connect, "host sockets" },
+};
+const size_t nr_sentry_host_net_syscalls = ARRAY_SIZE(sentry_host_net_syscalls);

@@ -24,6 +24,7 @@
 #include "sentry/kernel/run.h"
 #include "sentry/loader/loader.h"
 #include "sentry/mm/safecopy.h"
+#include "sentry/net/host/host.h"
 #include "sentry/sentry_internal.h"
 #include "sentry/syscalls/strace.h"
 
@@ -94,6 +95,9 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	if (r < 0)
 		return error_prefix(err, "platform %s", k->pops->name);
 	k->pops->caps(k->plat, &k->pcaps);
+	r = host_net_init(cfg, err);
+	if (r < 0)
+		return r;
 	r = memfile_new(&k->mf);
 	if (r < 0)
 		return error_set(err, r, "cannot make the memory file");

@@ -98,6 +98,8 @@ struct sentry_container {
 struct sentry_config {
 	const char *platform; /* "ptrace", ... or NULL for the default */
 	bool strace; /* log system calls to the debug log */
+	bool host_network; /* Internet sockets are those of the host's network namespace we run in */
+	uint32_t unprivileged_port; /* with host_network: its net.ipv4.ip_unprivileged_port_start */
 	size_t nr_cpus; /* as shown to applications; 0: the host's affinity */
 	uint64_t total_memory; /* as shown to applications; 0: the host's */
 };

@@ -4,6 +4,7 @@
 
 #include "schemas/netns.pb-c.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/net/host/host.h"
 #include "sentry/net/inet.h"
 #include "state/state.h"
 
@@ -56,6 +57,7 @@ static int net_ns_save(struct state_writer *w, const void *obj, void *msg)
 
 	m->ino = ns->ino;
 	m->autobind = ns->autobind;
+	m->host = ns->host;
 	return 0;
 }
 
@@ -66,7 +68,9 @@ static int net_ns_load(struct state_reader *r, void *obj, const void *msg)
 
 	ns->ino = m->ino;
 	ns->autobind = m->autobind;
-	return 0;
+	ns->host = m->host;
+	/* The network belongs to the container: what had its own loopback keeps it, whatever --network says now. */
+	return state_check(r, !ns->host || host_net_on(), "the image uses the host's network: restore it with --network=host");
 }
 
 static void net_ns_state_get(void *obj)

@@ -184,9 +184,9 @@ struct ctl_out {
 	bool trunc;
 };
 
-static void put_cmsg(struct ctl_out *o, int type, const void *data, size_t n)
+static void put_cmsg(struct ctl_out *o, int level, int type, const void *data, size_t n)
 {
-	struct linux_cmsghdr h = { .len = sizeof(h) + n, .level = LINUX_SOL_SOCKET, .type = type };
+	struct linux_cmsghdr h = { .len = sizeof(h) + n, .level = level, .type = type };
 	uint64_t space;
 
 	if (o->left < sizeof(h)) {
@@ -238,10 +238,28 @@ static void put_rights(struct ctl_out *o, struct scm_fds *f, bool cloexec)
 	o->used += space;
 }
 
-void scm_deliver(struct task *t, struct scm *s, bool passcred, bool cloexec, gaddr_t at, uint64_t *len, uint32_t *ret_flags)
+static void put_all(struct ctl_out *o, const uint8_t *ctl, size_t len)
+{
+	struct linux_cmsghdr h;
+
+	while (len >= sizeof(h)) {
+		memcpy(&h, ctl, sizeof(h));
+		if (h.len < sizeof(h) || h.len > len)
+			return;
+		put_cmsg(o, h.level, h.type, ctl + sizeof(h), h.len - sizeof(h));
+		if (LINUX_CMSG_ALIGN(h.len) >= len)
+			return;
+		ctl += LINUX_CMSG_ALIGN(h.len);
+		len -= LINUX_CMSG_ALIGN(h.len);
+	}
+}
+
+void scm_deliver(struct task *t, struct scm *s, const uint8_t *ctl, size_t ctllen, bool passcred, bool cloexec, gaddr_t at, uint64_t *len,
+		 uint32_t *ret_flags)
 {
 	struct ctl_out o = { .t = t, .at = at, .left = at.v ? *len : 0 };
 
+	put_all(&o, ctl, ctllen);
 	if (passcred) {
 		struct linux_ucred u = {
 			.pid = s->pid ? pid_nr(s->pid, t) : 0,
@@ -249,7 +267,7 @@ void scm_deliver(struct task *t, struct scm *s, bool passcred, bool cloexec, gad
 			.gid = s->has_creds ? s->gid : OVERFLOW_ID,
 		};
 
-		put_cmsg(&o, LINUX_SCM_CREDENTIALS, &u, sizeof(u));
+		put_cmsg(&o, LINUX_SOL_SOCKET, LINUX_SCM_CREDENTIALS, &u, sizeof(u));
 	}
 	if (s->fds)
 		put_rights(&o, s->fds, cloexec);

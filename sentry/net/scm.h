@@ -32,8 +32,10 @@ struct scm_fds *scm_fds_dup(const struct scm_fds *f); /* more references; or NUL
 void scm_set_creds(struct scm *s, struct task *t);
 /* Parses the control buffer of sendmsg(2) for SOL_SOCKET: -EINVAL, -EBADF, -EPERM, -ESRCH, -ETOOMANYREFS. */
 _must_check_ int scm_parse(struct task *t, const uint8_t *buf, size_t len, struct scm *ret);
-/* Writes what was received to the application's control buffer of *@len bytes at @at: installs descriptors, consumes @s. *@len becomes the bytes
- * used; MSG_CTRUNC is added to *@ret_flags when something did not fit. */
-void scm_deliver(struct task *t, struct scm *s, bool passcred, bool cloexec, gaddr_t at, uint64_t *len, uint32_t *ret_flags);
+/* Writes what was received to the application's control buffer of *@len bytes at @at: the family's own messages (@ctl, sock_msg.ctl), then
+ * credentials and descriptors, which are installed; consumes @s. *@len becomes the bytes used; MSG_CTRUNC is added to *@ret_flags when
+ * something did not fit. */
+void scm_deliver(struct task *t, struct scm *s, const uint8_t *ctl, size_t ctllen, bool passcred, bool cloexec, gaddr_t at, uint64_t *len,
+		 uint32_t *ret_flags);
 
 #endif

@@ -120,12 +120,33 @@ int sock_create(struct task *t, int family, int type, int protocol, struct sock 
 		return unix_sock_create(t, net, type, protocol, ret);
 	case LINUX_AF_INET:
 	case LINUX_AF_INET6:
+		if (net && net->host)
+			return host_sock_create(t, net, family, type, protocol, ret);
 		return inet_sock_create(t, net, family, type, protocol, ret);
 	case LINUX_AF_NETLINK:
 		return netlink_sock_create(t, net, type, protocol, ret);
 	default:
 		return -EAFNOSUPPORT;
 	}
+}
+
+int64_t sock_broken_pipe(struct task *t, const struct sock_msg *m)
+{
+	struct linux_siginfo si;
+
+	if (t && !m->done && !(m->flags & LINUX_MSG_NOSIGNAL)) {
+		siginfo_user(&si, SIGPIPE, t, SI_USER);
+		(void)signal_send_task(t, SIGPIPE, &si);
+	}
+	return -EPIPE;
+}
+
+void sock_msg_done(struct sock_msg *m)
+{
+	scm_done(&m->scm);
+	free(m->ctl);
+	m->ctl = NULL;
+	m->ctllen = 0;
 }
 
 /* --- file operations --- */
@@ -139,7 +160,7 @@ static int64_t socket_read(struct file *f, struct task *t, struct uio *u, int64_
 	if (!u->left)
 		return 0;
 	r = sk->ops->recvmsg ? sk->ops->recvmsg(sk, t, &m) : -EOPNOTSUPP;
-	scm_done(&m.scm); /* read(2) throws descriptors away */
+	sock_msg_done(&m); /* read(2) throws descriptors away */
 	return r;
 }
 
@@ -149,7 +170,7 @@ static int64_t socket_write(struct file *f, struct task *t, struct uio *u, int64
 	struct sock_msg m = { .u = u, .nonblock = file_nonblock(f) };
 	int64_t r = sk->ops->sendmsg ? sk->ops->sendmsg(sk, t, &m) : -EOPNOTSUPP;
 
-	scm_done(&m.scm);
+	sock_msg_done(&m);
 	sock_put(m.wait); /* a connected sender's own queue is woken too */
 	return r;
 }
@@ -418,6 +439,11 @@ static int set_linger(struct sock *sk, struct task *t, gaddr_t val, uint32_t len
 	return 0;
 }
 
+static bool is_timeo(int opt)
+{
+	return opt == LINUX_SO_RCVTIMEO || opt == LINUX_SO_SNDTIMEO || opt == LINUX_SO_RCVTIMEO_NEW || opt == LINUX_SO_SNDTIMEO_NEW;
+}
+
 static bool *bool_opt(struct sock_opts *o, int opt)
 {
 	switch (opt) {
@@ -499,7 +525,7 @@ int sock_setsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t
 	int64_t timeo;
 	int v, r;
 
-	if (level != LINUX_SOL_SOCKET)
+	if (level != LINUX_SOL_SOCKET || (sk->ops->own_sol_socket && !is_timeo(opt)))
 		return sk->ops->setsockopt ? sk->ops->setsockopt(sk, t, level, opt, val, len) : -ENOPROTOOPT;
 	if (len < sizeof(int))
 		return -EINVAL;
@@ -592,7 +618,7 @@ static int get_opt(struct sock *sk, struct task *t, int level, int opt, void *bu
 {
 	int v = 0, r;
 
-	if (level == LINUX_SOL_SOCKET) {
+	if (level == LINUX_SOL_SOCKET && (!sk->ops->own_sol_socket || is_timeo(opt))) {
 		bool done = true;
 
 		mutex_lock(&sk->opt_mu);

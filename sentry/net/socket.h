@@ -36,7 +36,11 @@ struct sock_msg {
 	struct uio *u;
 	uint8_t name[LINUX_SOCKADDR_MAX]; /* send: destination; recv: out, the sender */
 	uint32_t namelen; /* 0: none */
-	struct scm scm; /* ancillary data to send / received; the holder calls scm_done() */
+	struct scm scm; /* ancillary data to send / received */
+	/* Ancillary data of the family's own levels, as struct cmsghdr and data, each aligned: what sendmsg(2) was given (with all levels), or
+	 * what was received. malloc'd, owned. The holder of the message calls sock_msg_done(). */
+	uint8_t *ctl;
+	size_t ctllen;
 	uint32_t flags; /* LINUX_MSG_* given */
 	uint32_t ret_flags; /* recv: LINUX_MSG_TRUNC, EOR */
 	bool nonblock; /* the caller will not wait */
@@ -82,6 +86,7 @@ struct sock_ops {
 	int (*setsockopt)(struct sock *sk, struct task *t, int level, int opt, gaddr_t val, uint32_t len);
 	/* Fills @buf (at most *@len bytes) and sets *@len to what there is. */
 	int (*getsockopt)(struct sock *sk, struct task *t, int level, int opt, void *buf, uint32_t *len);
+	bool own_sol_socket; /* setsockopt and getsockopt above are asked first for SOL_SOCKET too, but for time-outs */
 	bool (*listening)(struct sock *sk);
 	int (*take_error)(struct sock *sk); /* SO_ERROR: reads and clears, as a positive errno */
 };
@@ -100,6 +105,7 @@ struct sock { /* message: SockBase */
 /* One family: makes an endpoint. Checks type and protocol. */
 int unix_sock_create(struct task *t, struct net_ns *net, int type, int protocol, struct sock **ret);
 int inet_sock_create(struct task *t, struct net_ns *net, int family, int type, int protocol, struct sock **ret);
+int host_sock_create(struct task *t, struct net_ns *net, int family, int type, int protocol, struct sock **ret); /* --network=host */
 int netlink_sock_create(struct task *t, struct net_ns *net, int type, int protocol, struct sock **ret);
 
 int sock_init(struct sock *sk, const struct sock_ops *ops, int family, int type, int protocol, struct net_ns *net);
@@ -119,6 +125,9 @@ int sock_create(struct task *t, int family, int type, int protocol, struct sock 
 /* The timeout read(2), write(2) and friends obey; TIME_FOREVER when there is none. Used by the generic read/write loop. */
 int64_t socket_timeout(const struct file *f, bool write);
 
+/* -EPIPE, after SIGPIPE to @t where send(2) raises it. */
+int64_t sock_broken_pipe(struct task *t, const struct sock_msg *m);
+void sock_msg_done(struct sock_msg *m); /* drops ancillary data that was not delivered */
 int sock_setsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t val, uint32_t len);
 int sock_getsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t val, gaddr_t len);
 

@@ -34,17 +34,6 @@ uint32_t unix_truesize(size_t len, bool stream)
 	return (uint32_t)(SKB_HEAD + slab + ALIGN_UP(paged, PAGE_SIZE));
 }
 
-static int64_t broken_pipe(struct task *t, const struct sock_msg *m)
-{
-	struct linux_siginfo si;
-
-	if (t && !m->done && !(m->flags & LINUX_MSG_NOSIGNAL)) {
-		siginfo_user(&si, SIGPIPE, t, SI_USER);
-		(void)signal_send_task(t, SIGPIPE, &si);
-	}
-	return -EPIPE;
-}
-
 static bool wmem_full(struct unix_sock *u)
 {
 	return atomic_load(&u->wmem) >= sock_sndbuf(&u->sk);
@@ -113,7 +102,7 @@ static int64_t stream_send(struct unix_sock *u, struct task *t, struct sock_msg 
 		u->err = 0;
 	mutex_unlock(&u->mu);
 	if (r == -EPIPE)
-		r = broken_pipe(t, m);
+		r = sock_broken_pipe(t, m);
 	while (!r && m->u->left) {
 		size_t n = MIN(m->u->left, (size_t)sock_sndbuf(&u->sk) / 2 - 64);
 		struct scm_fds *fds = m->scm.fds;
@@ -139,7 +128,7 @@ static int64_t stream_send(struct unix_sock *u, struct task *t, struct sock_msg 
 			if (fds)
 				unix_unflight(fds);
 			unix_msg_free(msg);
-			r = done ? -EPIPE : broken_pipe(t, m);
+			r = done ? -EPIPE : sock_broken_pipe(t, m);
 			break;
 		}
 		waitq_wake(&o->sk.wq, POLL_READ);

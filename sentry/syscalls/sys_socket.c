@@ -187,7 +187,7 @@ static int64_t timeout_deadline(struct task *t, const struct file *f, bool write
 /* A wait with a socket timeout is not restarted. */
 static int64_t timed_result(const struct file *f, bool write, int64_t r)
 {
-	if (r == -ETIMEDOUT)
+	if (r == -ETIMEDOUT && (!write || file_sock(f)->family == LINUX_AF_UNIX)) /* else it is the connection's own error */
 		return -EAGAIN;
 	return r == -ERESTARTSYS && socket_timeout(f, write) != TIME_FOREVER ? -EINTR : r;
 }
@@ -358,7 +358,7 @@ int64_t sys_sendto(struct task *t, const struct sys_args *a)
 	}
 	m.u = &u;
 	r = do_sendmsg(f, t, &m);
-	scm_done(&m.scm);
+	sock_msg_done(&m);
 	uio_done(&u);
 	return r;
 }
@@ -376,7 +376,7 @@ int64_t sys_recvfrom(struct task *t, const struct sys_args *a)
 		return r;
 	m.u = &u;
 	r = do_recvmsg(f, t, &m);
-	scm_done(&m.scm);
+	sock_msg_done(&m);
 	uio_done(&u);
 	if (r >= 0 && ARG_ADDR(a, 4).v) {
 		int err = copy_out_addr(t, m.name, m.namelen, ARG_ADDR(a, 4), ARG_ADDR(a, 5));
@@ -387,7 +387,7 @@ int64_t sys_recvfrom(struct task *t, const struct sys_args *a)
 	return r;
 }
 
-static int parse_control(struct task *t, const struct linux_msghdr *h, struct scm *scm)
+static int parse_control(struct task *t, const struct linux_msghdr *h, struct sock_msg *m)
 {
 	_cleanup_free_ uint8_t *buf = NULL;
 	int r;
@@ -402,7 +402,13 @@ static int parse_control(struct task *t, const struct linux_msghdr *h, struct sc
 	if (!buf)
 		return -ENOMEM;
 	r = copy_in(t, buf, GADDR(h->control), h->controllen);
-	return r ? r : scm_parse(t, buf, h->controllen, scm);
+	if (!r)
+		r = scm_parse(t, buf, h->controllen, &m->scm);
+	if (r)
+		return r;
+	m->ctl = TAKE_PTR(buf);
+	m->ctllen = h->controllen;
+	return 0;
 }
 
 static int64_t send_one(struct task *t, struct file *f, const struct linux_msghdr *h, uint32_t flags)
@@ -426,10 +432,10 @@ static int64_t send_one(struct task *t, struct file *f, const struct linux_msghd
 	if (r)
 		return r;
 	m.u = &u;
-	r = parse_control(t, h, &m.scm);
+	r = parse_control(t, h, &m);
 	if (!r)
 		r = do_sendmsg(f, t, &m);
-	scm_done(&m.scm);
+	sock_msg_done(&m);
 	uio_done(&u);
 	return r;
 }
@@ -466,7 +472,7 @@ static int64_t recv_one(struct task *t, struct file *f, struct linux_msghdr *h, 
 	r = do_recvmsg(f, t, &m);
 	uio_done(&u);
 	if (r < 0) {
-		scm_done(&m.scm);
+		sock_msg_done(&m);
 		return r;
 	}
 	if (h->name) {
@@ -474,8 +480,9 @@ static int64_t recv_one(struct task *t, struct file *f, struct linux_msghdr *h, 
 			r = -EFAULT;
 		h->namelen = (int32_t)m.namelen;
 	}
-	scm_deliver(t, &m.scm, sock_passcred(file_sock(f)), flags & LINUX_MSG_CMSG_CLOEXEC, GADDR(h->control), &h->controllen,
-		    &m.ret_flags);
+	scm_deliver(t, &m.scm, m.ctl, m.ctllen, sock_passcred(file_sock(f)), flags & LINUX_MSG_CMSG_CLOEXEC, GADDR(h->control),
+		    &h->controllen, &m.ret_flags);
+	sock_msg_done(&m);
 	h->flags = m.ret_flags | (flags & LINUX_MSG_CMSG_CLOEXEC);
 	/* Only what recvmsg changes is written back. */
 	if ((h->name && copy_out(t, gaddr_add(at, offsetof(struct linux_msghdr, namelen)), &h->namelen, sizeof(h->namelen))) ||

@@ -132,6 +132,8 @@ void guest_join(pthread_t t);
 pid_t guest_gettid(void);
 /* Returns when the task (any task id) sleeps in a system call, by /proc; without /proc after 50 ms. */
 void guest_blocked(pid_t tid);
+/* Brings lo up: natively the program has a fresh network namespace. */
+void guest_lo_up(void);
 /* Sleeps that long whatever signals arrive. */
 void msleep(int ms);
 int64_t now_ns(clockid_t clock);

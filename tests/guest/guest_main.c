@@ -8,6 +8,7 @@
  * located. Output is one dprintf() per line to fd 1: nothing is buffered across a checkpoint.
  */
 #include "guest.h"
+#include <net/if.h>
 #include <sys/vfs.h>
 
 struct shared {
@@ -120,6 +121,17 @@ void guest_reap(pid_t pid)
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
 		guest_fail(sh->file ? sh->file : "?", sh->line, "child %d ended with wait status 0x%x", (int)pid,
 			   (unsigned)status);
+}
+
+void guest_lo_up(void)
+{
+	struct ifreq r = {.ifr_name = "lo"};
+	int s = OK(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+
+	OK(ioctl(s, SIOCGIFFLAGS, &r));
+	r.ifr_flags |= IFF_UP;
+	OK(ioctl(s, SIOCSIFFLAGS, &r));
+	close(s);
 }
 
 pthread_t guest_thread(void *(*fn)(void *), void *arg)

@@ -70,10 +70,10 @@ void host_watch_init(struct host_watch *w, int fd, void (*fn)(struct host_watch 
 	*w = (struct host_watch){ .fd = fd, .fn = fn };
 }
 
-int host_watch_arm(struct host_watch *w, uint32_t events)
+static int register_watch(struct host_watch *w, uint32_t events)
 {
-	struct epoll_event ev = { .events = events | EPOLLONESHOT };
-	int r = 0;
+	struct epoll_event ev = { .events = events };
+	int r;
 
 	mutex_lock(&poller.mu);
 	r = start_locked();
@@ -90,6 +90,16 @@ int host_watch_arm(struct host_watch *w, uint32_t events)
 		w->added = true;
 	mutex_unlock(&poller.mu);
 	return r;
+}
+
+int host_watch_arm(struct host_watch *w, uint32_t events)
+{
+	return register_watch(w, events | EPOLLONESHOT);
+}
+
+int host_watch_edges(struct host_watch *w, uint32_t events)
+{
+	return register_watch(w, events | EPOLLET);
 }
 
 void host_watch_done(struct host_watch *w)
