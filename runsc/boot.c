@@ -23,6 +23,7 @@
 #include "runsc/boot.h"
 #include "runsc/control.h"
 #include "runsc/isolate.h"
+#include "runsc/oci_seccomp.h"
 
 #define CTL_FD    3
 #define FIXED_FDS 6 /* gofer, listen, exit, stdio x 3 */
@@ -33,6 +34,7 @@ struct setup {
 	int fds[FD_SEND_MAX];
 	size_t nr_fds;
 	bool restore;
+	struct oci_seccomp seccomp; /* linux.seccomp, compiled while that is still allowed */
 };
 
 static const char *setup_str(const struct setup *s, const char *key)
@@ -97,6 +99,11 @@ static int make_container(struct boot *b, const struct setup *s, struct error **
 	int r = boot_container_fill(&a, s->msg, s->spec, s->fds + 3, s->fds + extra, s->nr_fds - extra, s->fds[0], &c,
 				    err);
 
+	if (r == 0) {
+		c.seccomp = s->seccomp.prog;
+		c.seccomp_len = s->seccomp.len;
+		c.seccomp_flags = s->seccomp.flags;
+	}
 	if (r == 0 && s->restore) {
 		struct sentry_image_fds img = {
 			.manifest = s->fds[FIXED_FDS + IMAGE_MANIFEST],
@@ -183,7 +190,11 @@ static int boot_up(struct boot *b, struct setup *s, struct error **err)
 		log_init(2, setup_bool(s, "debug") || setup_bool(s, "strace") ? LOG_LVL_DEBUG : LOG_LVL_INFO);
 	else
 		log_init(2, LOG_LVL_ERROR);
-	r = confine(s, err);
+	/* A restored container has its filters in the image. */
+	if (!s->restore)
+		r = oci_seccomp_compile(json_object_get(json_object_get(s->spec->json, "linux"), "seccomp"), &s->seccomp, err);
+	if (r == 0)
+		r = confine(s, err);
 	if (r < 0)
 		return r;
 	cfg.platform = setup_str(s, "platform")[0] ? setup_str(s, "platform") : NULL;
@@ -201,6 +212,8 @@ static int boot_up(struct boot *b, struct setup *s, struct error **err)
 	s->spec = oci_spec_free(s->spec);
 	json_decref(s->msg);
 	s->msg = NULL;
+	free(s->seccomp.prog);
+	s->seccomp.prog = NULL;
 	if (b->tty_fd >= 0 && pthread_create(&th, NULL, winsize_thread, b) == 0)
 		(void)pthread_detach(th);
 	return control_server_start(b, CTL_FD, s->fds[1], err);
