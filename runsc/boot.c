@@ -23,6 +23,7 @@
 #include "runsc/boot.h"
 #include "runsc/control.h"
 #include "runsc/isolate.h"
+#include "runsc/oci_seccomp.h"
 
 #define CTL_FD    3
 #define FIXED_FDS 6 /* gofer, listen, exit, stdio x 3 */
@@ -33,6 +34,7 @@ struct setup {
 	int fds[FD_SEND_MAX];
 	size_t nr_fds;
 	bool restore;
+	struct oci_seccomp seccomp; /* linux.seccomp, compiled while that is still allowed */
 };
 
 static const char *setup_str(const struct setup *s, const char *key)
@@ -109,6 +111,11 @@ static int make_container(struct boot *b, const struct setup *s, struct error **
 	int r = boot_container_fill(&a, s->msg, s->spec, s->fds + 3, s->fds + extra, s->nr_fds - extra, s->fds[0], &c,
 				    err);
 
+	if (r == 0) {
+		c.seccomp = s->seccomp.prog;
+		c.seccomp_len = s->seccomp.len;
+		c.seccomp_flags = s->seccomp.flags;
+	}
 	if (r == 0 && s->restore) {
 		struct sentry_image_fds img = {
 			.manifest = s->fds[FIXED_FDS + IMAGE_MANIFEST],
@@ -197,7 +204,11 @@ static int boot_up(struct boot *b, struct setup *s, bool host_net, struct error 
 		log_init(2, LOG_LVL_ERROR);
 	if (host_net)
 		cfg.unprivileged_port = unprivileged_port();
-	r = confine(s, host_net, err);
+	/* A restored container has its filters in the image. */
+	if (!s->restore)
+		r = oci_seccomp_compile(json_object_get(json_object_get(s->spec->json, "linux"), "seccomp"), &s->seccomp, err);
+	if (r == 0)
+		r = confine(s, host_net, err);
 	if (r < 0)
 		return r;
 	cfg.platform = setup_str(s, "platform")[0] ? setup_str(s, "platform") : NULL;
@@ -215,6 +226,8 @@ static int boot_up(struct boot *b, struct setup *s, bool host_net, struct error 
 	s->spec = oci_spec_free(s->spec);
 	json_decref(s->msg);
 	s->msg = NULL;
+	free(s->seccomp.prog);
+	s->seccomp.prog = NULL;
 	if (b->tty_fd >= 0 && pthread_create(&th, NULL, winsize_thread, b) == 0)
 		(void)pthread_detach(th);
 	return control_server_start(b, CTL_FD, s->fds[1], err);

@@ -92,6 +92,10 @@ struct sentry_container {
 	uint64_t pids_limit; /* 0: none */
 	uint64_t memory_limit; /* bytes; 0: none */
 	const char *cgroups_path;
+	/* linux.seccomp as a BPF program for every process of the container, in instructions (struct sock_filter); NULL: none. Copied. */
+	const void *seccomp;
+	size_t seccomp_len;
+	uint32_t seccomp_flags; /* SECCOMP_FILTER_FLAG_* */
 	struct sentry_process process; /* init */
 };
 

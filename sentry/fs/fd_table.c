@@ -222,10 +222,9 @@ int fd_install(struct task *t, struct file *f, int min, bool cloexec)
 	return fd;
 }
 
-int fd_install_at(struct task *t, struct file *f, int fd, bool cloexec)
+int fd_replace(struct task *t, struct file *f, int fd, bool cloexec, struct file **ret_old)
 {
 	struct fd_table *ft = t->files;
-	struct file *old;
 	int err;
 
 	if (fd < 0 || fd >= nofile(t))
@@ -238,12 +237,25 @@ int fd_install_at(struct task *t, struct file *f, int fd, bool cloexec)
 		mutex_unlock(&ft->mu);
 		return err;
 	}
-	old = ft->slots[fd].f;
+	*ret_old = ft->slots[fd].f;
 	ft->slots[fd] = (struct fd_slot){ .f = f, .cloexec = cloexec };
 	mutex_unlock(&ft->mu);
-	if (old)
-		(void)close_file(ft, old, t);
 	return fd;
+}
+
+void fd_table_closed(struct fd_table *ft, struct file *old, struct task *t)
+{
+	(void)close_file(ft, old, t);
+}
+
+int fd_install_at(struct task *t, struct file *f, int fd, bool cloexec)
+{
+	struct file *old = NULL;
+	int r = fd_replace(t, f, fd, cloexec, &old);
+
+	if (old)
+		(void)close_file(t->files, old, t);
+	return r;
 }
 
 static struct file *take_locked(struct fd_table *ft, int fd)

@@ -27,6 +27,9 @@ struct file *fd_table_lookup(struct fd_table *ft, int fd); /* raw; any table */
 int fd_install(struct task *t, struct file *f, int min, bool cloexec);
 /* dup2-like: installs at exactly @fd, closing what was there. */
 int fd_install_at(struct task *t, struct file *f, int fd, bool cloexec);
+/* The same, for who holds locks: hands over what was there (or NULL), to be given to fd_table_closed() later. */
+int fd_replace(struct task *t, struct file *f, int fd, bool cloexec, struct file **ret_old);
+void fd_table_closed(struct fd_table *ft, struct file *old, struct task *t); /* consumes @old */
 /* Reserve/commit in two steps when a later step may fail (accept, recvmsg): reserved slots are not visible. */
 int fd_reserve(struct task *t, int min, bool cloexec);
 void fd_commit(struct task *t, int fd, struct file *f); /* consumes the reference */

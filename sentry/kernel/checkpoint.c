@@ -20,6 +20,7 @@
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/run.h"
 #include "sentry/kernel/futex.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/loader/loader.h"
 #include "state/image.h"
 #include "state/manifest.h"
@@ -247,6 +248,11 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 		r = adopt_container(k, &ctx, err);
 	if (r == 0)
 		r = vdso_init(k);
+	if (r == 0) {
+		r = seccomp_restore(k);
+		if (r < 0)
+			(void)error_set(err, r, "a task's seccomp filters are no chain");
+	}
 	if (r == 0)
 		r = start_threads(k, err);
 	k->restore = NULL;

@@ -21,6 +21,7 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/run.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_new.h"
 #include "sentry/net/netns.h"
 #include "sentry/syscalls/syscalls.h"
@@ -309,6 +310,7 @@ static int link_child_locked(struct task *t, struct task *c, const struct clone_
 			c->tg->unkillable = true;
 		}
 	}
+	seccomp_inherit_locked(t, c);
 	mutex_unlock(&s->mu);
 	if (c->pt && (trace_event(t, q) || (q->flags & CLONE_PTRACE))) {
 		s = sighand_lock(c);

@@ -25,6 +25,7 @@
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/run.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_new.h"
 #include "sentry/net/netns.h"
 
@@ -56,6 +57,7 @@ void container_put(struct container *c)
 	nsproxy_put(c->ns);
 	fs_ctx_put(c->fs);
 	p9_client_put(c->gofer);
+	seccomp_filter_put(c->seccomp);
 	free(c->id);
 	free(c->cgroups_path);
 	free(c);
@@ -195,7 +197,6 @@ static struct cred *process_cred(const struct sentry_process *p)
 	c->cap_eff = p->cap_effective & c->cap_perm;
 	c->cap_inh = p->cap_inheritable & LINUX_CAP_FULL;
 	c->cap_amb = p->cap_ambient & c->cap_perm & c->cap_inh;
-	c->no_new_privs = p->no_new_privs;
 	return c;
 }
 
@@ -367,6 +368,7 @@ static struct task *bare_process(struct container *c, const struct sentry_proces
 	t->tg->start_time = t->start_time = ktime_mono();
 	t->tg->oom_score_adj = sp->oom_score_adj;
 	t->vfork_done = true;
+	t->no_new_privs = sp->no_new_privs;
 	t->ns = nsproxy_get(c->ns);
 	t->sighand = sighand_new();
 	t->files = fd_table_new();
@@ -417,6 +419,8 @@ int container_add_process(struct container *c, const struct sentry_process *sp, 
 		r = install_stdio(t, c, sp, err);
 	if (r == 0)
 		r = load_program(t, sp, err);
+	if (r == 0 && c->seccomp)
+		seccomp_begin(t, c->seccomp);
 	if (r < 0) {
 		task_abort_unstarted(t, 127 << 8);
 		task_put(t);
@@ -441,6 +445,27 @@ static int make_namespaces(struct container *c, const struct sentry_container *s
 		n->net->host = c->k->cfg.host_network;
 	n->pid_for_children = pid_ns_new(c->k->root_pid_ns);
 	return n->uts && n->ipc && n->net && n->pid_for_children ? 0 : -ENOMEM;
+}
+
+/* config.json's filter, which libseccomp has compiled. */
+static int make_seccomp(struct container *c, const struct sentry_container *sc, struct error **err)
+{
+	struct bpf_insn *prog;
+
+	if (!sc->seccomp)
+		return 0;
+	if (bpf_check(sc->seccomp, sc->seccomp_len) < 0)
+		return error_msg(err, -EINVAL, "linux.seccomp: not a program that Linux would take");
+	prog = calloc(sc->seccomp_len, sizeof(*prog));
+	if (prog) {
+		memcpy(prog, sc->seccomp, sc->seccomp_len * sizeof(*prog));
+		c->seccomp = seccomp_filter_new(prog, (uint32_t)sc->seccomp_len, sc->seccomp_flags);
+	}
+	if (!c->seccomp) {
+		free(prog);
+		return error_set(err, -ENOMEM, "linux.seccomp");
+	}
+	return 0;
 }
 
 int container_make(struct kernel *k, const struct sentry_container *sc, struct container **ret, struct task **ret_init,
@@ -484,6 +509,8 @@ int container_make(struct kernel *k, const struct sentry_container *sc, struct c
 		mnt_ns_put(mnt);
 	if (r == 0 && sc->memory_limit)
 		memfile_set_limit(k->mf, sc->memory_limit);
+	if (r == 0)
+		r = make_seccomp(c, sc, err);
 	if (r == 0)
 		r = container_add_process(c, &sc->process, c->ns->pid_for_children, ret_init, err);
 	if (r < 0) {

@@ -103,7 +103,6 @@ static int cred_save(struct state_writer *w, const void *obj, void *msg)
 	m->caps = state_zalloc(w, ARRAY_SIZE(caps), sizeof(caps[0]));
 	memcpy(m->caps, caps, sizeof(caps));
 	m->securebits = c->securebits;
-	m->no_new_privs = c->no_new_privs;
 	m->n_groups = c->nr_groups;
 	m->groups = state_zalloc(w, c->nr_groups, sizeof(c->groups[0]));
 	if (c->nr_groups)
@@ -133,7 +132,6 @@ static int cred_load(struct state_reader *r, void *obj, const void *msg)
 	c->cap_bset = m->caps[3];
 	c->cap_amb = m->caps[4];
 	c->securebits = m->securebits;
-	c->no_new_privs = m->no_new_privs;
 	c->groups = m->n_groups ? calloc(m->n_groups, sizeof(*c->groups)) : NULL;
 	if (m->n_groups && !c->groups)
 		return -ENOMEM;

@@ -54,7 +54,6 @@ struct cred {
 	uint32_t gid, egid, sgid, fsgid; /* saved: 1 ids */
 	uint64_t cap_inh, cap_perm, cap_eff, cap_bset, cap_amb; /* saved: 2 caps */
 	uint32_t securebits; /* saved: 3 */
-	bool no_new_privs; /* saved: 4; in Linux a task flag, kept here for simplicity: it is inherited the same way */
 	size_t nr_groups; /* saved: 5 groups */
 	uint32_t *groups; /* saved: 5 */
 };

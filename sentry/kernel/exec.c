@@ -90,7 +90,7 @@ static struct cred *exec_cred(struct task *t, const struct cred *old, struct fil
 
 	if (!c)
 		return NULL;
-	suid_ok = !c->no_new_privs && !(f->path.mnt && (f->path.mnt->flags & LINUX_MS_NOSUID)) && !ptrace_blocks_setid(t);
+	suid_ok = !t->no_new_privs && !(f->path.mnt && (f->path.mnt->flags & LINUX_MS_NOSUID)) && !ptrace_blocks_setid(t);
 	if (suid_ok && (i->mode & S_ISUID)) {
 		c->euid = i->uid;
 		changed |= c->euid != old->euid;

@@ -27,6 +27,7 @@
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/rusage.h"
 #include "sentry/kernel/run.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_new.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -61,6 +62,7 @@ static void release_resources(struct task *t)
 		t->clear_child_tid = 0;
 	}
 	sysv_sem_exit(t);
+	seccomp_exit(t);
 	/* On the thread that is bound to it, and before the address space it ran in goes. */
 	mm_bind_thread(NULL, NULL);
 	if (t->mm && current_task == t)

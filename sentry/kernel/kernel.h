@@ -31,6 +31,7 @@ struct container {
 	uint64_t pids_limit; /* saved */
 	uint64_t memory_limit; /* saved */
 	char *cgroups_path; /* saved */
+	struct seccomp_filter *seccomp; /* saved: 11; of every process made from outside; referenced, NULL none */
 };
 
 struct kernel {

@@ -47,6 +47,7 @@ static int container_save(struct state_writer *w, const void *obj, void *msg)
 	m->pids_limit = c->pids_limit;
 	m->memory_limit = c->memory_limit;
 	m->cgroups_path = state_strdup(w, c->cgroups_path);
+	m->seccomp = state_ref(w, &seccomp_filter_state_type, c->seccomp);
 	return 0;
 }
 
@@ -61,6 +62,8 @@ static int container_load(struct state_reader *r, void *obj, const void *msg)
 		e = state_deref(r, m->ns, &nsproxy_state_type, (void **)&c->ns);
 	if (e >= 0)
 		e = state_deref(r, m->fs, &fs_ctx_state_type, (void **)&c->fs);
+	if (e >= 0)
+		e = state_deref(r, m->seccomp, &seccomp_filter_state_type, (void **)&c->seccomp);
 	if (e >= 0)
 		e = state_check(r, c->ns && c->fs && (init || m->init_exited), "incomplete container");
 	if (e < 0)

@@ -25,6 +25,7 @@
 #define PTRACE_EVENT_EXEC_L       4
 #define PTRACE_EVENT_VFORK_DONE_L 5
 #define PTRACE_EVENT_EXIT_L       6
+#define PTRACE_EVENT_SECCOMP_L    7
 #define PTRACE_EVENT_STOP_L       128
 
 /* Options; the option of event N is bit N. */
@@ -133,6 +134,14 @@ bool ptrace_syscall_enter(struct task *t);
 void ptrace_syscall_exit(struct task *t, int64_t ret);
 /* An event of the running call, if it is traced: 0 or -EFREEZE; called again by the re-run then. */
 int ptrace_event(struct task *t, int event, uint64_t msg);
+/* PTRACE_EVENT_SECCOMP of the call in t->sysctx, which the tracer may change. 1: run it; 0: skip it, the registers hold its result; -ENOSYS: no
+ * tracer wants to know; -EFREEZE: called again by the re-run. */
+int ptrace_seccomp(struct task *t, uint32_t data);
+/* PTRACE_O_SUSPEND_SECCOMP is in effect. */
+static inline bool ptrace_suspends_seccomp(const struct task *t)
+{
+	return ptraced(t) && (task_pt(t)->options & PTRACE_O_SUSPEND_SECCOMP_L);
+}
 /* PTRACE_EVENT_EXIT, at the beginning of task_exit(). Parks in place. */
 void ptrace_exit_stop(struct task *t, int status);
 /* WORK_TRACE: continues an EXIT or TRAP stop. 0 or -EFREEZE. */

@@ -10,6 +10,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/ptrace.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/syscalls/syscalls.h"
 
 enum {
@@ -46,6 +47,8 @@ enum {
 	REQ_PEEKSIGINFO = 0x4209,
 	REQ_GETSIGMASK = 0x420a,
 	REQ_SETSIGMASK = 0x420b,
+	REQ_SECCOMP_GET_FILTER = 0x420c,
+	REQ_SECCOMP_GET_METADATA = 0x420d,
 	REQ_GET_SYSCALL_INFO = 0x420e,
 	REQ_GET_RSEQ_CONFIGURATION = 0x420f,
 };
@@ -101,7 +104,9 @@ static int check_options(struct task *t, uint64_t opt, int bad)
 {
 	if (opt & ~(uint64_t)PTRACE_O_ALL)
 		return bad;
-	return opt & PTRACE_O_SUSPEND_SECCOMP_L ? -EPERM : 0;
+	if ((opt & PTRACE_O_SUSPEND_SECCOMP_L) && (!task_capable(t, LINUX_CAP_SYS_ADMIN) || t->seccomp_mode || ptrace_suspends_seccomp(t)))
+		return -EPERM;
+	return 0;
 }
 
 static int attach(struct task *t, struct task *c, bool seize, uint64_t addr, uint64_t opt)
@@ -432,6 +437,7 @@ struct syscall_info {
 	union {
 		struct { uint64_t nr, args[6]; } entry;
 		struct { int64_t rval; uint8_t is_error; } exit;
+		struct { uint64_t nr, args[6]; uint32_t ret_data; } seccomp;
 	};
 };
 
@@ -441,9 +447,11 @@ static int64_t get_syscall_info(struct task *t, struct task *c, uint64_t size, u
 	struct syscall_info si = { .arch = AUDIT_ARCH_X86_64_L, .ip = r->rip, .sp = r->rsp };
 	size_t len = offsetof(struct syscall_info, entry);
 
+	bool seccomp = c->pt->has_info && c->pt->info.si_code == (SIGTRAP | PTRACE_EVENT_SECCOMP_L << 8);
+
 	/* As Linux, which tells by the siginfo: only with PTRACE_O_TRACESYSGOOD. */
-	if (c->pt->has_info && c->pt->info.si_code == (SIGTRAP | 0x80) && c->pt->kind == PTS_ENTRY) {
-		si.op = 1;
+	if (seccomp || (c->pt->has_info && c->pt->info.si_code == (SIGTRAP | 0x80) && c->pt->kind == PTS_ENTRY)) {
+		si.op = seccomp ? 3 : 1;
 		si.entry.nr = r->orig_rax;
 		si.entry.args[0] = r->rdi;
 		si.entry.args[1] = r->rsi;
@@ -452,6 +460,10 @@ static int64_t get_syscall_info(struct task *t, struct task *c, uint64_t size, u
 		si.entry.args[4] = r->r8;
 		si.entry.args[5] = r->r9;
 		len += sizeof(si.entry);
+		if (seccomp) {
+			si.seccomp.ret_data = (uint32_t)c->pt->message;
+			len += sizeof(si.seccomp.ret_data);
+		}
 	} else if (c->pt->has_info && c->pt->info.si_code == (SIGTRAP | 0x80) && c->pt->kind == PTS_EXIT) {
 		si.op = 2;
 		si.exit.rval = (int64_t)r->rax;
@@ -469,6 +481,38 @@ static int64_t get_rseq(struct task *t, struct task *c, uint64_t size, uint64_t 
 
 	size = MIN(size, sizeof(v));
 	return copy_out(t, GADDR(data), &v, size) < 0 ? -EFAULT : (int64_t)size;
+}
+
+/* --- seccomp --- */
+
+static int64_t get_filter(struct task *t, struct task *c, uint64_t n, uint64_t data, bool meta)
+{
+	struct { uint64_t off, flags; } m = { 0 };
+	struct seccomp_filter *f;
+	uint64_t size = n;
+	int64_t r;
+
+	if (!task_capable(t, LINUX_CAP_SYS_ADMIN) || t->seccomp_mode)
+		return -EACCES;
+	if (meta) {
+		size = MIN(size, sizeof(m));
+		if (size < sizeof(m.off))
+			return -EINVAL;
+		if (copy_in(t, &m.off, GADDR(data), sizeof(m.off)) < 0)
+			return -EFAULT;
+		n = m.off;
+	}
+	r = seccomp_nth_filter(c, n, &f);
+	if (r < 0)
+		return r;
+	if (meta) {
+		m.flags = f->log ? SECCOMP_L_FLAG_LOG : 0;
+		r = copy_out(t, GADDR(data), &m, size) < 0 ? -EFAULT : (int64_t)size;
+	} else {
+		r = data && copy_out(t, GADDR(data), f->prog, f->len * sizeof(*f->prog)) < 0 ? -EFAULT : (int64_t)f->len;
+	}
+	seccomp_filter_put(f);
+	return r;
 }
 
 static int set_options(struct task *t, struct task *c, uint64_t opt)
@@ -544,6 +588,9 @@ static int64_t request_stopped(struct task *t, struct task *c, int64_t req, uint
 		return get_sigmask(t, c, addr, data);
 	case REQ_SETSIGMASK:
 		return set_sigmask(t, c, addr, data);
+	case REQ_SECCOMP_GET_FILTER:
+	case REQ_SECCOMP_GET_METADATA:
+		return get_filter(t, c, addr, data, req == REQ_SECCOMP_GET_METADATA);
 	case REQ_GET_SYSCALL_INFO:
 		return get_syscall_info(t, c, addr, data);
 	case REQ_GET_RSEQ_CONFIGURATION:

@@ -410,6 +410,28 @@ int ptrace_event(struct task *t, int event, uint64_t msg)
 	return wait_stop(t, &code);
 }
 
+int ptrace_seccomp(struct task *t, uint32_t data)
+{
+	struct ptrace *pt = task_pt(t);
+	struct sighand *s;
+	bool killed;
+
+	if (!pt || (pt->kind != PTS_EVENT && !ptrace_event_enabled(t, PTRACE_EVENT_SECCOMP_L)))
+		return -ENOSYS;
+	if (pt->kind != PTS_EVENT) {
+		struct arch_regs *r = &t->k->pops->regs(t->pctx, true)->r;
+
+		r->rax = (uint64_t)-ENOSYS;
+		r->orig_rax = t->sysctx.nr;
+	}
+	if (ptrace_event(t, PTRACE_EVENT_SECCOMP_L, data) < 0)
+		return -EFREEZE;
+	s = sighand_lock(t);
+	killed = killed_locked(t);
+	mutex_unlock(&s->mu);
+	return !killed && take_call(t);
+}
+
 int ptrace_work(struct task *t)
 {
 	struct ptrace *pt = task_pt(t);

@@ -22,6 +22,7 @@
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/ptrace.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/syscalls/strace.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -99,6 +100,7 @@ static void do_signal(struct task *t)
 		/* Nothing ran: the call is dispatched again without visiting the application. */
 		c->again = c->restart == ERESTARTBLOCK;
 		if (!c->again) {
+			c->seccomp = SECCOMP_NEW; /* Linux enters the call anew */
 			c->has_deadline = false;
 			c->progress = 0;
 			memset(c->val, 0, sizeof(c->val));
@@ -143,8 +145,14 @@ static void run_syscall(struct task *t)
 
 	if (t->pt && !ptrace_syscall_enter(t))
 		return;
-	memcpy(a.a, c->args, sizeof(a.a));
 	c->redo = false;
+	if (__atomic_load_n(&t->seccomp_mode, __ATOMIC_ACQUIRE) && c->seccomp != SECCOMP_PASSED && !seccomp_enter(t, &ret)) {
+		finish_syscall(t, ret);
+		if (t->pt)
+			ptrace_syscall_exit(t, ret);
+		return;
+	}
+	memcpy(a.a, c->args, sizeof(a.a));
 	strace_enter(t, c->nr, &a);
 	ret = syscall_dispatch(t, c->nr, &a);
 	strace_exit(t, c->nr, &a, ret);

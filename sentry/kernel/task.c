@@ -10,6 +10,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_new.h"
 
 struct task *task_get(struct task *t)
@@ -31,6 +32,7 @@ void task_put(struct task *t)
 	if (t->tg)
 		tg_put(t->tg);
 	waitq_done(&t->vfork_wq);
+	seccomp_filter_put(t->filter); /* of a task that never ran, or could not be restored */
 	free(t->pt);
 	mutex_destroy(&t->alloc_mu);
 	mutex_destroy(&t->park_mu);

@@ -45,6 +45,7 @@ struct net_ns;
 struct uts_ns;
 struct pid_ns;
 struct ptrace;
+struct seccomp_filter;
 struct tty;
 
 #define PID_LEVELS 8
@@ -174,6 +175,7 @@ struct sysctx {
 	int64_t deadline; /* saved: absolute guest-monotonic (or clock of the call) deadline computed by the first run */
 	uint64_t progress; /* saved: bytes already moved by a partially done transfer */
 	uint64_t val[4]; /* saved: free for the call (vfork's child, sigsuspend's stage, ...) */
+	uint32_t seccomp; /* saved: enum seccomp_stage: how far the filters have got with it */
 };
 
 enum ns_kind { NS_MNT, NS_UTS, NS_IPC, NS_NET, NS_PID, NS_USER, NS_CGROUP };
@@ -233,6 +235,11 @@ struct task {
 	/* ptrace(2) inside the sandbox: ptrace.h */
 	struct ptrace *pt; /* saved: 60 ptrace; NULL: never traced; set once, freed with the task */
 	struct list ptraced; /* derived: tracees' pt->node; guarded by tasks_mu */
+
+	/* seccomp(2): seccomp.h. Written under sighand->mu, perhaps by another thread; read by the own thread without */
+	uint32_t seccomp_mode; /* saved: 61 */
+	struct seccomp_filter *filter; /* saved: 62; the newest, referenced */
+	bool no_new_privs; /* saved: 63; set by the own thread or with its filters */
 
 	/* exit */
 	_Atomic bool futex_gone; /* derived: of is_zombie; owns no futex any more */

@@ -11,6 +11,7 @@
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/ptrace_state.h"
 #include "sentry/kernel/rusage.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_new.h"
 #include "state/state.h"
 
@@ -164,6 +165,7 @@ static Sentry__SysCtx *sysctx_save(struct state_writer *w, const struct sysctx *
 	m->n_val = ARRAY_SIZE(c->val);
 	m->val = state_zalloc(w, m->n_val, sizeof(m->val[0]));
 	memcpy(m->val, c->val, sizeof(c->val));
+	m->seccomp = c->seccomp;
 	return m;
 }
 
@@ -242,6 +244,9 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 	m->counts = state_zalloc(w, ARRAY_SIZE(counts), sizeof(counts[0]));
 	memcpy(m->counts, counts, sizeof(counts));
 	m->ptrace = ptrace_save(w, t);
+	m->seccomp_mode = t->seccomp_mode;
+	m->filter = state_ref(w, &seccomp_filter_state_type, t->filter);
+	m->no_new_privs = t->no_new_privs;
 	return 0;
 }
 
@@ -273,6 +278,8 @@ static int sysctx_load(struct state_reader *r, struct sysctx *c, const Sentry__S
 	if (e == 0)
 		e = state_check(r, m->restart == 0 || (m->restart >= ERESTARTSYS && m->restart <= ERESTARTBLOCK),
 				"unknown restart code");
+	if (e == 0)
+		e = state_check(r, m->seccomp <= SECCOMP_STAGE_LAST, "unknown seccomp stage");
 	if (e < 0)
 		return e;
 	c->redo = m->redo;
@@ -284,6 +291,7 @@ static int sysctx_load(struct state_reader *r, struct sysctx *c, const Sentry__S
 	c->deadline = m->deadline;
 	c->progress = m->progress;
 	memcpy(c->val, m->val, sizeof(c->val));
+	c->seccomp = m->seccomp;
 	return 0;
 }
 
@@ -305,6 +313,12 @@ static int load_refs(struct state_reader *r, struct task *t, const Sentry__Task 
 		e = state_deref(r, m->ns, &nsproxy_state_type, (void **)&t->ns);
 	if (e >= 0)
 		e = state_deref(r, m->sighand, &sighand_state_type, (void **)&t->sighand);
+	if (e >= 0)
+		e = state_deref(r, m->filter, &seccomp_filter_state_type, (void **)&t->filter);
+	if (e >= 0)
+		e = state_check(r, m->seccomp_mode <= SECCOMP_L_FILTER && (!t->filter || m->seccomp_mode == SECCOMP_L_FILTER) &&
+					   (t->filter || m->seccomp_mode != SECCOMP_L_FILTER || m->is_zombie),
+				"seccomp filters without their mode");
 	if (e >= 0)
 		e = state_check(r, t->pid && t->tg && t->cred && t->sighand, "a task without id, group, credentials or signals");
 	if (e >= 0 && !m->is_zombie)
@@ -347,6 +361,8 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	t->rseq_sig = m->rseq_sig;
 	t->personality = m->personality;
 	t->undumpable = m->undumpable;
+	t->seccomp_mode = m->seccomp_mode;
+	t->no_new_privs = m->no_new_privs;
 	t->nice = m->nice;
 	t->sched_policy = m->sched_policy;
 	t->sched_prio = m->sched_prio;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* prctl, arch_prctl, personality, membarrier, seccomp: attributes of the calling task. Linux: kernel/sys.c, arch/x86/kernel/process_64.c. */
+/* prctl, arch_prctl, personality, membarrier: attributes of the calling task. Linux: kernel/sys.c, arch/x86/kernel/process_64.c. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/syscalls/sys_seccomp.h"
 #include "sentry/syscalls/syscalls.h"
 
 enum {
@@ -157,9 +158,7 @@ static int64_t set_subreaper(struct task *t, bool on)
 
 static int64_t set_no_new_privs(struct task *t)
 {
-	EDIT_CRED(t, c);
-	c->no_new_privs = true;
-	task_set_cred(t, c);
+	__atomic_store_n(&t->no_new_privs, true, __ATOMIC_RELAXED);
 	return 0;
 }
 
@@ -256,7 +255,7 @@ static int64_t prctl_cred(struct task *t, const struct sys_args *a)
 	case PR_L_SET_NO_NEW_PRIVS:
 		return a->a[1] != 1 || rest ? -EINVAL : set_no_new_privs(t);
 	case PR_L_GET_NO_NEW_PRIVS:
-		return a->a[1] || rest ? -EINVAL : t->cred->no_new_privs;
+		return a->a[1] || rest ? -EINVAL : t->no_new_privs;
 	case PR_L_CAP_AMBIENT:
 		return cap_ambient(t, a);
 	default:
@@ -324,9 +323,9 @@ int64_t sys_prctl(struct task *t, const struct sys_args *a)
 	case PR_L_GET_NAME:
 		return copy_out(t, ARG_ADDR(a, 1), t->comm, sizeof(t->comm));
 	case PR_L_GET_SECCOMP:
-		return 0;
+		return t->seccomp_mode;
 	case PR_L_SET_SECCOMP:
-		return -EINVAL; /* as without CONFIG_SECCOMP_FILTER */
+		return prctl_set_seccomp(t, a->a[1], ARG_ADDR(a, 2));
 	case PR_L_SET_TIMERSLACK:
 		t->timer_slack = (int64_t)a->a[1] <= 0 ? DEFAULT_TIMER_SLACK : a->a[1];
 		return 0;
@@ -383,12 +382,6 @@ int64_t sys_personality(struct task *t, const struct sys_args *a)
 	if (ARG_U32(a, 0) != 0xffffffffu)
 		t->personality = ARG_U32(a, 0);
 	return old;
-}
-
-/* DEVIATION: no filters inside the sandbox; as without CONFIG_SECCOMP_FILTER. */
-int64_t sys_seccomp(struct task *t, const struct sys_args *a)
-{
-	return -EINVAL;
 }
 
 /* --- membarrier --- */

@@ -14,6 +14,7 @@
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/rusage.h"
+#include "sentry/kernel/seccomp.h"
 
 #define PF_FORKNOEXEC 0x40u
 #define PF_RANDOMIZE  0x400000u
@@ -285,9 +286,9 @@ int proc_show_status(struct pctx *c, struct strbuf *b)
 		    f.ignored, f.caught);
 	if (cr)
 		strbuf_addf(b, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\nNoNewPrivs:\t%d\n", cr->cap_inh,
-			    cr->cap_perm, cr->cap_eff, cr->cap_bset, cr->cap_amb, cr->no_new_privs);
-	strbuf_addf(b, "Seccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tthread vulnerable\n"
-		       "SpeculationIndirectBranch:\tconditional enabled\nCpus_allowed:\t%lx\nCpus_allowed_list:\t", f.cpus);
+			    cr->cap_perm, cr->cap_eff, cr->cap_bset, cr->cap_amb, t->no_new_privs);
+	strbuf_addf(b, "Seccomp:\t%u\nSeccomp_filters:\t%u\nSpeculation_Store_Bypass:\tthread vulnerable\n"
+		       "SpeculationIndirectBranch:\tconditional enabled\nCpus_allowed:\t%lx\nCpus_allowed_list:\t", t->seccomp_mode, seccomp_nr_filters(t), f.cpus);
 	proc_cpu_list(b, f.cpus);
 	strbuf_addf(b, "\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%ld\nnonvoluntary_ctxt_switches:\t%ld\n", (long)f.nvcsw,
 		    (long)f.nivcsw);

@@ -15,6 +15,7 @@
 #include "sentry/fs/proc/machine.h"
 #include "sentry/fs/proc/proc_internal.h"
 #include "sentry/kernel/nsproxy.h"
+#include "sentry/kernel/seccomp.h"
 
 #define MAX_VALS 4
 
@@ -177,6 +178,71 @@ static int show_threads_max(struct pctx *c, struct strbuf *b)
 	return 0;
 }
 
+/* --- kernel.seccomp: a bit for each action --- */
+
+static void put_actions(struct strbuf *b, uint64_t mask)
+{
+	bool first = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(seccomp_action_names); i++)
+		if (mask >> i & 1) {
+			strbuf_addf(b, "%s%s", first ? "" : " ", seccomp_action_names[i]);
+			first = false;
+		}
+	strbuf_addc(b, '\n');
+}
+
+static int show_actions_avail(struct pctx *c, struct strbuf *b)
+{
+	put_actions(b, (1u << ARRAY_SIZE(seccomp_action_names)) - 1);
+	return 0;
+}
+
+static int show_actions(struct pctx *c, struct strbuf *b)
+{
+	int64_t v[MAX_VALS];
+
+	values(c->node->data, v);
+	put_actions(b, (uint64_t)v[0]);
+	return 0;
+}
+
+static int64_t parse_actions(char *text)
+{
+	int64_t mask = 0;
+	char *save;
+
+	for (char *w = strtok_r(text, " \n", &save); w; w = strtok_r(NULL, " \n", &save)) {
+		size_t i;
+
+		for (i = 0; i < ARRAY_SIZE(seccomp_action_names); i++)
+			if (!strcmp(w, seccomp_action_names[i]))
+				break;
+		if (i == ARRAY_SIZE(seccomp_action_names) || !strcmp(w, "allow")) /* what is allowed is never logged */
+			return -EINVAL;
+		mask |= 1 << i;
+	}
+	return mask;
+}
+
+static int64_t store_actions(struct pctx *c, char *text, size_t n)
+{
+	struct sysctl *s = (struct sysctl *)(uintptr_t)c->node->data;
+	char *end;
+	int64_t mask;
+
+	if (c->t && !task_capable(c->t, LINUX_CAP_SYS_ADMIN))
+		return -EPERM;
+	mask = c->t ? parse_actions(text) : strtoll(text, &end, 10); /* from an image: the number */
+	if (mask < 0 || mask > s->max)
+		return -EINVAL;
+	mutex_lock(&sysctl_mu);
+	s->val[0] = mask;
+	s->changed = true;
+	mutex_unlock(&sysctl_mu);
+	return (int64_t)n;
+}
+
 /* The limits of System V objects are the ipc namespace's. */
 int ipc_ns_sysctl_get(struct ipc_ns *ns, const char *name, int64_t *ret, int n) __attribute__((weak));
 int ipc_ns_sysctl_set(struct ipc_ns *ns, const char *name, const int64_t *v, int n) __attribute__((weak));
@@ -225,6 +291,12 @@ static const struct pnode random_kids[] = {
 	CONST("write_wakeup_threshold", 256),
 	{ 0 },
 };
+static const struct pnode seccomp_kids[] = {
+	PN_FILE("actions_avail", 0444, show_actions_avail),
+	{ .name = "actions_logged", .mode = LINUX_S_IFREG | 0644, .show = show_actions, .store = store_actions,
+	  .data = &(struct sysctl){ .n = 1, .dflt = { 0x7f }, .max = 0x7f } },
+	{ 0 },
+};
 static const struct pnode yama_kids[] = { CONST("ptrace_scope", 0), { 0 } };
 static const struct pnode keys_kids[] = { CONST("maxkeys", 200), CONST("maxbytes", 20000), CONST("root_maxkeys", 1000000),
 					  CONST("root_maxbytes", 25000000), { 0 } };
@@ -257,6 +329,7 @@ static const struct pnode kernel_kids[] = {
 	CONST("sched_rr_timeslice_ms", 100),
 	CONST("sched_rt_period_us", 1000000),
 	CONST("sched_rt_runtime_us", 950000),
+	PN_DIR("seccomp", 0555, seccomp_kids),
 	IPC("sem", 4, 32000, 1024000000, 500, 32000),
 	BOOL("shm_rmid_forced", 0),
 	IPC("shmall", 1, (int64_t)(UINT64_MAX - (1UL << 24))),
@@ -504,7 +577,7 @@ static void each_changed(const struct pnode *at, char *path, size_t len, void (*
 			continue;
 		if (at->children) {
 			each_changed(at->children, path, len + (size_t)n, fn, arg);
-		} else if (at->show == show_num && s->changed) {
+		} else if ((at->show == show_num || at->show == show_actions) && s->changed) {
 			char text[128];
 			int at_text = 0;
 
