@@ -161,6 +161,7 @@ _Static_assert(sizeof(struct linux_flock) == 32, "struct flock layout");
 #define LINUX_MS_RELATIME    0x200000u
 #define LINUX_MS_STRICTATIME 0x1000000u
 #define LINUX_MS_LAZYTIME    0x2000000u
+#define LINUX_MS_NOUSER      0x80000000u
 #define LINUX_MS_MGC_VAL     0xC0ED0000u
 #define LINUX_MS_MGC_MSK     0xffff0000u
 #define LINUX_MNT_FORCE       1u
@@ -175,6 +176,7 @@ _Static_assert(sizeof(struct linux_flock) == 32, "struct flock layout");
 #define LINUX_XATTR_LIST_MAX  65536
 
 /* super block magics */
+#define LINUX_RAMFS_MAGIC      0x858458f6u
 #define LINUX_TMPFS_MAGIC      0x01021994u
 #define LINUX_PROC_SUPER_MAGIC 0x9fa0u
 #define LINUX_SYSFS_MAGIC      0x62656572u

@@ -86,8 +86,10 @@ void file_put(struct file *f)
 	(void)file_set_async(f, false);
 	if (f->path.dentry && !(f->flags & LINUX_O_PATH))
 		fsnotify_file(f, f->writable ? LINUX_IN_CLOSE_WRITE : LINUX_IN_CLOSE_NOWRITE);
-	if (f->counted)
+	if (f->counted) {
 		inode_put_write(f->inode);
+		mount_put_writer(f->path.mnt);
+	}
 	if (f->exec_denied)
 		inode_allow_write(f->inode);
 	f->ops->release(f);
@@ -183,6 +185,12 @@ int file_check_path(struct state_reader *r, const struct file *f)
 	return state_check(r, !f->path.dentry || f->path.dentry->inode == f->inode, "path and inode disagree");
 }
 
+void file_count_writer(struct file *f)
+{
+	f->counted = true;
+	mount_get_writer(f->path.mnt);
+}
+
 void file_after_load_base(struct file *f)
 {
 	struct inode *i = f->inode;
@@ -190,7 +198,7 @@ void file_after_load_base(struct file *f)
 	if (f->exec_denied && inode_deny_write(i) < 0)
 		f->exec_denied = false; /* contradictory image: harmless */
 	if (f->writable && LINUX_S_ISREG(i->mode) && f->path.dentry && inode_get_write(i) == 0)
-		f->counted = true;
+		file_count_writer(f);
 	if (f->flags & LINUX_O_ASYNC)
 		(void)file_set_async(f, true);
 }

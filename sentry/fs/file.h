@@ -167,6 +167,8 @@ int64_t file_block_on(struct file *f, struct task *t, uint32_t events, bool nonb
 struct Sentry__FileBase;
 int file_save_base(struct state_writer *w, const struct file *f, struct Sentry__FileBase *m);
 int file_load_base(struct state_reader *r, struct file *f, const struct file_ops *ops, const struct Sentry__FileBase *m);
+/* @f was opened for writing and inode_get_write() was done for it: undone with the file. */
+void file_count_writer(struct file *f);
 /* Every file type's after_load calls this: writer counts, O_ASYNC. */
 void file_after_load_base(struct file *f);
 /* Types with a path also check first that it leads to the file's inode. */

@@ -92,6 +92,8 @@ struct fs_type {
 	const char *name;
 	/* A new super block with sb->root set, not active, or an existing one (proc of the same pid namespace): a reference. */
 	int (*mount)(const struct fs_type *ft, const struct mount_req *rq, struct super_block **ret);
+	/* Is "key" or "key=value" a good option? 0, -ENOENT (no such key), -EINVAL: how fsconfig(2) checks options one by one. NULL: none is. */
+	int (*check)(const char *option);
 	bool nodev; /* shown as "nodev" in /proc/filesystems */
 	bool container_only; /* mount(2) from inside answers -ENODEV (gofer) */
 };
@@ -107,6 +109,8 @@ const struct fs_type *fs_type_next(const struct fs_type *prev); /* iteration for
 
 /* Parses one option off a comma-separated list: *@p advances; @key and @val (may be "") point into the caller's writable copy. */
 bool mount_option_next(char **p, char **key, char **val);
+/* 0 when the key of "key" or "key=value" is in @list ("a,b,c"), else -ENOENT. */
+int mount_option_known(const char *list, const char *option);
 int parse_size_option(const char *s, uint64_t total, uint64_t *ret); /* "64k", "1g", "50%" (of @total) */
 
 /* State: like inodes. */

@@ -36,34 +36,37 @@ struct mnt_ns *mnt_ns_get(struct mnt_ns *ns)
 
 void mnt_ns_put(struct mnt_ns *ns)
 {
-	struct mount **all;
-	size_t n;
+	struct mount *root, *m;
+	struct list gone = LIST_INIT(gone);
 
 	if (!ns || !ref_put(&ns->ref))
 		return;
-	all = mnt_ns_snapshot(ns, &n);
+	mutex_lock(&namespace_mu);
+	mutex_lock(&mnt_mu);
 	/* Youngest first: children before their parents. */
-	for (size_t k = n; all && k-- > 0;) {
-		struct mount *m = all[k];
-		struct path up;
-
-		mutex_lock(&mnt_mu);
-		up = (struct path){ .mnt = m->parent, .dentry = m->mountpoint };
-		if (m->parent)
-			atomic_fetch_sub(&m->mountpoint->nr_mounted, 1);
-		list_del(&m->child_node);
+	while ((m = list_first(&ns->mounts, struct mount, ns_node))) {
 		list_del(&m->ns_node);
-		m->parent = NULL;
-		m->mountpoint = NULL;
 		m->ns = NULL;
-		mutex_unlock(&mnt_mu);
-		path_put(&up);
-		mount_put(m); /* the namespace's */
+		mount_unlink_locked(m, &m->op_path);
+		mount_set_type_locked(m, LINUX_MS_PRIVATE);
+		list_add(&gone, &m->op_node);
 	}
-	mount_put_all(all, n);
-	mount_put(ns->root);
+	root = ns->root;
+	mutex_unlock(&mnt_mu);
+	mutex_unlock(&namespace_mu);
+	mount_release_list(&gone);
+	mount_put(root);
 	waitq_done(&ns->wq);
 	free(ns);
+}
+
+struct mnt_ns *mnt_ns_new_anon(void)
+{
+	struct mnt_ns *ns = ns_alloc(NULL);
+
+	if (ns)
+		ns->anon = true;
+	return ns;
 }
 
 int mnt_ns_new(struct kernel *k, struct super_block *sb, uint32_t flags, const char *source, struct mnt_ns **ret)
@@ -95,75 +98,49 @@ void mnt_ns_root(struct mnt_ns *ns, struct path *ret)
 	(void)mount_follow_down(ret);
 }
 
-static void replace_path(struct fs_ctx *fs, struct path *p, struct mount **old, struct mount **new, size_t n)
+/* @p's mount was copied: it goes to the copy. *@old gets the reference to put. namespace_mu held, so op_copy is this operation's. */
+static void replace_path(struct path *p, const struct mnt_ns *from, struct mount **old)
 {
-	for (size_t k = 0; k < n; k++)
-		if (p->mnt == old[k]) {
-			mount_get(new[k]);
-			p->mnt = new[k]; /* the old reference is the snapshot's twin; put by the caller through old_refs */
-			return;
-		}
+	*old = NULL;
+	if (p->mnt->ns != from)
+		return;
+	*old = p->mnt;
+	p->mnt = mount_get(p->mnt->op_copy);
 }
 
 int mnt_ns_clone(struct kernel *k, struct mnt_ns *old, struct fs_ctx *fs, struct mnt_ns **ret)
 {
+	struct mount *top = NULL, *m, *put[2] = { 0 };
 	struct mnt_ns *ns = ns_alloc(k);
-	struct mount **all, **copy;
-	size_t n = 0;
-	int err = 0;
+	int err;
 
 	if (!ns)
 		return -ENOMEM;
-	all = mnt_ns_snapshot(old, &n);
-	copy = calloc(n + 1, sizeof(*copy));
-	if (!all || !copy)
-		err = -ENOMEM;
-	for (size_t j = 0; !err && j < n; j++) {
-		copy[j] = mount_alloc(all[j]->sb, all[j]->root, all[j]->flags, all[j]->source);
-		if (!copy[j]) {
-			err = -ENOMEM;
-			break;
+	mutex_lock(&namespace_mu);
+	err = mount_copy_tree(old->root, old->root->root, COPY_RECURSIVE | COPY_UNBINDABLE, &top);
+	for (m = err ? NULL : old->root; m && !err; m = mount_next(m, old->root, false))
+		if (m->dest) {
+			m->op_copy->dest = strdup(m->dest);
+			err = m->op_copy->dest ? 0 : -ENOMEM;
 		}
-		copy[j]->peer_group = all[j]->peer_group;
-		copy[j]->master_group = all[j]->master_group;
-		copy[j]->unbindable = all[j]->unbindable;
-		copy[j]->dest = all[j]->dest ? strdup(all[j]->dest) : NULL;
-	}
 	if (!err) {
 		mutex_lock(&mnt_mu);
-		for (size_t j = 0; j < n; j++) {
-			mount_join_ns_locked(ns, copy[j]);
-			for (size_t p = 0; p < n; p++)
-				if (all[j]->parent == all[p]) {
-					copy[j]->parent = mount_get(copy[p]);
-					copy[j]->mountpoint = dentry_get(all[j]->mountpoint);
-					atomic_fetch_add(&all[j]->mountpoint->nr_mounted, 1);
-					list_add_tail(&copy[p]->children, &copy[j]->child_node);
-				}
-			if (all[j] == old->root)
-				ns->root = mount_get(copy[j]);
-		}
+		mount_commit_locked(top, ns);
+		ns->root = mount_get(top);
 		mutex_unlock(&mnt_mu);
 	}
 	if (!err && fs) {
-		struct mount *r, *c;
-
 		mutex_lock(&fs->mu);
-		r = fs->root.mnt;
-		c = fs->cwd.mnt;
-		replace_path(fs, &fs->root, all, copy, n);
-		replace_path(fs, &fs->cwd, all, copy, n);
-		if (r == fs->root.mnt)
-			r = NULL;
-		if (c == fs->cwd.mnt)
-			c = NULL;
+		replace_path(&fs->root, old, &put[0]);
+		replace_path(&fs->cwd, old, &put[1]);
 		mutex_unlock(&fs->mu);
-		mount_put(r);
-		mount_put(c);
 	}
-	mount_put_all(copy, n);
-	mount_put_all(all, n);
+	mutex_unlock(&namespace_mu);
+	mount_put(put[0]);
+	mount_put(put[1]);
 	if (err) {
+		if (top)
+			mount_drop_tree(top);
 		mnt_ns_put(ns);
 		return err;
 	}
@@ -240,7 +217,7 @@ static const char *type_name(const struct super_block *sb)
 	return sb->type ? sb->type->name : "none";
 }
 
-static void show_one(struct mount *m, const char *dest, enum mounts_format fmt, struct strbuf *b)
+static void show_one(struct mount *m, const char *dest, const struct path *seen_from, enum mounts_format fmt, struct strbuf *b)
 {
 	bool ro = m->flags & LINUX_MS_RDONLY;
 
@@ -274,8 +251,13 @@ static void show_one(struct mount *m, const char *dest, enum mounts_format fmt, 
 		add_mnt_flags(b, m->flags);
 		if (m->peer_group)
 			strbuf_addf(b, " shared:%u", m->peer_group);
-		if (m->master_group)
+		if (m->master_group) {
+			uint32_t seen = mount_visible_master(m, seen_from);
+
 			strbuf_addf(b, " master:%u", m->master_group);
+			if (seen && seen != m->master_group)
+				strbuf_addf(b, " propagate_from:%u", seen);
+		}
 		if (m->unbindable)
 			strbuf_adds(b, " unbindable");
 		strbuf_addf(b, " - %s ", type_name(m->sb));
@@ -299,7 +281,7 @@ int mnt_ns_show(struct mnt_ns *ns, const struct path *root, enum mounts_format f
 		struct path p = { .mnt = all[k], .dentry = all[k]->root };
 
 		if (path_text(&p, root, false, &dest) == 0)
-			show_one(all[k], dest.data, fmt, b);
+			show_one(all[k], dest.data, root, fmt, b);
 	}
 	mount_put_all(all, n);
 	return strbuf_error(b);
@@ -319,6 +301,7 @@ static int ns_save(struct state_writer *w, const void *obj, void *msg)
 	const struct mount *mn;
 
 	m->ino = ns->ino;
+	m->anon = ns->anon;
 	m->root = state_ref(w, &mount_state_type, ns->root);
 	m->mounts = state_zalloc(w, ns->nr_mounts, sizeof(*m->mounts));
 	list_for_each(mn, &ns->mounts, ns_node)
@@ -334,10 +317,11 @@ static int ns_load(struct state_reader *r, void *obj, const void *msg)
 	int err = state_check(r, m->n_mounts <= MAX_MOUNTS, "too many mounts");
 
 	ns->ino = m->ino;
+	ns->anon = m->anon;
 	if (!err)
 		err = state_deref(r, m->root, &mount_state_type, &p);
 	if (!err)
-		err = state_check(r, p != NULL, "no root");
+		err = state_check(r, p != NULL || (m->anon && !m->n_mounts), "no root");
 	ns->root = p;
 	for (size_t n = 0; !err && n < m->n_mounts; n++) {
 		struct mount *mn;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mounts: attach, bind, move, detach, pivot. Namespaces and their text are in mnt_ns.c.
+ * Mounts: the objects, crossing them, their flags. Trees of them are changed in mount_tree.c, peer groups are in mount_group.c, namespaces and
+ * their text in mnt_ns.c.
  *
  * References: a namespace holds each of its mounts once (its list), a mount its parent, its mountpoint, its root, and one activation
  * of its super block. A mount that leaves the namespace lets go of parent and mountpoint; it lives on for open files.
- * Locks: mnt_mu guards all of that; nothing is put while it is held.
  * Linux: fs/namespace.c.
  */
 #include "sentry/fs/mount.h"
@@ -16,9 +16,10 @@
 #include "sentry/fs/mount_internal.h"
 #include "sentry/fs/vfs_state.h"
 
+struct mutex namespace_mu = MUTEX_INIT("namespace_mu");
 struct mutex mnt_mu = MUTEX_INIT("mnt_mu");
+struct list all_mounts = LIST_INIT(all_mounts);
 static _Atomic uint32_t next_id = 24;
-static _Atomic uint32_t next_group = 1;
 
 struct mount *mount_get(struct mount *m)
 {
@@ -27,10 +28,14 @@ struct mount *mount_get(struct mount *m)
 	return m;
 }
 
-void mount_put(struct mount *m)
+void mount_put_no_expire(struct mount *m)
 {
 	if (!m || !ref_put(&m->ref))
 		return;
+	mutex_lock(&mnt_mu);
+	mount_set_type_locked(m, LINUX_MS_PRIVATE);
+	list_del(&m->all_node);
+	mutex_unlock(&mnt_mu);
 	dentry_put(m->root);
 	if (m->sb)
 		sb_deactivate(m->sb);
@@ -39,11 +44,29 @@ void mount_put(struct mount *m)
 	free(m);
 }
 
+void mount_put(struct mount *m)
+{
+	if (m && atomic_load_explicit(&m->expire, memory_order_relaxed))
+		atomic_store(&m->expire, false);
+	mount_put_no_expire(m);
+}
+
 void path_put(struct path *p)
 {
 	dentry_put(p->dentry);
 	mount_put(p->mnt);
 	*p = (struct path){ 0 };
+}
+
+static void init_lists(struct mount *m)
+{
+	list_init(&m->children);
+	list_init(&m->child_node);
+	list_init(&m->ns_node);
+	list_init(&m->op_node);
+	mutex_lock(&mnt_mu);
+	list_add_tail(&all_mounts, &m->all_node);
+	mutex_unlock(&mnt_mu);
 }
 
 struct mount *mount_alloc(struct super_block *sb, struct dentry *root, uint32_t flags, const char *source)
@@ -63,9 +86,7 @@ struct mount *mount_alloc(struct super_block *sb, struct dentry *root, uint32_t 
 	m->root = dentry_get(root);
 	m->flags = flags;
 	m->id = atomic_fetch_add(&next_id, 1);
-	list_init(&m->children);
-	list_init(&m->child_node);
-	list_init(&m->ns_node);
+	init_lists(m);
 	return m;
 }
 
@@ -77,28 +98,6 @@ int mount_kern(struct super_block *sb, struct mount **ret)
 		return -ENOMEM;
 	*ret = m;
 	return 0;
-}
-
-/* --- shape; mnt_mu held --- */
-
-static void link_locked(struct mount *m, struct mount *parent, struct dentry *mp)
-{
-	m->parent = mount_get(parent);
-	m->mountpoint = dentry_get(mp);
-	atomic_fetch_add(&mp->nr_mounted, 1);
-	list_add_tail(&parent->children, &m->child_node);
-}
-
-/* Takes @m off its parent; what it held is handed to the caller in *@old. */
-static void unlink_locked(struct mount *m, struct path *old)
-{
-	*old = (struct path){ .mnt = m->parent, .dentry = m->mountpoint };
-	if (!m->parent)
-		return;
-	atomic_fetch_sub(&m->mountpoint->nr_mounted, 1);
-	list_del(&m->child_node);
-	m->parent = NULL;
-	m->mountpoint = NULL;
 }
 
 void mount_join_ns_locked(struct mnt_ns *ns, struct mount *m)
@@ -121,13 +120,11 @@ bool mount_follow_down(struct path *p)
 	bool moved = false;
 
 	while (atomic_load(&p->dentry->nr_mounted)) {
-		struct mount *found = NULL, *m;
 		struct path old = *p;
+		struct mount *found;
 
 		mutex_lock(&mnt_mu);
-		list_for_each(m, &p->mnt->children, child_node)
-			if (m->mountpoint == p->dentry)
-				found = m;
+		found = mount_child_at(p->mnt, p->dentry);
 		if (found) {
 			p->mnt = mount_get(found);
 			p->dentry = dentry_get(found->root);
@@ -158,70 +155,6 @@ bool mount_follow_up(struct path *p)
 	return true;
 }
 
-/* --- operations --- */
-
-static int check_attach(const struct path *where, struct dentry *root)
-{
-	bool dir = inode_is_dir(root->inode);
-
-	if (!where->dentry->inode || inode_is_dir(where->dentry->inode) != dir)
-		return -ENOTDIR;
-	return 0;
-}
-
-static int attach_alloced(struct mnt_ns *ns, const struct path *where, struct mount *m)
-{
-	int err = 0;
-
-	mutex_lock(&mnt_mu);
-	if (where->mnt->ns != ns) {
-		err = -EINVAL;
-	} else if (ns->nr_mounts >= MAX_MOUNTS) {
-		err = -ENOSPC;
-	} else {
-		link_locked(m, where->mnt, where->dentry);
-		mount_join_ns_locked(ns, m);
-	}
-	mutex_unlock(&mnt_mu);
-	if (!err)
-		mnt_ns_changed(ns);
-	return err;
-}
-
-int mount_attach(struct mnt_ns *ns, const struct path *where, struct super_block *sb, struct dentry *root, uint32_t flags,
-		 const char *source, struct mount **ret)
-{
-	struct mount *m;
-	int err;
-
-	if (!root)
-		root = sb->root;
-	err = check_attach(where, root);
-	if (err)
-		return err;
-	m = mount_alloc(sb, root, flags, source);
-	if (!m)
-		return -ENOMEM;
-	err = attach_alloced(ns, where, m);
-	if (err || !ret) {
-		mount_put(m);
-		return err;
-	}
-	*ret = m;
-	return 0;
-}
-
-static struct mount *clone_one(struct mount *m, struct dentry *root)
-{
-	struct mount *n = mount_alloc(m->sb, root, m->flags, m->source);
-
-	if (n) {
-		n->peer_group = m->peer_group;
-		n->master_group = m->master_group;
-	}
-	return n;
-}
-
 /* The mounts of @ns in order, referenced; NULL-terminated. */
 struct mount **mnt_ns_snapshot(struct mnt_ns *ns, size_t *n)
 {
@@ -246,202 +179,52 @@ void mount_put_all(struct mount **v, size_t n)
 	free(v);
 }
 
-/* Is @m below (@top, @dir)? Only called for mounts whose parent chain is stable enough: a racing move is the racer's problem. */
-static bool mount_below(struct mount *m, struct mount *top, struct dentry *dir)
+int mount_make_sb(const char *type, const struct mount_req *rq, struct super_block **ret)
 {
-	bool below = false;
-	struct dentry *mp = NULL;
+	const struct fs_type *ft = fs_type_find(type);
 
-	mutex_lock(&mnt_mu);
-	for (struct mount *c = m; c->parent; c = c->parent)
-		if (c->parent == top) {
-			mp = dentry_get(c->mountpoint);
-			break;
-		}
-	mutex_unlock(&mnt_mu);
-	if (mp)
-		below = dentry_is_ancestor(dir, mp);
-	dentry_put(mp);
-	return below;
+	if (!ft || (ft->container_only && !rq->m))
+		return -ENODEV;
+	return ft->mount(ft, rq, ret);
 }
 
-int mount_bind(struct mnt_ns *ns, const struct path *from, const struct path *where, bool recursive, uint32_t flags_set)
+void mount_sb_drop_unused(struct super_block *sb)
 {
-	struct mount *top, **all = NULL, **copy = NULL;
-	size_t n = 0;
-	int err = check_attach(where, from->dentry);
-
-	if (err)
-		return err;
-	if (from->mnt->unbindable)
-		return -EINVAL;
-	top = clone_one(from->mnt, from->dentry);
-	if (!top)
-		return -ENOMEM;
-	top->flags |= flags_set;
-	if (recursive) {
-		all = mnt_ns_snapshot(ns, &n);
-		copy = calloc(n + 1, sizeof(*copy));
-		if (!all || !copy)
-			err = -ENOMEM;
+	if (!sb->active) { /* nobody else uses it: let it be torn down */
+		sb_activate(sb);
+		sb_deactivate(sb);
 	}
-	if (!err)
-		err = attach_alloced(ns, where, top);
-	for (size_t k = 0; !err && k < n; k++) {
-		struct mount *m = all[k], *parent = NULL;
-		struct path at;
-
-		if (m == from->mnt || m->unbindable || !mount_below(m, from->mnt, from->dentry))
-			continue;
-		if (m->parent == from->mnt)
-			parent = top;
-		for (size_t j = 0; j < k && !parent; j++)
-			if (all[j] == m->parent)
-				parent = copy[j];
-		if (!parent)
-			continue;
-		copy[k] = clone_one(m, m->root);
-		if (!copy[k]) {
-			err = -ENOMEM;
-			break;
-		}
-		at = (struct path){ .mnt = parent, .dentry = m->mountpoint };
-		err = attach_alloced(ns, &at, copy[k]);
-	}
-	for (size_t k = 0; copy && k < n; k++)
-		mount_put(copy[k]);
-	free(copy);
-	mount_put_all(all, n);
-	mount_put(top);
-	return err;
-}
-
-int mount_move(struct mnt_ns *ns, const struct path *from, const struct path *where)
-{
-	struct mount *m = from->mnt;
-	struct path old = { 0 };
-	int err = check_attach(where, from->dentry);
-
-	if (err)
-		return err;
-	if (from->dentry != m->root)
-		return -EINVAL;
-	mutex_lock(&mnt_mu);
-	if (m->ns != ns || where->mnt->ns != ns || !m->parent)
-		err = -EINVAL;
-	for (struct mount *c = where->mnt; c && !err; c = c->parent)
-		if (c == m)
-			err = -ELOOP;
-	if (!err) {
-		unlink_locked(m, &old);
-		link_locked(m, where->mnt, where->dentry);
-	}
-	mutex_unlock(&mnt_mu);
-	path_put(&old);
-	if (!err)
-		mnt_ns_changed(ns);
-	return err;
-}
-
-int mount_detach(struct mnt_ns *ns, struct mount *m, bool detach)
-{
-	struct mount *gone[MAX_MOUNTS], *c;
-	struct path old[MAX_MOUNTS];
-	size_t n = 0;
-	int err = 0;
-
-	mutex_lock(&mnt_mu);
-	if (m->ns != ns || !m->parent)
-		err = -EINVAL; /* not mounted here, or the root of the namespace */
-	else if (!detach && (!list_empty(&m->children) || ref_count(&m->ref) > 2))
-		err = -EBUSY;
-	if (!err) {
-		gone[n++] = m;
-		for (size_t k = 0; k < n; k++)
-			list_for_each(c, &gone[k]->children, child_node)
-				gone[n++] = c; /* n stays below nr_mounts <= MAX_MOUNTS */
-		for (size_t k = n; k-- > 0;) {
-			unlink_locked(gone[k], &old[k]);
-			list_del(&gone[k]->ns_node);
-			gone[k]->ns = NULL;
-			ns->nr_mounts--;
-		}
-	}
-	mutex_unlock(&mnt_mu);
-	for (size_t k = 0; k < n; k++) {
-		path_put(&old[k]);
-		mount_put(gone[k]);
-	}
-	if (!err)
-		mnt_ns_changed(ns);
-	return err;
-}
-
-int mount_pivot_root(struct mnt_ns *ns, const struct path *new_root, const struct path *put_old, const struct path *cur_root)
-{
-	struct mount *nm = new_root->mnt, *rm = cur_root->mnt;
-	struct path nold = { 0 }, rold = { 0 };
-	int err = 0;
-
-	if (!inode_is_dir(new_root->dentry->inode) || !inode_is_dir(put_old->dentry->inode))
-		return -ENOTDIR;
-	if (new_root->dentry != nm->root || cur_root->dentry != rm->root)
-		return -EINVAL;
-	if (nm == rm)
-		return -EBUSY;
-	if (put_old->mnt == nm ? !dentry_is_ancestor(new_root->dentry, put_old->dentry) :
-				 !mount_below(put_old->mnt, nm, new_root->dentry))
-		return -EINVAL;
-	mutex_lock(&mnt_mu);
-	if (nm->ns != ns || rm->ns != ns || put_old->mnt->ns != ns || !nm->parent) {
-		err = -EINVAL;
-	} else {
-		unlink_locked(nm, &nold);
-		unlink_locked(rm, &rold);
-		if (rold.mnt)
-			link_locked(nm, rold.mnt, rold.dentry);
-		link_locked(rm, put_old->mnt, put_old->dentry);
-		if (ns->root == rm) {
-			ns->root = mount_get(nm);
-			/* the namespace's reference on rm is dropped below through rold's twin */
-		} else {
-			rm = NULL;
-		}
-	}
-	mutex_unlock(&mnt_mu);
-	path_put(&nold);
-	path_put(&rold);
-	if (err)
-		return err;
-	mount_put(rm);
-	mnt_ns_changed(ns);
-	return 0;
+	sb_put(sb);
 }
 
 int mount_new(struct mnt_ns *ns, const struct path *where, const char *type, const struct mount_req *rq, uint32_t mnt_flags,
 	      struct mount **ret)
 {
-	const struct fs_type *ft = fs_type_find(type);
 	struct super_block *sb = NULL;
-	int err;
+	int err = mount_make_sb(type, rq, &sb);
 
-	if (!ft || (ft->container_only && !rq->m))
-		return -ENODEV;
-	err = ft->mount(ft, rq, &sb);
 	if (err)
 		return err;
 	err = mount_attach(ns, where, sb, NULL, mnt_flags, rq->source, ret);
-	if (err && !sb->active) { /* nobody else uses it: let it be torn down */
-		sb_activate(sb);
-		sb_deactivate(sb);
-	}
-	sb_put(sb);
+	mount_sb_drop_unused(sb);
 	return err;
 }
 
 int mount_want_write(const struct mount *m)
 {
 	return m && (m->flags & LINUX_MS_RDONLY || sb_rdonly(m->sb)) ? -EROFS : 0;
+}
+
+void mount_get_writer(struct mount *m)
+{
+	if (m)
+		atomic_fetch_add(&m->writers, 1);
+}
+
+void mount_put_writer(struct mount *m)
+{
+	if (m)
+		atomic_fetch_sub(&m->writers, 1);
 }
 
 void mount_set_flags(struct mount *m, uint32_t flags)
@@ -451,38 +234,23 @@ void mount_set_flags(struct mount *m, uint32_t flags)
 		mnt_ns_changed(m->ns);
 }
 
-static void set_one(struct mount *m, uint32_t type)
+int mount_remount(struct mount *m, uint32_t flags)
 {
-	if (type == LINUX_MS_SHARED) {
-		if (!m->peer_group)
-			m->peer_group = atomic_fetch_add(&next_group, 1);
-	} else {
-		if (type == LINUX_MS_SLAVE)
-			m->master_group = m->peer_group ?: m->master_group;
-		else
-			m->master_group = 0;
-		m->peer_group = 0;
-	}
-	m->unbindable = type == LINUX_MS_UNBINDABLE;
+	if (flags & ~m->flags & LINUX_MS_RDONLY && atomic_load(&m->writers))
+		return -EBUSY;
+	mount_set_flags(m, flags);
+	return 0;
 }
 
-void mount_set_propagation(struct mount *m, uint32_t type, bool recursive)
+int mount_sb_may_ro(struct super_block *sb)
 {
-	struct mnt_ns *ns = m->ns;
-	struct mount *c;
+	struct mount *m;
 
-	mutex_lock(&mnt_mu);
-	set_one(m, type);
-	if (recursive && ns)
-		list_for_each(c, &ns->mounts, ns_node)
-			for (struct mount *up = c->parent; up; up = up->parent)
-				if (up == m) {
-					set_one(c, type);
-					break;
-				}
-	mutex_unlock(&mnt_mu);
-	if (ns)
-		mnt_ns_changed(ns);
+	mutex_guard(&mnt_mu);
+	list_for_each(m, &all_mounts, all_node)
+		if (m->sb == sb && atomic_load(&m->writers))
+			return -EBUSY;
+	return 0;
 }
 
 uint32_t mount_flags_from_ms(uint64_t ms)
@@ -490,9 +258,9 @@ uint32_t mount_flags_from_ms(uint64_t ms)
 	uint32_t f = (uint32_t)ms & (LINUX_MS_RDONLY | LINUX_MS_NOSUID | LINUX_MS_NODEV | LINUX_MS_NOEXEC | LINUX_MS_NOATIME |
 				     LINUX_MS_NODIRATIME | LINUX_MS_NOSYMFOLLOW);
 
-	if (!(ms & (LINUX_MS_NOATIME | LINUX_MS_STRICTATIME)))
-		f |= LINUX_MS_RELATIME;
-	return f;
+	if (ms & LINUX_MS_STRICTATIME)
+		return f & ~LINUX_MS_NOATIME;
+	return ms & LINUX_MS_NOATIME ? f : f | LINUX_MS_RELATIME;
 }
 
 /* --- state --- */
@@ -503,9 +271,7 @@ static void *mount_state_alloc(void)
 
 	if (m) {
 		ref_init(&m->ref);
-		list_init(&m->children);
-		list_init(&m->child_node);
-		list_init(&m->ns_node);
+		init_lists(m);
 	}
 	return m;
 }
@@ -529,6 +295,7 @@ static int mount_save(struct state_writer *w, const void *obj, void *msg)
 	o->peer_group = m->peer_group;
 	o->master_group = m->master_group;
 	o->unbindable = m->unbindable;
+	o->expire = m->expire;
 	o->dest = state_strdup(w, m->dest);
 	o->has_dest = m->dest != NULL;
 	return 0;
@@ -565,6 +332,7 @@ static int mount_load(struct state_reader *r, void *obj, const void *msg)
 	m->peer_group = o->peer_group;
 	m->master_group = o->master_group;
 	m->unbindable = o->unbindable;
+	m->expire = o->expire;
 	m->source = strdup(o->source);
 	m->dest = o->has_dest ? strdup(o->dest) : NULL;
 	if (!m->source || (o->has_dest && !m->dest))
@@ -572,9 +340,7 @@ static int mount_load(struct state_reader *r, void *obj, const void *msg)
 	next = atomic_load(&next_id);
 	while (next <= m->id && m->id < UINT32_MAX && !atomic_compare_exchange_weak(&next_id, &next, m->id + 1))
 		;
-	next = MAX(m->peer_group, m->master_group);
-	if (next_group <= next && next < UINT32_MAX)
-		next_group = next + 1;
+	mount_groups_seen(MAX(m->peer_group, m->master_group));
 	return 0;
 }
 

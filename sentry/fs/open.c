@@ -115,7 +115,8 @@ static int do_open(struct task *t, const struct path *p, uint32_t flags, bool ch
 		file_put(f);
 		return err;
 	}
-	f->counted = writer;
+	if (writer)
+		file_count_writer(f);
 	fsnotify_file(f, LINUX_IN_OPEN);
 	*ret = f;
 	return 0;

@@ -133,6 +133,18 @@ bool mount_option_next(char **p, char **key, char **val)
 	return true;
 }
 
+int mount_option_known(const char *list, const char *option)
+{
+	size_t n = strcspn(option, "=");
+
+	for (const char *p = list; *p; p += strcspn(p, ",")) {
+		p += strspn(p, ",");
+		if (strcspn(p, ",") == n && !strncmp(p, option, n))
+			return 0;
+	}
+	return -ENOENT;
+}
+
 int parse_size_option(const char *s, uint64_t total, uint64_t *ret)
 {
 	uint64_t v = 0, mul = 1;

@@ -12,6 +12,12 @@
 #include "sentry/fs/notify.h"
 #include "sentry/kernel/task.h"
 
+/* Whose mounts keep a name from being removed; NULL: anybody's. */
+static struct mnt_ns *task_mnt_ns(struct task *t)
+{
+	return t && t->ns ? t->ns->mnt : NULL;
+}
+
 static bool dead_dir(struct dentry *dir)
 {
 	return !dir->hashed && !dentry_is_root(dir) && !dir->disconnected;
@@ -214,7 +220,7 @@ static int remove_name(struct task *t, const struct path *dir, const char *name,
 		err = inode_is_dir(d->inode) ? -EISDIR : -ENOTDIR;
 	if (!err)
 		err = may_delete(t, dir->dentry, d, isdir);
-	if (!err && atomic_load(&d->nr_mounted))
+	if (!err && mount_is_local(task_mnt_ns(t), d))
 		err = -EBUSY;
 	if (!err && !(isdir ? di->ops->rmdir : di->ops->unlink))
 		err = -EPERM;
@@ -235,8 +241,10 @@ static int remove_name(struct task *t, const struct path *dir, const char *name,
 		fsnotify_dir(di, LINUX_IN_DELETE, name, isdir);
 	}
 	mutex_unlock(&di->mu);
-	if (!err)
+	if (!err) {
+		mount_detach_dentry(d);
 		announce_removed(vi, isdir);
+	}
 	dentry_put(d);
 	inode_put(vi);
 	return err;
@@ -336,7 +344,7 @@ static int rename_locked(struct task *t, struct dentry *odir, struct dentry *od,
 		if (err)
 			return err;
 	}
-	if (atomic_load(&od->nr_mounted) || atomic_load(&nd->nr_mounted))
+	if (mount_is_local(task_mnt_ns(t), od) || mount_is_local(task_mnt_ns(t), nd))
 		return -EBUSY;
 	if (!odi->ops->rename)
 		return -EPERM;
@@ -373,8 +381,10 @@ int vfs_rename_slash(struct task *t, const struct path *odir, const char *oname,
 			fsnotify_move(ndir->dentry->inode, nname, odir->dentry->inode, oname, ni);
 	}
 	unlock_two(odir->dentry, ndir->dentry);
-	if (!err && ni && !(flags & LINUX_RENAME_EXCHANGE))
+	if (!err && ni && !(flags & LINUX_RENAME_EXCHANGE)) {
+		mount_detach_dentry(nd);
 		announce_removed(ni, inode_is_dir(ni));
+	}
 	dentry_put(od);
 	dentry_put(nd);
 	inode_put(oi);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mount, umount2, pivot_root. The file-descriptor based mount API answers as a kernel does that was built without it would, -ENOSYS, so that
- * programs fall back. Linux: fs/namespace.c.
+ * mount, umount2, pivot_root. The interface by descriptors is in sys_mount_fd.c and fs/fs_context.c. Linux: fs/namespace.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -27,32 +26,29 @@ static int copy_optional(struct task *t, gaddr_t src, char **ret)
 	return err == -ENAMETOOLONG ? -EINVAL : err;
 }
 
+/* Per mount flags of a remount: those of the access time stay when none is given. */
+static uint32_t remount_flags(const struct mount *m, uint64_t flags)
+{
+	const uint32_t atime = LINUX_MS_NOATIME | LINUX_MS_NODIRATIME | LINUX_MS_RELATIME;
+	uint32_t mf = mount_flags_from_ms(flags);
+
+	return flags & (atime | LINUX_MS_STRICTATIME) ? mf : (mf & ~atime) | (m->flags & atime);
+}
+
 static int do_remount(struct task *t, const struct path *at, uint64_t flags, const char *data)
 {
-	struct mount_req rq = { .k = t->k, .t = t, .source = at->mnt->source, .options = data,
-				.flags = (uint32_t)flags & (LINUX_MS_RDONLY | LINUX_MS_SYNCHRONOUS | LINUX_MS_DIRSYNC | LINUX_MS_LAZYTIME) };
-	struct super_block *sb = at->mnt->sb;
-	uint32_t mf = mount_flags_from_ms(flags);
+	uint32_t mf = remount_flags(at->mnt, flags);
 	int err;
 
 	if (at->dentry != at->mnt->root)
 		return -EINVAL;
-	/* Flags of the access time stay when none is given. */
-	if (!(flags & (LINUX_MS_NOATIME | LINUX_MS_NODIRATIME | LINUX_MS_RELATIME | LINUX_MS_STRICTATIME)))
-		mf = (mf & ~LINUX_MS_RELATIME) | (at->mnt->flags & (LINUX_MS_NOATIME | LINUX_MS_NODIRATIME | LINUX_MS_RELATIME));
-	if (flags & LINUX_MS_BIND) {
-		mount_set_flags(at->mnt, mf);
-		return 0;
-	}
-	err = sb->ops->remount ? sb->ops->remount(sb, &rq) : 0;
-	if (err)
-		return err;
-	sb->ms_flags = rq.flags;
-	mount_set_flags(at->mnt, mf & ~LINUX_MS_RDONLY);
-	return 0;
+	if (flags & LINUX_MS_BIND)
+		return mount_remount(at->mnt, mf);
+	err = sb_reconfigure(at->mnt->sb, t, at->mnt->source, data, (uint32_t)flags, MS_RECONF_MASK);
+	return err ? err : mount_remount(at->mnt, mf);
 }
 
-static int do_propagation(const struct path *at, uint64_t flags)
+static int do_propagation(struct task *t, const struct path *at, uint64_t flags)
 {
 	uint32_t type = (uint32_t)flags & (LINUX_MS_SHARED | LINUX_MS_PRIVATE | LINUX_MS_SLAVE | LINUX_MS_UNBINDABLE);
 
@@ -61,8 +57,7 @@ static int do_propagation(const struct path *at, uint64_t flags)
 		return -EINVAL;
 	if (at->dentry != at->mnt->root)
 		return -EINVAL;
-	mount_set_propagation(at->mnt, type, flags & LINUX_MS_REC);
-	return 0;
+	return mount_change_attr(t->ns->mnt, at, &(struct mount_attr_change){ .propagation = type, .recursive = flags & LINUX_MS_REC });
 }
 
 int64_t sys_mount(struct task *t, const struct sys_args *a)
@@ -88,10 +83,14 @@ int64_t sys_mount(struct task *t, const struct sys_args *a)
 	if (err)
 		return err;
 	ns = t->ns->mnt;
+	if (flags & LINUX_MS_NOUSER)
+		return -EINVAL;
 	if (at.mnt->ns != ns)
 		return -EINVAL;
 	if (flags & LINUX_MS_REMOUNT)
 		return do_remount(t, &at, flags, data);
+	if (!(flags & LINUX_MS_BIND) && flags & (LINUX_MS_SHARED | LINUX_MS_PRIVATE | LINUX_MS_SLAVE | LINUX_MS_UNBINDABLE))
+		return do_propagation(t, &at, flags);
 	if (flags & (LINUX_MS_BIND | LINUX_MS_MOVE)) {
 		if (!*source)
 			return -EINVAL;
@@ -100,13 +99,19 @@ int64_t sys_mount(struct task *t, const struct sys_args *a)
 			return err;
 		return flags & LINUX_MS_BIND ? mount_bind(ns, &from, &at, flags & LINUX_MS_REC, 0) : mount_move(ns, &from, &at);
 	}
-	if (flags & (LINUX_MS_SHARED | LINUX_MS_PRIVATE | LINUX_MS_SLAVE | LINUX_MS_UNBINDABLE))
-		return do_propagation(&at, flags);
 	if (!*type)
 		return -EINVAL;
 	rq = (struct mount_req){ .k = t->k, .t = t, .source = *source ? source : "none", .options = data,
 				 .flags = (uint32_t)flags & (LINUX_MS_RDONLY | LINUX_MS_SYNCHRONOUS | LINUX_MS_DIRSYNC | LINUX_MS_LAZYTIME) };
 	return mount_new(ns, &at, type, &rq, mount_flags_from_ms(flags), NULL);
+}
+
+static bool is_root_of(struct task *t, const struct mount *m)
+{
+	struct path root _cleanup_path_ = { 0 };
+
+	fs_ctx_root(t->fs, &root);
+	return root.mnt == m && m->ns == t->ns->mnt;
 }
 
 int64_t sys_umount2(struct task *t, const struct sys_args *a)
@@ -128,14 +133,18 @@ int64_t sys_umount2(struct task *t, const struct sys_args *a)
 		path_put(&p);
 		return -EINVAL;
 	}
-	if (flags & LINUX_MNT_EXPIRE) {
-		path_put(&p);
-		return flags & (LINUX_MNT_FORCE | LINUX_MNT_DETACH) ? -EINVAL : -EAGAIN;
-	}
 	m = p.mnt;
+	if (!(flags & LINUX_MNT_DETACH) && is_root_of(t, m)) {
+		/* "umount /" makes it read-only. */
+		err = flags & LINUX_MNT_EXPIRE ? -EINVAL :
+		      sb_rdonly(m->sb)	       ? 0 :
+						 sb_reconfigure(m->sb, t, m->source, "", LINUX_MS_RDONLY, LINUX_MS_RDONLY);
+		path_put(&p);
+		return err;
+	}
 	dentry_put(p.dentry);
-	err = mount_detach(t->ns->mnt, m, flags & LINUX_MNT_DETACH);
-	mount_put(m);
+	err = mount_detach(t->ns->mnt, m, flags);
+	mount_put_no_expire(m);
 	return err;
 }
 
@@ -188,17 +197,3 @@ int64_t sys_pivot_root(struct task *t, const struct sys_args *a)
 		move_roots(t->k, &root, &new_root);
 	return err;
 }
-
-#define NOT_BUILT(name)                                                                            \
-	int64_t sys_##name(struct task *t, const struct sys_args *a)                               \
-	{                                                                                          \
-		return -ENOSYS;                                                                    \
-	}
-
-NOT_BUILT(open_tree)
-NOT_BUILT(move_mount)
-NOT_BUILT(fsopen)
-NOT_BUILT(fsconfig)
-NOT_BUILT(fsmount)
-NOT_BUILT(fspick)
-NOT_BUILT(mount_setattr)

@@ -167,5 +167,13 @@ static int proc_mount(const struct fs_type *ft, const struct mount_req *rq, stru
 	return err;
 }
 
-static const struct fs_type proc_type = { .name = "proc", .mount = proc_mount, .nodev = true };
+static int proc_check(const char *option)
+{
+	struct pseudo_sb ps = { 0 };
+	int err = mount_option_known("hidepid,gid,subset", option);
+
+	return err ? err : parse_options(&ps, option);
+}
+
+static const struct fs_type proc_type = { .name = "proc", .mount = proc_mount, .check = proc_check, .nodev = true };
 FS_TYPE_REGISTER(proc_type)

@@ -186,5 +186,10 @@ static int cgroup_mount(const struct fs_type *ft, const struct mount_req *rq, st
 	return pseudo_mount(ft, &cgroup_fs, NULL, ret);
 }
 
-static const struct fs_type cgroup_type = { .name = "cgroup2", .mount = cgroup_mount, .nodev = true };
+static int cgroup_check(const char *option)
+{
+	return mount_option_known("nsdelegate,favordynmods,memory_localevents,memory_recursiveprot", option);
+}
+
+static const struct fs_type cgroup_type = { .name = "cgroup2", .mount = cgroup_mount, .check = cgroup_check, .nodev = true };
 FS_TYPE_REGISTER(cgroup_type)

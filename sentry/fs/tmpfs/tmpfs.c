@@ -239,7 +239,7 @@ static int tmpfs_statfs(struct super_block *sb, struct task *t, struct dentry *d
 	struct tmpfs_sb *s = tmpfs_s(sb);
 	uint64_t used = s->used_pages, inodes = s->used_inodes;
 
-	*ret = (struct linux_statfs){ .f_type = LINUX_TMPFS_MAGIC, .f_bsize = PAGE_SIZE, .f_frsize = PAGE_SIZE, .f_namelen = LINUX_NAME_MAX };
+	*ret = (struct linux_statfs){ .f_type = (int64_t)sb->magic, .f_bsize = PAGE_SIZE, .f_frsize = PAGE_SIZE, .f_namelen = LINUX_NAME_MAX };
 	if (s->max_pages) {
 		ret->f_blocks = s->max_pages;
 		ret->f_bfree = ret->f_bavail = s->max_pages > used ? s->max_pages - used : 0;
@@ -372,8 +372,34 @@ static const struct sb_ops tmpfs_sb_ops = {
 };
 
 static int tmpfs_mount(const struct fs_type *ft, const struct mount_req *rq, struct super_block **ret);
-static const struct fs_type tmpfs_type = { .name = "tmpfs", .mount = tmpfs_mount, .nodev = true };
+static int tmpfs_check(const char *option)
+{
+	struct tmpfs_opts o = { 0 };
+	int err = mount_option_known("size,nr_blocks,nr_inodes,mode,uid,gid,huge,mpol,inode32,inode64,noswap", option);
+
+	return err ? err : parse_options(option, host_memory, &o);
+}
+
+static const struct fs_type tmpfs_type = { .name = "tmpfs", .mount = tmpfs_mount, .check = tmpfs_check, .nodev = true };
 FS_TYPE_REGISTER(tmpfs_type)
+
+/* ramfs: a tmpfs without limits, whose only option is the mode of its root. Others are ignored, as Linux does. */
+static int ramfs_check(const char *option)
+{
+	uint32_t mode;
+
+	return strncmp(option, "mode=", 5) ? 0 : parse_u32(option + 5, 8, 07777, &mode);
+}
+
+static int ramfs_mount(const struct fs_type *ft, const struct mount_req *rq, struct super_block **ret);
+static const struct fs_type ramfs_type = { .name = "ramfs", .mount = ramfs_mount, .check = ramfs_check, .nodev = true };
+FS_TYPE_REGISTER(ramfs_type)
+
+static void set_type(struct super_block *sb, const struct fs_type *ft)
+{
+	sb->type = ft;
+	sb->magic = ft == &ramfs_type ? LINUX_RAMFS_MAGIC : LINUX_TMPFS_MAGIC;
+}
 
 int tmpfs_new(struct kernel *k, uint32_t mode, uint32_t uid, uint32_t gid, struct super_block **ret)
 {
@@ -420,6 +446,28 @@ static int tmpfs_mount(const struct fs_type *ft, const struct mount_req *rq, str
 	return 0;
 }
 
+static int ramfs_mount(const struct fs_type *ft, const struct mount_req *rq, struct super_block **ret)
+{
+	char *copy _cleanup_free_ = strdup(rq->options), *p = copy, *key, *val;
+	struct strbuf text _cleanup_strbuf_ = STRBUF_INIT;
+	uint32_t mode = 0755;
+	int err = copy ? 0 : -ENOMEM;
+
+	while (!err && mount_option_next(&p, &key, &val))
+		if (!strcmp(key, "mode"))
+			err = parse_u32(val, 8, 07777, &mode);
+	if (!err)
+		err = tmpfs_new(rq->k, mode, 0, 0, ret);
+	if (err)
+		return err;
+	if (mode != 0755)
+		strbuf_addf(&text, ",mode=%o", mode);
+	tmpfs_s(*ret)->options = strbuf_take(&text);
+	set_type(*ret, &ramfs_type);
+	(*ret)->ms_flags = rq->flags;
+	return 0;
+}
+
 /* --- memfd --- */
 
 int memfd_new(struct task *t, const char *name, uint32_t flags, struct file **ret)
@@ -461,7 +509,7 @@ int memfd_new(struct task *t, const char *name, uint32_t flags, struct file **re
 	p.mnt = mount_get(mnt);
 	err = tmpfs_file_open(i, t, &p, LINUX_O_RDWR, ret);
 	if (!err && inode_get_write(i) == 0)
-		(*ret)->counted = true;
+		file_count_writer(*ret);
 	return err;
 }
 
@@ -496,7 +544,7 @@ static int sb_load(struct state_reader *r, void *obj, const void *msg)
 
 	if (err)
 		return err;
-	s->sb.magic = LINUX_TMPFS_MAGIC;
+	set_type(&s->sb, s->sb.type);
 	s->sb.flags = SB_REAL_TREE;
 	s->sb.type = &tmpfs_type;
 	s->mf = kernel_memfile(state_reader_ctx(r));

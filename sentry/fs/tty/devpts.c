@@ -357,7 +357,15 @@ int devpts_internal(struct devpts_sb **ret)
 	return devpts_make("", ret);
 }
 
-static const struct fs_type devpts_type = { .name = "devpts", .mount = devpts_mount, .nodev = true };
+static int devpts_check(const char *option)
+{
+	struct devpts_sb ds = { 0 };
+	int err = mount_option_known("uid,gid,mode,ptmxmode,newinstance,max", option);
+
+	return err ? err : parse_options(&ds, option);
+}
+
+static const struct fs_type devpts_type = { .name = "devpts", .mount = devpts_mount, .check = devpts_check, .nodev = true };
 FS_TYPE_REGISTER(devpts_type)
 
 /* --- state --- */
