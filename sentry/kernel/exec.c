@@ -274,6 +274,7 @@ static void install(struct task *t, struct load_req *q, struct cred *c, const ch
 	sighand_reset_handlers(t->sighand);
 	t->altstack = (struct sigaltstack){ 0 };
 	t->robust_list = 0;
+	t->dispatch = (struct user_dispatch){ 0 };
 	t->clear_child_tid = 0;
 	t->rseq_addr = 0;
 	t->rseq_len = t->rseq_sig = 0;

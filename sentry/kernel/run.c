@@ -191,7 +191,8 @@ static void handle_trap(struct task *t)
 	case PLAT_SYSCALL:
 		t->sysctx = (struct sysctx){ .nr = trap->nr };
 		memcpy(t->sysctx.args, trap->args, sizeof(trap->args));
-		run_syscall(t);
+		if (!t->dispatch.on || user_dispatch_enter(t))
+			run_syscall(t);
 		return;
 	case PLAT_FAULT:
 		si.fault.addr = trap->addr;

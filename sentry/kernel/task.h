@@ -32,6 +32,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/time.h"
+#include "sentry/kernel/user_dispatch.h"
 #include "sentry/kernel/waitq.h"
 #include "sentry/mm/mm.h"
 
@@ -240,6 +241,8 @@ struct task {
 	uint32_t seccomp_mode; /* saved: 61 */
 	struct seccomp_filter *filter; /* saved: 62; the newest, referenced */
 	bool no_new_privs; /* saved: 63; set by the own thread or with its filters */
+
+	struct user_dispatch dispatch; /* saved: 80; own */
 
 	/* exit */
 	_Atomic bool futex_gone; /* derived: of is_zombie; owns no futex any more */

@@ -247,6 +247,13 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 	m->seccomp_mode = t->seccomp_mode;
 	m->filter = state_ref(w, &seccomp_filter_state_type, t->filter);
 	m->no_new_privs = t->no_new_privs;
+	if (t->dispatch.on) {
+		m->dispatch = state_new_msg(w, &sentry__user_dispatch__descriptor);
+		m->dispatch->on = true;
+		m->dispatch->start = t->dispatch.start;
+		m->dispatch->len = t->dispatch.len;
+		m->dispatch->selector = t->dispatch.selector;
+	}
 	return 0;
 }
 
@@ -363,6 +370,10 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	t->undumpable = m->undumpable;
 	t->seccomp_mode = m->seccomp_mode;
 	t->no_new_privs = m->no_new_privs;
+	if (m->dispatch)
+		t->dispatch = (struct user_dispatch){
+			.on = m->dispatch->on, .start = m->dispatch->start, .len = m->dispatch->len, .selector = m->dispatch->selector
+		};
 	t->nice = m->nice;
 	t->sched_policy = m->sched_policy;
 	t->sched_prio = m->sched_prio;

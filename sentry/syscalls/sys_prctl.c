@@ -47,6 +47,7 @@ enum {
 	PR_L_CAP_AMBIENT = 47,
 	PR_L_GET_SPECULATION_CTRL = 52,
 	PR_L_SET_SPECULATION_CTRL = 53,
+	PR_L_SET_SYSCALL_USER_DISPATCH = 59,
 	PR_L_SET_VMA = 0x53564d41,
 };
 
@@ -340,6 +341,8 @@ int64_t sys_prctl(struct task *t, const struct sys_args *a)
 	case PR_L_GET_SPECULATION_CTRL:
 	case PR_L_SET_SPECULATION_CTRL:
 		return a->a[1] > 2 ? -ENODEV : -ENXIO; /* the host decides */
+	case PR_L_SET_SYSCALL_USER_DISPATCH:
+		return user_dispatch_set(t, a->a[1], a->a[2], a->a[3], a->a[4]);
 	default:
 		return prctl_mm(t, a);
 	}
