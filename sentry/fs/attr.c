@@ -93,7 +93,7 @@ int vfs_setattr(struct task *t, const struct path *p, struct iattr *a)
 	int err = vfs_setattr_inode(t, p->mnt, p->dentry->inode, a);
 
 	if (!err)
-		fsnotify_dentry(p->dentry, LINUX_IN_ATTRIB);
+		fsnotify_path(p, LINUX_IN_ATTRIB);
 	return err;
 }
 
@@ -152,6 +152,6 @@ int vfs_truncate(struct task *t, const struct path *p, uint64_t size, struct fil
 	if (!f)
 		inode_put_write(i);
 	if (!err)
-		fsnotify_dentry(p->dentry, LINUX_IN_MODIFY);
+		fsnotify_path(p, LINUX_IN_MODIFY);
 	return err;
 }

@@ -31,7 +31,7 @@ static void dentry_free(struct dentry *d)
 	if (d->sb->ops->d_release)
 		d->sb->ops->d_release(d);
 	if (fsnotify_active && d->inode && !d->inode->nlink && !inode_is_dir(d->inode))
-		fsnotify_event(d->inode, LINUX_IN_DELETE_SELF, NULL, 0);
+		fsnotify_deleted(d->inode);
 	if (d->by_name) {
 		htab_done(d->by_name);
 		free(d->by_name);

@@ -141,6 +141,7 @@ int file_save_base(struct state_writer *w, const struct file *f, struct Sentry__
 	m->async_fd = f->owner.fd;
 	m->seekable = f->seekable;
 	m->exec_denied = f->exec_denied;
+	m->nonotify = f->nonotify;
 	return 0;
 }
 
@@ -177,6 +178,7 @@ int file_load_base(struct state_reader *r, struct file *f, const struct file_ops
 	f->pos = m->pos;
 	f->seekable = m->seekable;
 	f->exec_denied = m->exec_denied;
+	f->nonotify = m->nonotify;
 	return err;
 }
 

@@ -116,6 +116,7 @@ struct file { /* message: FileBase */
 	struct list epitems; /* derived: epoll items watching this description; guarded by the global epoll lock */
 	struct list locks_owner; /* nosave: OFD and flock locks refer to the file by address; see fs/locks */
 	bool counted; /* derived: counted in inode->write_count as a writer */
+	bool nonotify; /* saved: made by fanotify for its reader: what is done with it is no event */
 	bool exec_denied; /* saved: counted there as a running program */
 };
 
@@ -145,6 +146,8 @@ bool file_poll_add(struct file *f, struct waiter *w);
  * file's position. -ESPIPE for positioned transfers on streams. */
 int64_t file_read(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf);
 int64_t file_write(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf);
+/* fanotify listeners may refuse a read: -EPERM, or as fanotify_perm(). */
+_must_check_ int file_perm_read(struct file *f, struct task *t);
 /* For the write op of regular files, called with inode->mu held: O_APPEND, RLIMIT_FSIZE (SIGXFSZ), largest size, suid removal, mtime. May cut
  * u->left: restore it with += *@ret_cut after the transfer. Bytes to write (> 0), 0, or an error (-EFBIG). */
 int64_t file_write_checks(struct file *f, struct task *t, struct uio *u, int64_t *pos, int rwf, size_t *ret_cut);

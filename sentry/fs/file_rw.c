@@ -12,6 +12,7 @@
 #include "sentry/abi/poll.h"
 #include "sentry/fs/file.h"
 #include "sentry/fs/fs_type.h"
+#include "sentry/fs/fanotify.h"
 #include "sentry/fs/notify.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/socket.h"
@@ -139,11 +140,22 @@ static int64_t rw_result(int64_t deadline, int64_t r)
 	return r == -ERESTARTSYS && deadline != TIME_FOREVER ? -EINTR : r;
 }
 
+int file_perm_read(struct file *f, struct task *t)
+{
+	if (!fanotify_perm_active || !f->path.mnt || f->nonotify)
+		return 0;
+	return fanotify_perm(t, &f->path, FAN_ACCESS_PERM_F);
+}
+
 int64_t file_read(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf)
 {
 	struct rw_arg a = { f, t, u, off, rwf };
-	int64_t deadline = rw_deadline(f, t, false);
-	int64_t r = rw_result(deadline, file_block_on(f, t, POLL_READ, rwf & LINUX_RWF_NOWAIT, deadline, read_op, &a));
+	int64_t deadline = rw_deadline(f, t, false), r;
+	int err = f->readable ? file_perm_read(f, t) : 0;
+
+	if (err)
+		return err;
+	r = rw_result(deadline, file_block_on(f, t, POLL_READ, rwf & LINUX_RWF_NOWAIT, deadline, read_op, &a));
 
 	if (r > 0)
 		fsnotify_file(f, LINUX_IN_ACCESS);

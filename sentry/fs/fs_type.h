@@ -73,6 +73,8 @@ struct super_block { /* message: SuperBlockBase */
 	size_t nr_cached, max_cached; /* nosave: counted again */
 	_Atomic uint64_t next_ino; /* saved */
 	void *fsdata; /* nosave: the file system's */
+	struct dentry **handles; /* saved; referenced; remembered by handle.c, oldest first; guarded by its lock */
+	size_t nr_handles; /* derived: of handles */
 };
 
 /* Base part, for file systems. One `ref`, active 0 (the first mount makes it active), a fresh anonymous device number. */

@@ -25,6 +25,7 @@
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei.h"
 #include "sentry/fs/notify.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/syscalls/syscalls.h"
 #include "state/state.h"
@@ -39,8 +40,8 @@
 #define IN_VALID_F                                                                                                     \
 	(IN_ALL_F | LINUX_IN_UNMOUNT | LINUX_IN_Q_OVERFLOW | LINUX_IN_IGNORED | IN_ONLYDIR_F | IN_DONT_FOLLOW_F |     \
 	 IN_EXCL_UNLINK_F | IN_MASK_ADD_F | IN_MASK_CREATE_F | LINUX_IN_ISDIR | IN_ONESHOT_F)
-#define MAX_QUEUED  16384u /* fs.inotify.max_queued_events */
-#define MAX_WATCHES 65536u /* fs.inotify.max_user_watches, per descriptor here */
+#define MAX_QUEUED  1048576u /* whatever fs.inotify.max_queued_events says: the Sentry's memory is not the guest's */
+#define MAX_WATCHES 1048576u
 
 struct in_event { /* message: InotifyEvent */
 	struct list node; /* derived: the queue is in order */
@@ -57,6 +58,8 @@ struct inotify {
 	struct list watches; /* saved: 2; watch.group_node in order of addition; guarded by inotify_mu */
 	struct htab by_wd; /* derived; guarded by inotify_mu */
 	int32_t last_wd; /* saved: 3; guarded by inotify_mu */
+	uint32_t max_queued; /* saved: 5; fs.inotify.max_queued_events when it was made */
+	uint32_t uid; /* saved: 6; whose limits it counts for */
 	struct mutex mu; /* nosave: nobody runs */
 	struct list queue; /* saved: 4; in_event */
 	uint32_t nr_queued; /* derived: length of queue */
@@ -103,7 +106,7 @@ static void queue_event(struct inotify *g, int32_t wd, uint32_t mask, const char
 		mutex_unlock(&g->mu);
 		return;
 	}
-	if (g->nr_queued >= MAX_QUEUED) {
+	if (g->nr_queued >= g->max_queued) {
 		if (last && (last->mask & LINUX_IN_Q_OVERFLOW)) {
 			mutex_unlock(&g->mu);
 			return;
@@ -226,6 +229,8 @@ void fsnotify_event(struct inode *i, uint32_t mask, const char *name, uint32_t c
 {
 	struct fsnotify_marks *m;
 	struct watch *w, *tmp;
+	/* Events on the watched object itself never say that it is a directory when it moves or goes. */
+	uint32_t shown = IN_ALL_F | LINUX_IN_UNMOUNT | (mask & (LINUX_IN_DELETE_SELF | LINUX_IN_MOVE_SELF) ? 0 : LINUX_IN_ISDIR);
 
 	if (!atomic_load(&i->marks))
 		return;
@@ -240,8 +245,8 @@ void fsnotify_event(struct inode *i, uint32_t mask, const char *name, uint32_t c
 		bool gone = mask & (LINUX_IN_DELETE_SELF | LINUX_IN_UNMOUNT);
 
 		tmp = w->inode_node.next == &m->watches ? NULL : list_entry(w->inode_node.next, struct watch, inode_node);
-		if (mask & w->mask & (IN_ALL_F | LINUX_IN_UNMOUNT)) {
-			queue_event(w->group, w->wd, mask, name, cookie);
+		if (mask & w->mask & (IN_ALL_F | LINUX_IN_UNMOUNT) && !(mask & w->mask & IN_EXCL_UNLINK_F)) {
+			queue_event(w->group, w->wd, mask & shown, name, cookie);
 			gone = gone || (w->mask & IN_ONESHOT_F);
 		}
 		if (gone) {
@@ -415,12 +420,40 @@ static void *inotify_alloc(void)
 
 /* --- system calls --- */
 
+static uint32_t limit(const char *name, uint32_t dflt, uint32_t max)
+{
+	return (uint32_t)MIN(proc_sysctl_get(name, dflt), (uint64_t)max);
+}
+
+/* Groups and watches of @uid. inotify_mu held. */
+static void count_user_locked(uint32_t uid, size_t *nr_groups, size_t *nr_watches)
+{
+	struct inotify *g;
+
+	*nr_groups = *nr_watches = 0;
+	list_for_each(g, &groups, all)
+		if (g->uid == uid) {
+			++*nr_groups;
+			*nr_watches += g->by_wd.live;
+		}
+}
+
 int inotify_new(struct task *t, uint32_t flags, struct file **ret)
 {
-	struct inotify *g = inotify_alloc();
+	uint32_t max = limit("fs/inotify/max_user_instances", 128, INT32_MAX);
+	struct inotify *g;
+	size_t have, unused;
 
+	mutex_lock(&inotify_mu);
+	count_user_locked(t && t->cred ? t->cred->uid : 0, &have, &unused);
+	mutex_unlock(&inotify_mu);
+	if (have >= max)
+		return -EMFILE;
+	g = inotify_alloc();
 	if (!g)
 		return -ENOMEM;
+	g->uid = t && t->cred ? t->cred->uid : 0;
+	g->max_queued = limit("fs/inotify/max_queued_events", 16384, MAX_QUEUED);
 	file_init(&g->file, &inotify_ops, LINUX_O_RDONLY | (flags & LINUX_O_NONBLOCK), t, NULL, NULL);
 	*ret = &g->file;
 	return 0;
@@ -466,9 +499,10 @@ static int get_inotify(struct task *t, int fd, struct file **ret)
 	return 0;
 }
 
-/* inotify_mu held; consumes the reference on @i (it stays with a new watch, else it is buried). */
-static int add_locked(struct inotify *g, struct inode *i, uint32_t mask)
+/* inotify_mu held; consumes the reference on @i (it stays with a new watch, else it is buried). @max: watches of a user. */
+static int add_locked(struct inotify *g, struct inode *i, uint32_t mask, uint32_t max)
 {
+	size_t unused, have;
 	struct watch *w = watch_find_locked(g, i);
 	uint32_t bits = mask & (IN_ALL_F | IN_ONESHOT_F | IN_EXCL_UNLINK_F);
 	int r;
@@ -480,8 +514,9 @@ static int add_locked(struct inotify *g, struct inode *i, uint32_t mask)
 		w->mask = mask & IN_MASK_ADD_F ? w->mask | bits : bits;
 		return w->wd;
 	}
+	count_user_locked(g->uid, &unused, &have);
 	w = calloc(1, sizeof(*w));
-	if (!w || g->by_wd.live >= MAX_WATCHES) {
+	if (!w || have >= max) {
 		free(w);
 		bury_locked(i);
 		return w ? -ENOSPC : -ENOMEM;
@@ -505,10 +540,11 @@ static int add_locked(struct inotify *g, struct inode *i, uint32_t mask)
 
 int inotify_watch(struct file *f, struct inode *i, uint32_t mask)
 {
+	uint32_t max = limit("fs/inotify/max_user_watches", 65536, MAX_WATCHES);
 	int r;
 
 	mutex_lock(&inotify_mu);
-	r = add_locked(inotify_of(f), inode_get(i), mask);
+	r = add_locked(inotify_of(f), inode_get(i), mask, max);
 	mutex_unlock(&inotify_mu);
 	put_dead_inodes();
 	return r;
@@ -575,6 +611,8 @@ static int inotify_save(struct state_writer *w, const void *obj, void *msg)
 
 	m->file_base = state_new_msg(w, &sentry__file_base__descriptor);
 	m->last_wd = g->last_wd;
+	m->max_queued = g->max_queued;
+	m->uid = g->uid;
 	m->watches = state_zalloc(w, g->by_wd.live, sizeof(*m->watches));
 	list_for_each(wt, &g->watches, group_node) {
 		Sentry__InotifyWatch *wm = state_new_msg(w, &sentry__inotify_watch__descriptor);
@@ -602,11 +640,13 @@ static int inotify_load(struct state_reader *r, void *obj, const void *msg)
 {
 	const Sentry__Inotify *m = msg;
 	struct inotify *g = obj;
-	int err = state_check(r, m->last_wd >= 0 && m->n_watches <= MAX_WATCHES && m->n_queue <= MAX_QUEUED + 1, "inotify sizes");
+	int err = state_check(r, m->last_wd >= 0 && m->n_watches <= MAX_WATCHES && m->n_queue <= MAX_QUEUED + 1 && m->max_queued <= MAX_QUEUED, "inotify sizes");
 
 	if (!err)
 		err = file_load_base(r, &g->file, &inotify_ops, m->file_base);
 	g->last_wd = m->last_wd;
+	g->max_queued = m->max_queued ? m->max_queued : 16384;
+	g->uid = m->uid;
 	for (size_t n = 0; !err && n < m->n_watches; n++) {
 		const Sentry__InotifyWatch *wm = m->watches[n];
 		struct watch *w = calloc(1, sizeof(*w));

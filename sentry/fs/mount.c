@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "schemas/vfs.pb-c.h"
+#include "sentry/fs/fanotify.h"
 #include "sentry/fs/mount_internal.h"
 #include "sentry/fs/vfs_state.h"
 
@@ -36,6 +37,8 @@ void mount_put_no_expire(struct mount *m)
 	mount_set_type_locked(m, LINUX_MS_PRIVATE);
 	list_del(&m->all_node);
 	mutex_unlock(&mnt_mu);
+	if (fanotify_active)
+		fanotify_mount_gone(m);
 	dentry_put(m->root);
 	if (m->sb)
 		sb_deactivate(m->sb);

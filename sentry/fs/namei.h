@@ -75,6 +75,8 @@ _must_check_ int vfs_raw_setattr(struct inode *i, struct iattr *a);
 
 /* Opens what @p names (no creation). @flags LINUX_O_*. Checks permission, device nodes, FIFOs, O_TRUNC, ETXTBSY. */
 _must_check_ int vfs_open(struct task *t, const struct path *p, uint32_t flags, struct file **ret);
+/* For fanotify's readers: no permission check, no events, none by what is done with the file. */
+_must_check_ int vfs_open_quiet(struct task *t, const struct path *p, uint32_t flags, struct file **ret);
 /* Raw open for stacked file systems: no permission check; @p's mount may be NULL. */
 _must_check_ int vfs_raw_open(const struct path *p, uint32_t flags, struct file **ret);
 /* open(2) without the descriptor. @mode has no umask applied yet. @lookup: LOOKUP_* restrictions of openat2. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "sentry/fs/chrdev.h"
+#include "sentry/fs/fanotify.h"
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/notify.h"
 #include "sentry/fs/pipe.h"
@@ -83,8 +84,8 @@ static int check_open(struct task *t, const struct path *p, uint32_t flags)
 	return 0;
 }
 
-/* @checked: permission was decided (a file just created). */
-static int do_open(struct task *t, const struct path *p, uint32_t flags, bool checked, struct file **ret)
+/* @checked: permission was decided (a file just created). @quiet: nobody hears of it. */
+static int open_it(struct task *t, const struct path *p, uint32_t flags, bool checked, bool quiet, struct file **ret)
 {
 	struct inode *i = p->dentry->inode;
 	bool writer = (flags & LINUX_O_ACCMODE) != LINUX_O_RDONLY && LINUX_S_ISREG(i->mode);
@@ -94,6 +95,8 @@ static int do_open(struct task *t, const struct path *p, uint32_t flags, bool ch
 	if (flags & LINUX_O_PATH)
 		return open_path_only(p, flags, t, ret);
 	err = checked ? 0 : check_open(t, p, flags);
+	if (!err && !quiet)
+		err = fanotify_perm(t, p, FAN_OPEN_PERM_F);
 	if (err)
 		return err;
 	if (writer || (flags & LINUX_O_TRUNC && LINUX_S_ISREG(i->mode))) {
@@ -117,9 +120,28 @@ static int do_open(struct task *t, const struct path *p, uint32_t flags, bool ch
 	}
 	if (writer)
 		file_count_writer(f);
+	f->nonotify = quiet;
 	fsnotify_file(f, LINUX_IN_OPEN);
 	*ret = f;
 	return 0;
+}
+
+static int do_open(struct task *t, const struct path *p, uint32_t flags, bool checked, struct file **ret)
+{
+	return open_it(t, p, flags, checked, false, ret);
+}
+
+int vfs_open_quiet(struct task *t, const struct path *p, uint32_t flags, struct file **ret)
+{
+	struct inode *i = p->dentry->inode;
+
+	if ((flags & LINUX_O_ACCMODE) != LINUX_O_RDONLY) {
+		int err = inode_is_dir(i) ? -EISDIR : mount_want_write(p->mnt);
+
+		if (err)
+			return err;
+	}
+	return open_it(t, p, flags, true, true, ret);
 }
 
 int vfs_open(struct task *t, const struct path *p, uint32_t flags, struct file **ret)
@@ -313,6 +335,11 @@ int vfs_open_exec(struct task *t, int dfd, const char *name, uint32_t atflags, s
 	err = inode_permission(i, t, vfs_cred(t), MAY_EXEC);
 	if (err)
 		return err;
+	err = fanotify_perm(t, &p, FAN_OPEN_EXEC_PERM_F);
+	if (!err)
+		err = fanotify_perm(t, &p, FAN_OPEN_PERM_F);
+	if (err)
+		return err;
 	/* Reading it is the kernel's business: execute permission is enough. */
 	err = dispatch(i, &p, LINUX_O_RDONLY, t, &f);
 	if (err)
@@ -323,7 +350,7 @@ int vfs_open_exec(struct task *t, int dfd, const char *name, uint32_t atflags, s
 		return err;
 	}
 	f->exec_denied = true;
-	fsnotify_file(f, LINUX_IN_OPEN);
+	fsnotify_file(f, LINUX_IN_OPEN | FAN_OPEN_EXEC_F);
 	*ret = f;
 	return 0;
 }

@@ -12,6 +12,8 @@
 #include <string.h>
 
 #include "schemas/vfs.pb-c.h"
+#include "sentry/fs/fanotify.h"
+#include "sentry/fs/handle.h"
 #include "sentry/fs/notify.h"
 #include "sentry/fs/vfs_state.h"
 
@@ -69,6 +71,7 @@ void sb_init(struct super_block *sb, const struct sb_ops *ops, const struct fs_t
 
 void sb_done(struct super_block *sb)
 {
+	free(sb->handles);
 	mutex_destroy(&sb->rename_mu);
 	mutex_destroy(&sb->d_mu);
 }
@@ -98,6 +101,8 @@ void sb_deactivate(struct super_block *sb)
 	if (atomic_fetch_sub(&sb->active, 1) != 1)
 		return;
 	fsnotify_sb_gone(sb);
+	fanotify_sb_gone(sb);
+	handle_sb_gone(sb);
 	root = TAKE_PTR(sb->root);
 	if (root) {
 		dcache_kill_tree(root);
@@ -210,7 +215,32 @@ int sb_save_base(struct state_writer *w, const struct super_block *sb, struct Se
 	m->dev = sb->dev;
 	m->root = state_ref(w, &dentry_state_type, sb->root);
 	m->next_ino = sb->next_ino;
+	m->handles = state_zalloc(w, sb->nr_handles, sizeof(*m->handles));
+	for (m->n_handles = 0; m->n_handles < sb->nr_handles; m->n_handles++)
+		m->handles[m->n_handles] = state_ref(w, &dentry_state_type, sb->handles[m->n_handles]);
 	return 0;
+}
+
+static int load_handles(struct state_reader *r, struct super_block *sb, const struct Sentry__SuperBlockBase *m)
+{
+	size_t cap = 16;
+	int err = state_check(r, m->n_handles <= 65536, "too many file handles");
+
+	while (cap < m->n_handles)
+		cap *= 2;
+	sb->handles = !err && m->n_handles ? calloc(cap, sizeof(*sb->handles)) : NULL;
+	if (!err && m->n_handles && !sb->handles)
+		return -ENOMEM;
+	for (size_t n = 0; !err && n < m->n_handles; n++) {
+		void *d = NULL;
+
+		err = state_deref(r, m->handles[n], &dentry_state_type, &d);
+		if (!err)
+			err = state_check(r, d != NULL, "file handle of nothing");
+		if (!err)
+			sb->handles[sb->nr_handles++] = d;
+	}
+	return err;
 }
 
 int sb_load_base(struct state_reader *r, struct super_block *sb, const struct sb_ops *ops, const struct Sentry__SuperBlockBase *m)
@@ -242,6 +272,9 @@ int sb_load_base(struct state_reader *r, struct super_block *sb, const struct sb
 	sb->dev = m->dev;
 	sb->root = root;
 	sb->next_ino = m->next_ino;
+	err = load_handles(r, sb, m);
+	if (err)
+		return err;
 	minor = dev_minor(m->dev);
 	next = atomic_load(&next_minor);
 	while (next <= minor && !atomic_compare_exchange_weak(&next_minor, &next, minor + 1))

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/fs/handle.h"
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/notify.h"
 #include "sentry/kernel/task.h"
@@ -86,7 +87,7 @@ int create_locked(struct task *t, struct dentry *dir, struct dentry *d, const st
 	if (err)
 		return err;
 	attach_inode(d, i);
-	fsnotify_dir(di, LINUX_IN_CREATE, d->name, LINUX_S_ISDIR(m->mode));
+	fsnotify_dir(dir, LINUX_IN_CREATE, d->name, d->inode);
 	return 0;
 }
 
@@ -184,12 +185,12 @@ int vfs_link(struct task *t, const struct path *old, const struct path *dir, con
 		err = di->ops->link(di, t, d, i);
 	if (!err) {
 		attach_inode(d, inode_get(i));
-		fsnotify_dir(di, LINUX_IN_CREATE, name, false);
+		fsnotify_dir(dir->dentry, LINUX_IN_CREATE, name, i);
 	}
 	mutex_unlock(&di->mu);
 	dentry_put(d);
 	if (!err && fsnotify_active)
-		fsnotify_event(i, LINUX_IN_ATTRIB, NULL, 0);
+		fsnotify_inode(i, old->dentry, LINUX_IN_ATTRIB);
 	return err;
 }
 
@@ -199,9 +200,9 @@ static void announce_removed(struct inode *i, bool isdir)
 	if (!fsnotify_active)
 		return;
 	if (!isdir)
-		fsnotify_event(i, LINUX_IN_ATTRIB, NULL, 0);
+		fsnotify_inode(i, NULL, LINUX_IN_ATTRIB);
 	else /* a file's waits for its last user: dentry_free() */
-		fsnotify_event(i, LINUX_IN_DELETE_SELF | LINUX_IN_ISDIR, NULL, 0);
+		fsnotify_deleted(i);
 }
 
 static int remove_name(struct task *t, const struct path *dir, const char *name, bool isdir, bool slash)
@@ -238,11 +239,12 @@ static int remove_name(struct task *t, const struct path *dir, const char *name,
 		if (isdir)
 			dcache_prune(d);
 		dentry_unhash(d);
-		fsnotify_dir(di, LINUX_IN_DELETE, name, isdir);
+		fsnotify_dir(dir->dentry, LINUX_IN_DELETE, name, vi);
 	}
 	mutex_unlock(&di->mu);
 	if (!err) {
 		mount_detach_dentry(d);
+		handle_removed(d);
 		announce_removed(vi, isdir);
 	}
 	dentry_put(d);
@@ -376,13 +378,14 @@ int vfs_rename_slash(struct task *t, const struct path *odir, const char *oname,
 		err = rename_locked(t, odir->dentry, od, ndir->dentry, nd, nname, flags, oslash, nslash);
 	}
 	if (!err) {
-		fsnotify_move(odir->dentry->inode, oname, ndir->dentry->inode, nname, oi);
+		fsnotify_move(odir->dentry, oname, ndir->dentry, nname, od);
 		if (flags & LINUX_RENAME_EXCHANGE)
-			fsnotify_move(ndir->dentry->inode, nname, odir->dentry->inode, oname, ni);
+			fsnotify_move(ndir->dentry, nname, odir->dentry, oname, nd);
 	}
 	unlock_two(odir->dentry, ndir->dentry);
 	if (!err && ni && !(flags & LINUX_RENAME_EXCHANGE)) {
 		mount_detach_dentry(nd);
+		handle_removed(nd);
 		announce_removed(ni, inode_is_dir(ni));
 	}
 	dentry_put(od);

@@ -26,7 +26,6 @@ DENIED(kexec_load, EPERM)
 DENIED(kexec_file_load, EPERM)
 DENIED(bpf, EPERM)
 DENIED(perf_event_open, EPERM)
-DENIED(fanotify_init, EPERM)
 DENIED(userfaultfd, EPERM)
 
 /* CONFIG_* not set. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "sentry/fs/fd_table.h"
+#include "sentry/fs/notify.h"
 #include "sentry/fs/fs_type.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -59,6 +60,9 @@ static int64_t do_getdents(struct task *t, int fd, gaddr_t dst, uint32_t size, b
 		return -ENOTDIR;
 	if (f->inode->nlink == 0)
 		return -ENOENT; /* removed */
+	err = file_perm_read(f, t);
+	if (err)
+		return err;
 	b.buf = malloc(b.cap ? b.cap : 1);
 	if (!b.buf)
 		return -ENOMEM;
@@ -74,6 +78,8 @@ static int64_t do_getdents(struct task *t, int fd, gaddr_t dst, uint32_t size, b
 	}
 	mutex_unlock(&f->pos_mu);
 	free(b.buf);
+	if (!err)
+		fsnotify_file(f, LINUX_IN_ACCESS);
 	return err ? err : (int64_t)b.used;
 }
 

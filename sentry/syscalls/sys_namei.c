@@ -218,22 +218,3 @@ int64_t sys_renameat2(struct task *t, const struct sys_args *a)
 {
 	return do_rename(t, ARG_INT(a, 0), ARG_ADDR(a, 1), ARG_INT(a, 2), ARG_ADDR(a, 3), ARG_U32(a, 4));
 }
-
-int64_t sys_name_to_handle_at(struct task *t, const struct sys_args *a)
-{
-	char *name _cleanup_free_ = NULL;
-	uint32_t handle[2];
-	int r;
-
-	if (ARG_U32(a, 4) & ~(uint32_t)(LINUX_AT_SYMLINK_FOLLOW | LINUX_AT_EMPTY_PATH))
-		return -EINVAL;
-	r = copy_in_path(t, ARG_ADDR(a, 1), &name);
-	if (r == 0)
-		r = copy_in(t, handle, ARG_ADDR(a, 2), sizeof(handle));
-	return r < 0 ? r : -EOPNOTSUPP; /* files have no handles here */
-}
-
-int64_t sys_open_by_handle_at(struct task *t, const struct sys_args *a)
-{
-	return task_capable(t, LINUX_CAP_DAC_READ_SEARCH) ? -EOPNOTSUPP : -EPERM;
-}

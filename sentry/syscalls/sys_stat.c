@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sentry/fs/fd_table.h"
+#include "sentry/fs/handle.h"
 #include "sentry/fs/namei.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -247,6 +248,7 @@ static int64_t put_statfs(struct task *t, struct super_block *sb, struct mount *
 		return err;
 	if (!s.f_frsize)
 		s.f_frsize = s.f_bsize;
+	sb_fsid(sb, s.f_fsid);
 	s.f_flags = LINUX_ST_VALID;
 	if (m) {
 		s.f_flags |= m->flags & (LINUX_MS_RDONLY | LINUX_MS_NOSUID | LINUX_MS_NODEV | LINUX_MS_NOEXEC | LINUX_MS_NOATIME |

@@ -99,7 +99,7 @@ static int64_t do_set(struct task *t, const struct sys_args *a, bool by_fd, bool
 	err = i->ops->setxattr(i, t, name, val, size, flags);
 	mutex_unlock(&i->mu);
 	if (!err)
-		fsnotify_dentry(p.dentry, LINUX_IN_ATTRIB);
+		fsnotify_path(&p, LINUX_IN_ATTRIB);
 	return err;
 }
 
@@ -180,7 +180,7 @@ static int64_t do_remove(struct task *t, const struct sys_args *a, bool by_fd, b
 	err = i->ops->removexattr(i, t, name);
 	mutex_unlock(&i->mu);
 	if (!err)
-		fsnotify_dentry(p.dentry, LINUX_IN_ATTRIB);
+		fsnotify_path(&p, LINUX_IN_ATTRIB);
 	return err;
 }
 

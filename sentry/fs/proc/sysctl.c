@@ -377,6 +377,12 @@ static const struct pnode inotify_kids[] = {
 	NUM("max_user_watches", 65536, 0, INT_MAX_),
 	{ 0 },
 };
+static const struct pnode fanotify_kids[] = {
+	CONST("max_queued_events", 16384),
+	CONST("max_user_groups", 128),
+	CONST("max_user_marks", 65536),
+	{ 0 },
+};
 static const struct pnode mqueue_kids[] = {
 	NUM("msg_default", 10, 1, 65536),
 	NUM("msg_max", 10, 1, 65536),
@@ -391,6 +397,7 @@ static const struct pnode fs_kids[] = {
 	CONST("aio-nr", 0),
 	ROW("dentry-state", 0444, NULL, 4, 0, 0, 0, 0, 45, 0),
 	PN_DIR("epoll", 0555, epoll_kids),
+	PN_DIR("fanotify", 0555, fanotify_kids),
 	PN_FILE("file-max", 0444, show_u64max),
 	PN_FILE("file-nr", 0444, show_file_nr),
 	ROW("inode-nr", 0444, NULL, 2, 0, 0, 0, 0),
