@@ -102,6 +102,7 @@ struct sentry_container {
 struct sentry_config {
 	const char *platform; /* "ptrace", ... or NULL for the default */
 	bool strace; /* log system calls to the debug log */
+	const char *strace_calls, *strace_comms; /* which: see strace_setup(); kept by reference; may be NULL */
 	bool host_network; /* Internet sockets are those of the host's network namespace we run in */
 	uint32_t unprivileged_port; /* with host_network: its net.ipv4.ip_unprivileged_port_start */
 	size_t nr_cpus; /* as shown to applications; 0: the host's affinity */

@@ -23,7 +23,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/seccomp.h"
-#include "sentry/syscalls/strace.h"
+#include "sentry/syscalls/strace/strace.h"
 #include "sentry/syscalls/syscalls.h"
 
 #define SYSCALL_INSN_LEN 2
