@@ -40,6 +40,7 @@ static int block(struct task *t, int64_t deadline, bool killable)
 	int r;
 
 	mutex_lock(&t->park_mu);
+	atomic_store_explicit(&t->block_frame, __builtin_frame_address(0), memory_order_relaxed);
 	atomic_store_explicit(&t->run_state, 'S', memory_order_relaxed);
 	for (;;) {
 		uint32_t work = atomic_load(&t->work);
@@ -73,6 +74,7 @@ static int block(struct task *t, int64_t deadline, bool killable)
 		}
 	}
 	atomic_store_explicit(&t->run_state, 'R', memory_order_relaxed);
+	atomic_store_explicit(&t->block_frame, NULL, memory_order_relaxed);
 	mutex_unlock(&t->park_mu);
 	t->nvcsw++;
 	return r;
