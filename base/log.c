@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/uio.h>
 #include <time.h>
 
 enum log_level log_level_max = LOG_LVL_WARN;
@@ -14,16 +15,33 @@ void log_init(int fd, enum log_level max)
 	log_level_max = max;
 }
 
-void log_line(enum log_level lvl, const char *fmt, ...)
+/* Level and time; returns its length. */
+static int prefix(enum log_level lvl, char *buf, size_t size)
 {
 	static const char tag[] = "EWID";
-	char buf[1024];
 	struct timespec ts = { 0 };
+
+	(void)clock_gettime(CLOCK_REALTIME, &ts);
+	return snprintf(buf, size, "%c %lld.%06ld ", tag[lvl], (long long)ts.tv_sec, ts.tv_nsec / 1000);
+}
+
+void log_text(enum log_level lvl, const char *text, size_t n)
+{
+	char head[48];
+	int m = prefix(lvl, head, sizeof(head));
+	const struct iovec v[] = { { head, (size_t)m }, { (void *)(uintptr_t)text, n }, { (void *)(uintptr_t) "\n", 1 } };
+
+	if (writev(log_fd, v, 3) < 0)
+		return; /* nowhere left to report a failing log */
+}
+
+void log_line(enum log_level lvl, const char *fmt, ...)
+{
+	char buf[1024];
 	va_list ap;
 	int n, m;
 
-	(void)clock_gettime(CLOCK_REALTIME, &ts);
-	n = snprintf(buf, sizeof(buf) - 1, "%c %lld.%06ld ", tag[lvl], (long long)ts.tv_sec, ts.tv_nsec / 1000);
+	n = prefix(lvl, buf, sizeof(buf) - 1);
 	va_start(ap, fmt);
 	m = vsnprintf(buf + n, sizeof(buf) - 1 - (size_t)n, fmt, ap);
 	va_end(ap);

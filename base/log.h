@@ -16,6 +16,8 @@ extern enum log_level log_level_max;
 
 void log_init(int fd, enum log_level max);
 void log_line(enum log_level lvl, const char *fmt, ...) _printf_(2, 3);
+/* A line of any length, without its end. */
+void log_text(enum log_level lvl, const char *text, size_t n);
 
 #define log_enabled(lvl) ((lvl) <= log_level_max)
 #define log_at(lvl, ...)                                                                           \

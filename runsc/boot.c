@@ -213,6 +213,12 @@ static int boot_up(struct boot *b, struct setup *s, bool host_net, struct error 
 		return r;
 	cfg.platform = setup_str(s, "platform")[0] ? setup_str(s, "platform") : NULL;
 	cfg.strace = setup_bool(s, "strace");
+	if (cfg.strace) { /* kept: the message goes away */
+		cfg.strace_calls = strdup(setup_str(s, "straceCalls"));
+		cfg.strace_comms = strdup(setup_str(s, "straceComms"));
+		if (!cfg.strace_calls || !cfg.strace_comms)
+			return error_set(err, -ENOMEM, "setup message");
+	}
 	r = sentry_new(&cfg, &b->sentry, err);
 	if (r < 0)
 		return r;

@@ -22,6 +22,7 @@ struct globals {
 	const char *overlay2;    /* "none", "root:memory", "all:memory" */
 	const char *file_access; /* "exclusive" or "shared": who may change the root's files */
 	bool strace;
+	const char *strace_calls, *strace_comms; /* filters of strace; NULL: none */
 	const char *rootless;
 	bool ignore_cgroups, systemd_cgroup;
 	const char *cgroup_manager;

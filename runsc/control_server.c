@@ -162,7 +162,9 @@ static int op_stats(struct request *q, json_t **ret, struct error **err)
 
 static int op_debug(struct request *q, json_t **ret, struct error **err)
 {
-	return wrap_json(sentry_debug_json(q->c->b->sentry), ret, err);
+	const struct sentry_debug_opts o = {.stacks = req_bool(q, "stacks"), .counts = req_bool(q, "counts")};
+
+	return wrap_json(sentry_debug_json(q->c->b->sentry, &o), ret, err);
 }
 
 /*

@@ -116,9 +116,11 @@ static int send_sandbox_setup(const struct sandbox_start *s, struct starting *t,
 	size_t n = 0;
 	int r;
 
-	m = json_pack("{s:s, s:s, s:O, s:O, s:b, s:b, s:b, s:s, s:s, s:b}", "op", s->image_fds ? "restore" : "create",
+	m = json_pack("{s:s, s:s, s:O, s:O, s:b, s:b, s:b, s:s, s:s, s:s, s:s, s:b}", "op", s->image_fds ? "restore" : "create",
 		      "id", s->c->id, "spec", s->spec->json, "mounts", mounts, "debug", s->g->debug, "log",
 		      s->g->debug || s->g->strace || (s->g->debug_log && s->g->debug_log[0]), "strace", s->g->strace,
+		      "straceCalls", s->g->strace_calls ? s->g->strace_calls : "", "straceComms",
+		      s->g->strace_comms ? s->g->strace_comms : "",
 		      "platform", s->g->platform ? s->g->platform : "", "emptyDir", s->c->dir, "rootless",
 		      isolate_is_rootless(s->g->rootless));
 	if (!m)

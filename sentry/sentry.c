@@ -26,7 +26,7 @@
 #include "sentry/mm/safecopy.h"
 #include "sentry/net/host/host.h"
 #include "sentry/sentry_internal.h"
-#include "sentry/syscalls/strace.h"
+#include "sentry/syscalls/strace/strace.h"
 
 static size_t host_cpus(void)
 {
@@ -87,7 +87,11 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	/* To give memory back, malloc would read a file in /proc, which the filter forbids: large blocks go back by munmap anyway. */
 	(void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	s->k = k;
-	strace_on = cfg->strace;
+	if (cfg->strace) {
+		r = strace_setup(cfg->strace_calls, cfg->strace_comms);
+		if (r < 0)
+			return error_msg(err, r, "--strace-syscalls: \"%s\": unknown system call or class", cfg->strace_calls);
+	}
 	k->pops = platform_find(cfg->platform, err);
 	if (!k->pops)
 		return -ENOSYS;

@@ -102,6 +102,7 @@ struct sentry_container {
 struct sentry_config {
 	const char *platform; /* "ptrace", ... or NULL for the default */
 	bool strace; /* log system calls to the debug log */
+	const char *strace_calls, *strace_comms; /* which: see strace_setup(); kept by reference; may be NULL */
 	bool host_network; /* Internet sockets are those of the host's network namespace we run in */
 	uint32_t unprivileged_port; /* with host_network: its net.ipv4.ip_unprivileged_port_start */
 	size_t nr_cpus; /* as shown to applications; 0: the host's affinity */
@@ -152,7 +153,11 @@ int sentry_destroy_container(struct sentry *s, const char *id, struct error **er
  * debug: tasks with what they are blocked in, unimplemented calls. */
 char *sentry_ps_json(struct sentry *s, const char *id);
 char *sentry_stats_json(struct sentry *s, const char *id);
-char *sentry_debug_json(struct sentry *s);
+struct sentry_debug_opts {
+	bool stacks; /* where the threads of sleeping tasks are */
+	bool counts; /* system calls: how often, how long (from the first time this is asked for) */
+};
+char *sentry_debug_json(struct sentry *s, const struct sentry_debug_opts *opts);
 
 /* Freezes, saves to @fds, then thaws (leave_running; stays paused if it was) or leaves everything frozen for the caller to exit, or to
  * sentry_resume() when the image could not be made durable. On failure the

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the command line shows of a sandbox: ps, stats, debug. JSON texts. */
+/* What the command line shows of a sandbox: ps and stats. JSON texts. */
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -12,7 +12,6 @@
 #include "sentry/kernel/rusage.h"
 #include "sentry/sentry.h"
 #include "sentry/sentry_internal.h"
-#include "sentry/syscalls/syscalls.h"
 
 static char *take_json(json_t *j)
 {
@@ -142,31 +141,4 @@ char *sentry_stats_json(struct sentry *s, const char *id)
 		(json_int_t)sys, "user", (json_int_t)user, "memory", "usage", "limit", (json_int_t)c->memory_limit, "usage",
 		(json_int_t)mem, "max", (json_int_t)mem, "failcnt", (json_int_t)0, "pids", "current", (json_int_t)tasks, "limit",
 		(json_int_t)c->pids_limit));
-}
-
-char *sentry_debug_json(struct sentry *s)
-{
-	json_t *tasks = json_array(), *missing = json_array();
-	struct thread_group *tg;
-	struct task *t;
-
-	mutex_lock(&s->k->tasks_mu);
-	list_for_each(tg, &s->k->groups, all_node)
-		list_for_each(t, &tg->tasks, tg_node) {
-			char st[2] = { atomic_load(&t->run_state), 0 };
-			const struct sysctx *x = &t->sysctx;
-
-			(void)json_array_append_new(
-				tasks, json_pack("{s:i,s:i,s:s,s:s,s:s,s:b,s:I}", "tid", pid_nr_ns(t->pid, s->k->root_pid_ns), "tgid",
-						 pid_nr_ns(tg->pid, s->k->root_pid_ns), "comm", t->comm, "state", st, "syscall",
-						 syscall_name(x->nr), "parked", (int)t->parked, "pending",
-						 (json_int_t)(t->pending.set | tg->pending.set)));
-		}
-	mutex_unlock(&s->k->tasks_mu);
-	for (uint64_t nr = 0; nr < 512; nr++)
-		if (syscall_was_missing(nr))
-			(void)json_array_append_new(missing, json_string(syscall_name(nr)));
-	return take_json(json_pack("{s:s,s:o,s:o,s:I,s:I}", "platform", s->k->pops->name, "tasks", tasks, "unimplemented", missing,
-				   "memory_used", (json_int_t)memfile_used(s->k->mf), "memory_committed",
-				   (json_int_t)memfile_committed(s->k->mf)));
 }

@@ -15,6 +15,7 @@
  *   task_block: woken -> returns 0
  */
 #include "sentry/kernel/kernel.h"
+#include "sentry/syscalls/strace/strace.h"
 
 __thread struct task *current_task;
 
@@ -31,12 +32,15 @@ static bool fatal_pending(struct task *t)
 	       (__atomic_load_n(&t->pending.set, __ATOMIC_ACQUIRE) & SIGBIT(SIGKILL));
 }
 
+#define TRACE_AFTER NSEC_PER_SEC /* a trace shows the beginning of a call that sleeps for longer */
+
 static int block(struct task *t, int64_t deadline, bool killable)
 {
-	int64_t host_deadline = ktime_to_host(deadline);
+	int64_t host_deadline = ktime_to_host(deadline), trace_at = strace_on ? ktime_mono() + TRACE_AFTER : 0;
 	int r;
 
 	mutex_lock(&t->park_mu);
+	atomic_store_explicit(&t->block_frame, __builtin_frame_address(0), memory_order_relaxed);
 	atomic_store_explicit(&t->run_state, 'S', memory_order_relaxed);
 	for (;;) {
 		uint32_t work = atomic_load(&t->work);
@@ -54,7 +58,13 @@ static int block(struct task *t, int64_t deadline, bool killable)
 			r = -EFREEZE;
 			break;
 		}
-		if (deadline == TIME_FOREVER) {
+		if (unlikely(trace_at != 0) && deadline > trace_at) {
+			(void)cond_timedwait(&t->park_cv, &t->park_mu, ktime_to_host(trace_at));
+			if (ktime_mono() >= trace_at) {
+				trace_at = 0;
+				strace_blocked(t);
+			}
+		} else if (deadline == TIME_FOREVER) {
 			cond_wait(&t->park_cv, &t->park_mu);
 		} else if (ktime_mono() >= deadline) {
 			r = -ETIMEDOUT;
@@ -64,6 +74,7 @@ static int block(struct task *t, int64_t deadline, bool killable)
 		}
 	}
 	atomic_store_explicit(&t->run_state, 'R', memory_order_relaxed);
+	atomic_store_explicit(&t->block_frame, NULL, memory_order_relaxed);
 	mutex_unlock(&t->park_mu);
 	t->nvcsw++;
 	return r;

@@ -29,6 +29,7 @@
 #include "sentry/kernel/run.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_new.h"
+#include "sentry/syscalls/strace/strace.h"
 #include "sentry/syscalls/syscalls.h"
 
 void task_release_mm(struct task *t)
@@ -421,6 +422,7 @@ void task_exit(struct task *t, int status)
 	struct sighand *s;
 	bool last, last_live, unlinked;
 
+	strace_task_exit(t, status);
 	ptrace_exit_stop(t, status);
 	s = sighand_lock(t);
 	t->exiting = true;

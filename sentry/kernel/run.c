@@ -23,7 +23,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/seccomp.h"
-#include "sentry/syscalls/strace.h"
+#include "sentry/syscalls/strace/strace.h"
 #include "sentry/syscalls/syscalls.h"
 
 #define SYSCALL_INSN_LEN 2
@@ -154,7 +154,9 @@ static void run_syscall(struct task *t)
 	}
 	memcpy(a.a, c->args, sizeof(a.a));
 	strace_enter(t, c->nr, &a);
+	atomic_store_explicit(&t->in_call, true, memory_order_relaxed);
 	ret = syscall_dispatch(t, c->nr, &a);
+	atomic_store_explicit(&t->in_call, false, memory_order_relaxed);
 	strace_exit(t, c->nr, &a, ret);
 	finish_syscall(t, ret);
 	if (t->pt)
@@ -250,6 +252,7 @@ static void __attribute__((noreturn)) task_loop(struct task *t)
 	struct plat_as *as = NULL;
 
 	current_task = t;
+	atomic_store(&t->stack_top, __builtin_frame_address(0));
 	for (;;) {
 		uint32_t work = atomic_load(&t->work);
 		int r;

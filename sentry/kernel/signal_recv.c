@@ -13,6 +13,7 @@
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/ptrace.h"
+#include "sentry/syscalls/strace/strace.h"
 
 #define SIGSET_SYNC                                                                                                    \
 	(SIGBIT(SIGSEGV) | SIGBIT(SIGBUS) | SIGBIT(SIGILL) | SIGBIT(SIGTRAP) | SIGBIT(SIGFPE) | SIGBIT(SIGSYS))
@@ -279,8 +280,10 @@ static bool pgrp_orphaned(struct thread_group *tg)
 }
 
 
-static void __attribute__((noreturn)) die_of(struct task *t, int sig)
+static void __attribute__((noreturn)) die_of(struct task *t, int sig, const struct linux_siginfo *info)
 {
+	strace_signal(t, sig, info);
+
 	/* No core file is written, so WCOREDUMP stays clear, as under RLIMIT_CORE 0. */
 	task_exit_group(t, sig);
 }
@@ -387,9 +390,10 @@ int signal_get(struct task *t, struct linux_sigaction *ka, struct linux_siginfo 
 			}
 			begin_group_stop_locked(t, sig);
 			mutex_unlock(&s->mu);
+			strace_signal(t, sig, info);
 			continue;
 		}
 		mutex_unlock(&s->mu);
-		die_of(t, sig);
+		die_of(t, sig, info);
 	}
 }

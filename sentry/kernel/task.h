@@ -230,7 +230,9 @@ struct task {
 	struct cond park_cv; /* nosave: waiters run again */
 	bool woken; /* nosave; guarded by park_mu */
 	bool parked; /* nosave: at the freeze point; guarded by kernel.freeze_mu */
-	const char *blocked_in; /* nosave: for debug and /proc/pid/wchan */
+	_Atomic bool in_call; /* nosave: sysctx says which; for /proc and debug */
+	const uint64_t *_Atomic block_frame; /* nosave: frame of the own thread that sleeps, NULL when awake; for debug */
+	const uint64_t *_Atomic stack_top; /* nosave: frame of the task loop */
 	_Atomic char run_state; /* nosave: 'R' 'S' 'T' 't' 'D' for /proc */
 
 	/* ptrace(2) inside the sandbox: ptrace.h */

@@ -28,8 +28,6 @@ typedef int64_t (*sys_fn)(struct task *t, const struct sys_args *a);
 /* Runs system call @nr; the result may be a restart code. */
 int64_t syscall_dispatch(struct task *t, uint64_t nr, const struct sys_args *a);
 const char *syscall_name(uint64_t nr); /* "?" for unknown */
-/* True when an application called @nr and this build does not implement it. */
-bool syscall_was_missing(uint64_t nr);
 const char *syscall_kinds(uint64_t nr); /* "" for unknown */
 
 #endif

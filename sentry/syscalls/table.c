@@ -5,6 +5,7 @@
 #include "sentry/syscalls/syscalls.h"
 
 #include "base/log.h"
+#include "sentry/syscalls/counts.h"
 
 #define SYSCALL(nr, name, kinds) __attribute__((weak)) int64_t sys_##name(struct task *t, const struct sys_args *a);
 #include "sentry/syscalls/syscalls.def"
@@ -20,15 +21,21 @@ static const struct {
 };
 
 static _Atomic uint8_t logged[ARRAY_SIZE(table)];
+static struct {
+	_Atomic uint64_t calls, errors, ns;
+} counters[ARRAY_SIZE(table)];
+_Atomic bool syscall_timing;
+
+void syscall_count_get(uint64_t nr, struct syscall_count *ret)
+{
+	*ret = (struct syscall_count){ 0 };
+	if (nr < ARRAY_SIZE(table))
+		*ret = (struct syscall_count){ atomic_load(&counters[nr].calls), atomic_load(&counters[nr].errors), atomic_load(&counters[nr].ns) };
+}
 
 const char *syscall_name(uint64_t nr)
 {
 	return nr < ARRAY_SIZE(table) && table[nr].name ? table[nr].name : "?";
-}
-
-bool syscall_was_missing(uint64_t nr)
-{
-	return nr < ARRAY_SIZE(table) && atomic_load(&logged[nr]);
 }
 
 const char *syscall_kinds(uint64_t nr)
@@ -38,12 +45,24 @@ const char *syscall_kinds(uint64_t nr)
 
 int64_t syscall_dispatch(struct task *t, uint64_t nr, const struct sys_args *a)
 {
+	int64_t ret, start = 0;
+
 	if (nr >= ARRAY_SIZE(table) || !table[nr].name)
 		return -ENOSYS;
+	atomic_fetch_add_explicit(&counters[nr].calls, 1, memory_order_relaxed);
 	if (!table[nr].fn) {
+		syscall_count_missing(t, nr);
+		atomic_fetch_add_explicit(&counters[nr].errors, 1, memory_order_relaxed);
 		if (!atomic_exchange(&logged[nr], 1))
 			log_warn("system call %s (%lu) is not implemented: ENOSYS", table[nr].name, (unsigned long)nr);
 		return -ENOSYS;
 	}
-	return table[nr].fn(t, a);
+	if (unlikely(atomic_load_explicit(&syscall_timing, memory_order_relaxed)))
+		start = ktime_mono();
+	ret = table[nr].fn(t, a);
+	if (unlikely(start))
+		atomic_fetch_add_explicit(&counters[nr].ns, (uint64_t)(ktime_mono() - start), memory_order_relaxed);
+	if (ret < 0 && ret > -ERESTARTSYS)
+		atomic_fetch_add_explicit(&counters[nr].errors, 1, memory_order_relaxed);
+	return ret;
 }

@@ -327,7 +327,7 @@ char *sentry_stats_json(struct sentry *s, const char *id)
 	return strdup("{\"cpu\":{\"usage\":{\"total\":5}},\"memory\":{\"usage\":{\"usage\":1}},\"pids\":{\"current\":1}}");
 }
 
-char *sentry_debug_json(struct sentry *s)
+char *sentry_debug_json(struct sentry *s, const struct sentry_debug_opts *opts)
 {
 	return strdup("{\"fake\":true}");
 }

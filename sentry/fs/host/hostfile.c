@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <termios.h>
 
@@ -310,7 +311,7 @@ int hostfile_new(struct container *c, int fd, int index, struct file **ret)
 	h->fd = fd;
 	h->index = index;
 	h->mode = st.st_mode;
-	inode->rdev = st.st_rdev;
+	inode->rdev = dev_make(major(st.st_rdev), minor(st.st_rdev));
 	inode->uid = st.st_uid;
 	inode->gid = st.st_gid;
 	inode->size = (uint64_t)st.st_size;

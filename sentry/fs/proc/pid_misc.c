@@ -7,6 +7,7 @@
 #include "sentry/abi/rlimit.h"
 #include "sentry/fs/proc/pid_entries.h"
 #include "sentry/fs/proc/proc_internal.h"
+#include "sentry/kernel/wchan.h"
 #include "sentry/syscalls/syscalls.h"
 
 int proc_show_comm(struct pctx *c, struct strbuf *b)
@@ -187,9 +188,9 @@ int proc_show_personality(struct pctx *c, struct strbuf *b)
 
 int proc_show_wchan(struct pctx *c, struct strbuf *b)
 {
-	const char *in = c->target->blocked_in;
+	const char *in = c->target->is_zombie ? NULL : task_wchan(c->target);
 
-	strbuf_adds(b, in && proc_task_state(c->target) == 'S' ? in : "0");
+	strbuf_adds(b, in ? in : "0");
 	return 0;
 }
 
