@@ -115,8 +115,9 @@ set -e
 root=$1; shift
 mount --make-rprivate /
 mount -t proc proc $root/proc
-mount -t tmpfs -o mode=755,nosuid tmpfs $root/dev
-for d in null zero full random urandom tty; do : >$root/dev/$d; mount --bind /dev/$d $root/dev/$d; done
+mount -t tmpfs -o mode=755,nosuid tmpfs $root/dev; umask 022
+mk() { mknod -m 666 $root/dev/$1 c $2 $3; }
+mk null 1 3; mk zero 1 5; mk full 1 7; mk random 1 8; mk urandom 1 9; mk tty 5 0
 mkdir $root/dev/pts $root/dev/shm $root/dev/mqueue
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts $root/dev/pts
 ln -s pts/ptmx $root/dev/ptmx
