@@ -60,6 +60,7 @@ struct pma {
 	bool priv; /* derived: only private ones are saved; pages of the memory file that belong to the application (not to an object) */
 	bool cow; /* saved: 4; priv: another mm may share them, a write must look first */
 	bool wr; /* derived from translate(): !priv: shared mappings may write in place */
+	bool warm; /* nosave: new, few, and all present: worth to be in the page tables at once. Until it is mapped */
 	bool mapped; /* nosave: (partly) in the platform's address space */
 	int fd; /* nosave: host file, or -1: the memory file. Host pages are translated anew after a restore */
 	uint64_t off; /* saved: 3; in the memory file or host file */
@@ -175,6 +176,7 @@ extern const struct rangemap_ops pma_map_ops;
 #define WINDOW_MIN  (64ULL << 10)
 #define WINDOW_MAX  (2ULL << 20)
 #define COW_WINDOW  (16ULL << 10)
+#define WARM_WINDOW (256ULL << 10) /* up to here kept pages are taken, and all are mapped at once */
 
 /* Pages at @addr (in @v) usable for reading, or for writing with @write. On success *@ret is a pma that contains @addr. -EFAULT:
  * beyond the object's end (SIGBUS). Protection was checked by the caller. When a copy replaces pages that the platform shows, they
@@ -187,6 +189,8 @@ _must_check_ int pma_drop_range(struct mm *mm, struct plat_ctx *self, uint64_t s
 void pma_reprotect(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t start, uint64_t end);
 /* Maps what is there around @addr into the platform. */
 _must_check_ int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t addr, uint32_t flags);
+/* New anonymous memory that is likely to be touched next: saves its first fault. @v and @addr as for pma_resolve(). Best effort. */
+void pma_expect(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t addr);
 struct pma *pma_new(void);
 /* The VMA that contains @addr, growing a stack down to it if that is allowed, or NULL. */
 struct vma *mm_find_or_grow(struct mm *mm, uint64_t addr);

@@ -93,6 +93,9 @@ static int64_t map_common(struct mm *mm, struct task *t, uint64_t addr, uint64_t
 	    mm_populate_locked(mm, mm_task_ctx(mm, t), (uint64_t)ret, (uint64_t)ret + len,
 			       (s->prot & LINUX_PROT_WRITE) && !(s->flags & VMA_SHARED)) < 0)
 		populate = false;
+	/* What a program asks for, it touches, from the beginning. Reservations and stacks are another matter. */
+	if (ret >= 0 && !populate && !s->obj && !(map_flags & (LINUX_MAP_NORESERVE | LINUX_MAP_STACK | LINUX_MAP_GROWSDOWN | LINUX_MAP_FIXED)))
+		pma_expect(mm, mm_task_ctx(mm, t), vma_find(mm, (uint64_t)ret), (uint64_t)ret);
 	mm_wunlock(mm);
 	return ret;
 }
@@ -335,6 +338,9 @@ int64_t mm_brk(struct mm *mm, struct task *t, uint64_t addr)
 			goto out;
 		if (populate && mm_populate_locked(mm, mm_task_ctx(mm, t), old_end, new_end, true) < 0)
 			populate = false;
+		/* The allocator writes to its new top at once; the very first call only asks for room. */
+		if (!populate)
+			pma_expect(mm, mm_task_ctx(mm, t), vma_find(mm, old_end), old_end);
 	}
 	mm->brk = ret = addr;
 out:
