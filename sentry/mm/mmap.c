@@ -83,10 +83,13 @@ int64_t mm_mmap_locked(struct mm *mm, struct task *t, uint64_t addr, uint64_t le
 
 static int64_t map_common(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t map_flags, struct vma_spec *s)
 {
+	struct uffd_events ev = { NULL };
 	bool populate = false;
 	int64_t ret;
 
 	mm_wlock(mm);
+	if (map_flags & LINUX_MAP_FIXED)
+		uffd_unmapping(mm, addr, addr + len, &ev);
 	ret = mm_mmap_locked(mm, t, addr, len, map_flags, s, &populate);
 	/* Failure to fill is no failure of mmap. */
 	if (ret >= 0 && populate && (s->prot & LINUX_PROT_RWX) &&
@@ -97,6 +100,9 @@ static int64_t map_common(struct mm *mm, struct task *t, uint64_t addr, uint64_t
 	if (ret >= 0 && !populate && !s->obj && !(map_flags & (LINUX_MAP_NORESERVE | LINUX_MAP_STACK | LINUX_MAP_GROWSDOWN | LINUX_MAP_FIXED)))
 		pma_expect(mm, mm_task_ctx(mm, t), vma_find(mm, (uint64_t)ret), (uint64_t)ret);
 	mm_wunlock(mm);
+	if (ret < 0)
+		uffd_discard(&ev);
+	uffd_tell(&ev);
 	return ret;
 }
 
@@ -210,6 +216,7 @@ int64_t mm_map_object(struct mm *mm, struct task *t, uint64_t addr, uint64_t len
 
 int64_t mm_munmap(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t len)
 {
+	struct uffd_events ev = { NULL };
 	int r;
 
 	if (!IS_ALIGNED(addr, PAGE_SIZE) || addr > LINUX_TASK_SIZE_MAX || len > LINUX_TASK_SIZE_MAX - addr)
@@ -222,12 +229,17 @@ int64_t mm_munmap(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t 
 		struct vma *v = vma_first_in(mm, addr, addr + len);
 
 		/* A hole in the middle of a mapping makes one more. */
-		if (v && v->r.start < addr && v->r.end > addr + len && mm->vmas.nr >= LINUX_MAX_MAP_COUNT)
+		if (v && v->r.start < addr && v->r.end > addr + len && mm->vmas.nr >= LINUX_MAX_MAP_COUNT) {
 			r = -ENOMEM;
-		else
+		} else {
+			uffd_unmapping(mm, addr, addr + len, &ev);
 			r = vma_unmap_range(mm, self, addr, addr + len);
+		}
 	}
 	mm_wunlock(mm);
+	if (r < 0)
+		uffd_discard(&ev);
+	uffd_tell(&ev);
 	return r;
 }
 

@@ -30,7 +30,7 @@ static bool can_merge(const struct range *a, const struct range *b)
 {
 	const struct pma *x = pma_of(a), *y = pma_of(b);
 
-	return x->priv == y->priv && x->cow == y->cow && x->wr == y->wr && x->mapped == y->mapped && x->warm == y->warm && x->fd == y->fd &&
+	return x->priv == y->priv && x->cow == y->cow && x->wp == y->wp && x->wr == y->wr && x->mapped == y->mapped && x->warm == y->warm && x->fd == y->fd &&
 	       x->off + (a->end - a->start) == y->off;
 }
 
@@ -53,6 +53,8 @@ struct pma *pma_new(void)
 
 bool pma_writable(const struct pma *p, const struct vma *v)
 {
+	if (p->wp)
+		return false;
 	return p->priv ? !p->cow : (v->flags & VMA_SHARED) && p->wr;
 }
 
@@ -272,8 +274,9 @@ static int fill_obj(struct mm *mm, struct vma *v, uint64_t page, bool write, str
 	struct backing b, wide;
 	int r;
 
-	free_window(mm, v, page, WINDOW_MAX, &start, &end);
-	free_window(mm, v, page, WINDOW_MIN, &near_start, &near_end);
+	/* Where userfaultfd decides page by page, only the page asked for may be shown. */
+	free_window(mm, v, page, v->uffd ? PAGE_SIZE : WINDOW_MAX, &start, &end);
+	free_window(mm, v, page, v->uffd ? PAGE_SIZE : WINDOW_MIN, &near_start, &near_end);
 	r = translate(v, page, (write ? near_end : end) - page, write, &b);
 	if (r < 0)
 		return r;
@@ -407,6 +410,11 @@ int pma_resolve(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t ad
 	struct pma *p = i ? pma_of(i) : NULL;
 	int r;
 
+	if (v->uffd) {
+		r = uffd_fault(mm, v, addr, write, will_map);
+		if (r < 0)
+			return r;
+	}
 	if (!p) {
 		r = v->obj ? fill_obj(mm, v, page, write && (v->flags & VMA_SHARED), &p) : fill_anon(mm, v, page, &p);
 		if (r < 0)
@@ -425,6 +433,49 @@ int pma_resolve(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t ad
 		return break_cow(mm, self, v, p, page, will_map, ret);
 	}
 	*ret = p;
+	return 0;
+}
+
+int pma_insert_private(struct mm *mm, uint64_t page, const void *content, bool wp)
+{
+	uint64_t off;
+	int r = memfile_alloc(mm->mf, PAGE_SIZE, false, &off);
+	struct pma *p;
+	void *d;
+
+	if (r < 0)
+		return r;
+	d = content ? memfile_ptr(mm->mf, off, PAGE_SIZE) : NULL;
+	p = content && !d ? NULL : pma_add(mm, page, page + PAGE_SIZE, true, false, -1, off);
+	if (!p) {
+		memfile_unref(mm->mf, off, PAGE_SIZE);
+		return -ENOMEM;
+	}
+	if (d)
+		memcpy(d, content, PAGE_SIZE);
+	p->wp = wp;
+	(void)rangemap_merge(&mm->pmas, &p->r);
+	return 0;
+}
+
+int pma_insert_object(struct mm *mm, struct vma *v, uint64_t page, const void *content, bool touch)
+{
+	struct backing b;
+	struct pma *p;
+	char *d;
+	int r = translate(v, page, PAGE_SIZE, true, &b);
+
+	if (r < 0)
+		return r;
+	d = b.kind == BACKING_MEMFILE && touch ? memfile_ptr(mm->mf, b.off, PAGE_SIZE) : NULL;
+	if (d && content)
+		memcpy(d, content, PAGE_SIZE);
+	else if (d)
+		memset(d, 0, PAGE_SIZE); /* to be there, and no hole */
+	p = add_backing(mm, page, &b);
+	if (!p || (touch && !d))
+		return -ENOMEM;
+	(void)rangemap_merge(&mm->pmas, &p->r);
 	return 0;
 }
 
