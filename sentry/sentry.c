@@ -28,6 +28,9 @@
 #include "sentry/sentry_internal.h"
 #include "sentry/syscalls/strace/strace.h"
 
+/* Bytes of freed application memory that are kept for the next process that wants some; an idle sandbox holds no more. */
+#define KEEP_FREED (16ULL << 20)
+
 static size_t host_cpus(void)
 {
 	cpu_set_t set;
@@ -105,6 +108,7 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	r = memfile_new(&k->mf);
 	if (r < 0)
 		return error_set(err, r, "cannot make the memory file");
+	memfile_keep_freed(k->mf, KEEP_FREED);
 	k->root_pid_ns = pid_ns_new(NULL);
 	if (!k->root_pid_ns)
 		return error_set(err, -ENOMEM, "cannot make the kernel");

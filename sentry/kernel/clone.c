@@ -205,6 +205,8 @@ static void copy_fields(struct task *t, struct task *c, const struct clone_req *
 	c->sched_prio = t->sched_prio;
 	memcpy(c->cpu_mask, t->cpu_mask, sizeof(c->cpu_mask));
 	c->timer_slack = t->timer_slack;
+	c->mpol = t->mpol;
+	c->mce_kill = t->mce_kill;
 	c->start_time = ktime_mono();
 	/* rseq survives fork, not a new thread (Linux rseq_fork). */
 	if (!(q->flags & CLONE_VM)) {

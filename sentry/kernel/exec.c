@@ -334,6 +334,9 @@ static int exec_built(struct task *t, struct load_req *q, const char *path)
 	struct cred *c;
 	int r = mm_new(t->k, &q->mm);
 
+	if (r == 0 && t->mm)
+		mm_set_thp_disabled(q->mm, mm_thp_disabled(t->mm));
+
 	if (r < 0)
 		return r;
 	mm_user_get(q->mm);

@@ -115,6 +115,11 @@ static void finish_syscall(struct task *t, int64_t ret)
 {
 	struct sysctx *c = &t->sysctx;
 
+	if (t->refault) {
+		t->refault = false;
+		if (ret == -EFAULT)
+			ret = -EFREEZE; /* a copy that waited for userfaultfd when a freeze came */
+	}
 	if (ret == -EFREEZE) {
 		c->redo = c->again = true;
 		return;

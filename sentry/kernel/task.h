@@ -34,6 +34,7 @@
 #include "sentry/kernel/time.h"
 #include "sentry/kernel/user_dispatch.h"
 #include "sentry/kernel/waitq.h"
+#include "sentry/mm/mempolicy.h"
 #include "sentry/mm/mm.h"
 
 struct container;
@@ -263,6 +264,9 @@ struct task {
 	uint64_t rseq_addr; /* saved */
 	uint32_t rseq_len, rseq_sig; /* saved */
 	uint32_t personality; /* saved */
+	struct mempolicy mpol; /* saved: 91 */
+	uint8_t mce_kill; /* saved: 92; PR_MCE_KILL_* set: 1 LATE + 1, 2 EARLY + 1; 0 DEFAULT */
+	bool refault; /* nosave: within one system call: a freeze ended a copy's wait for userfaultfd, see finish_syscall() */
 	bool undumpable; /* saved: PR_SET_DUMPABLE 0, or credentials changed since exec */
 	int32_t nice; /* saved */
 	int32_t sched_policy, sched_prio; /* saved */

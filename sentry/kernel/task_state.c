@@ -235,6 +235,8 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 	m->cpu_mask = state_zalloc(w, m->n_cpu_mask, sizeof(m->cpu_mask[0]));
 	memcpy(m->cpu_mask, t->cpu_mask, sizeof(t->cpu_mask));
 	m->timer_slack = t->timer_slack;
+	m->mpol = mempolicy_save(w, &t->mpol);
+	m->mce_kill = t->mce_kill;
 	/* The clocks that measure the present life end with it. */
 	task_cpu_times((struct task *)(uintptr_t)t, &utime, &stime);
 	m->utime = utime;
@@ -346,7 +348,9 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	if (e >= 0)
 		e = pending_load(r, &t->pending, m->pending);
 	if (e >= 0)
-		e = state_check(r, m->comm.len < sizeof(t->comm) && m->n_cpu_mask == 2 && m->n_counts == 4, "malformed task");
+		e = state_check(r, m->comm.len < sizeof(t->comm) && m->n_cpu_mask == 2 && m->n_counts == 4 && m->mce_kill <= 2, "malformed task");
+	if (e >= 0)
+		e = mempolicy_load(r, &t->mpol, m->mpol);
 	if (e < 0)
 		return e;
 	memcpy(t->comm, m->comm.data, m->comm.len);
@@ -380,6 +384,7 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	t->ioprio = (uint16_t)m->ioprio;
 	memcpy(t->cpu_mask, m->cpu_mask, sizeof(t->cpu_mask));
 	t->timer_slack = m->timer_slack;
+	t->mce_kill = (uint8_t)m->mce_kill;
 	t->utime = m->utime;
 	t->stime = m->stime;
 	t->start_time = m->start_time;

@@ -106,6 +106,7 @@ static size_t copy_some(struct mm *mm, uint64_t a, void *buf_, size_t n, enum co
 	while (done < n && !fault) {
 		struct vma *v;
 		struct pma *p;
+		int r;
 
 		rwlock_rdlock(&mm->lock);
 		while (done < n) {
@@ -129,14 +130,17 @@ static size_t copy_some(struct mm *mm, uint64_t a, void *buf_, size_t n, enum co
 			break;
 		mm_wlock(mm);
 		v = mm_find_or_grow(mm, a + done);
-		if (!v || !access_ok(v, write, force) || pma_resolve(mm, NULL, v, a + done, write, false, &p) < 0) {
-			fault = true;
+		r = v && access_ok(v, write, force) ? pma_resolve(mm, NULL, v, a + done, write, false, &p) : -EFAULT;
+		if (r < 0) {
+			fault = r != -EUSERFAULT;
 		} else {
 			got = move_piece(mm, v, p, a + done, buf ? buf + done : NULL, n - done, op, &want);
 			done += got;
 			fault = got < want;
 		}
 		mm_wunlock(mm);
+		if (r == -EUSERFAULT)
+			fault = uffd_sleep(false) < 0;
 	}
 	return done;
 }
@@ -247,15 +251,18 @@ static int u32_access(struct mm *mm, uint64_t a, const struct u32_op *o)
 	if (v && i && access_ok(v, o->write, false) && (!o->write || pma_writable(pma_of(i), v)))
 		r = u32_do(mm, pma_of(i), a, o);
 	rwlock_unlock(&mm->lock);
-	if (r != -EAGAIN)
-		return r;
-	mm_wlock(mm);
-	v = mm_find_or_grow(mm, a);
-	if (!v || !access_ok(v, o->write, false) || pma_resolve(mm, NULL, v, a, o->write, false, &p) < 0)
-		r = -EFAULT;
-	else
-		r = u32_do(mm, p, a, o);
-	mm_wunlock(mm);
+	while (r == -EAGAIN) {
+		mm_wlock(mm);
+		v = mm_find_or_grow(mm, a);
+		r = v && access_ok(v, o->write, false) ? pma_resolve(mm, NULL, v, a, o->write, false, &p) : -EFAULT;
+		if (r == 0)
+			r = u32_do(mm, p, a, o);
+		else if (r != -EUSERFAULT)
+			r = -EFAULT;
+		mm_wunlock(mm);
+		if (r == -EUSERFAULT)
+			r = uffd_sleep(false) < 0 ? -EFAULT : -EAGAIN;
+	}
 	return r;
 }
 
@@ -302,8 +309,10 @@ int mm_pin_page(struct mm *mm, uint64_t a, size_t n, bool write, struct mm_pin *
 	struct vma *v;
 	struct pma *p;
 	uint64_t off;
-	int r = -EFAULT;
+	int r;
 
+again:
+	r = -EFAULT;
 	mm_wlock(mm);
 	v = mm_find_or_grow(mm, a);
 	if (v && access_ok(v, write, false))
@@ -329,6 +338,11 @@ int mm_pin_page(struct mm *mm, uint64_t a, size_t n, bool write, struct mm_pin *
 		r = ret->ptr ? 0 : -EFAULT;
 	}
 	mm_wunlock(mm);
+	if (r == -EUSERFAULT) {
+		if (uffd_sleep(false) == 0)
+			goto again;
+		r = -EFAULT;
+	}
 	return r;
 }
 

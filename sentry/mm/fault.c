@@ -85,7 +85,7 @@ static bool guess_write(struct mm *mm, const void *self, struct vma *v, uint64_t
 		return false;
 	i = rangemap_find(&mm->pmas, page);
 	/* A mapped page that is write-protected for copying: most likely that is why we are here. */
-	return again || (i && pma_of(i)->mapped && pma_of(i)->priv && pma_of(i)->cow);
+	return again || (i && pma_of(i)->mapped && ((pma_of(i)->priv && pma_of(i)->cow) || pma_of(i)->wp));
 }
 
 static int fault_locked(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint32_t access, uint64_t stack_limit, enum hint hint,
@@ -106,7 +106,13 @@ static int fault_locked(struct mm *mm, struct plat_ctx *self, uint64_t addr, uin
 	if (!(v->prot & LINUX_PROT_RWX) || (write && !(v->prot & LINUX_PROT_WRITE)) ||
 	    ((access & PLAT_ACCESS_EXEC) && !(v->prot & LINUX_PROT_EXEC)))
 		return fail(ret, SIGSEGV, LINUX_SEGV_ACCERR, addr);
-	if (access & PLAT_ACCESS_UNKNOWN) {
+	if ((access & PLAT_ACCESS_UNKNOWN) && v->uffd) {
+		/* The message says which it was. */
+		if (hint == HINT_NONE)
+			return NEED_HINT;
+		write = hint == HINT_STORES && (v->prot & LINUX_PROT_WRITE);
+	}
+	if ((access & PLAT_ACCESS_UNKNOWN) && !write) {
 		write = guess_write(mm, self, v, page, &violation);
 		if (violation)
 			return fail(ret, SIGSEGV, LINUX_SEGV_ACCERR, addr);
@@ -124,6 +130,8 @@ static int fault_locked(struct mm *mm, struct plat_ctx *self, uint64_t addr, uin
 		if (r == 0 && (access & PLAT_ACCESS_UNKNOWN))
 			memo_set(mm, self, page, full);
 	}
+	if (r == -EUSERFAULT)
+		return r;
 	if (r == -EFAULT || r == -EIO)
 		return fail(ret, SIGBUS, LINUX_BUS_ADRERR, addr);
 	/* Out of memory: Linux would call the OOM killer. */
@@ -150,7 +158,7 @@ int mm_handle_fault(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint32_
 		r = fault_locked(mm, self, addr, access, mm_stack_limit(mm), hint, ret);
 		mm_wunlock(mm);
 	}
-	return r;
+	return r == -EUSERFAULT ? uffd_sleep(true) : r;
 }
 
 bool mm_executable(struct mm *mm, uint64_t addr)
@@ -184,6 +192,11 @@ int mm_populate_locked(struct mm *mm, struct plat_ctx *self, uint64_t start, uin
 
 		if (!v)
 			return -ENOMEM;
+		/* Not ours to fill, and nobody could wait here. */
+		if (v->uffd) {
+			pos = v->r.end;
+			continue;
+		}
 		r = pma_resolve(mm, self, v, pos, write, true, &p);
 		if (r < 0)
 			return r;

@@ -18,7 +18,7 @@ static int dontneed(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_
 	struct range *i, *next;
 	int r;
 
-	if (v->obj)
+	if (v->obj || v->uffd)
 		return pma_drop_range(mm, self, start, end, false);
 	r = rangemap_isolate(&mm->pmas, start, end);
 	for (i = rangemap_first_in(&mm->pmas, start, end); r == 0 && i && i->start < end; i = next) {
@@ -197,6 +197,8 @@ int64_t mm_madvise(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, i
 		return -EINVAL;
 	if (n == 0)
 		return 0;
+	if (advice == LINUX_MADV_DONTNEED || advice == LINUX_MADV_DONTNEED_LOCKED || advice == LINUX_MADV_FREE || advice == LINUX_MADV_REMOVE)
+		uffd_removing(mm, addr, end);
 	if (advice == LINUX_MADV_REMOVE)
 		return advise_remove(mm, t, addr, end);
 	mm_wlock(mm);
@@ -363,8 +365,7 @@ int64_t mm_msync(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uin
 	return hole ? -ENOMEM : 0;
 }
 
-/* Is the page of the application really there? Windows are filled ahead, so a pma alone does not say so. */
-static bool resident(struct mm *mm, const struct vma *v, uint64_t page)
+bool mm_page_resident(struct mm *mm, const struct vma *v, uint64_t page)
 {
 	struct range *i = rangemap_find(&mm->pmas, page);
 	struct pma *p = i ? pma_of(i) : NULL;
@@ -397,7 +398,7 @@ int64_t mm_mincore(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, g
 
 			if (!v)
 				break;
-			buf[i] = resident(mm, v, page);
+			buf[i] = mm_page_resident(mm, v, page);
 		}
 		rwlock_unlock(&mm->lock);
 		if (i && mm_copy_out(mm, gaddr_add(vec, done), buf, i) < 0)

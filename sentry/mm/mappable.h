@@ -32,6 +32,8 @@ struct mappable_ops {
 	int (*translate)(struct mappable *m, uint64_t off, uint64_t len, bool write, struct backing *ret);
 	void (*get)(struct mappable *m); /* keeps the owner alive */
 	void (*put)(struct mappable *m);
+	/* Objects that userfaultfd may serve: is the page at @off there? 1, 0 (reads as zero), or -EFAULT beyond the end. mm.lock held. */
+	int (*present)(struct mappable *m, uint64_t off);
 	/* msync(MS_SYNC); NULL: nothing to do. */
 	int (*sync)(struct mappable *m, uint64_t off, uint64_t len);
 };

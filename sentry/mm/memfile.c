@@ -5,7 +5,8 @@
  * Model:      one sparse memfd. `allocs` maps every allocated range to its reference count; what lies between is free and a
  *             hole, so a fresh allocation is zero without writing to it. First fit from the bottom keeps the file dense.
  * Freeing:    a range whose count reaches zero stays in `allocs` with count 0 while its hole is punched without the lock, and
- *             only then can be allocated again.
+ *             only then can be allocated again. Some are not punched but kept in `warm`, also with count 0, and cleared when they
+ *             are taken again.
  * Mapping:    1 GiB pieces, mapped on first use and never unmapped, so memfile_ptr() is arithmetic.
  * Absent:     after a lazy restore, ranges whose content is still in the image. Every path to content goes through
  *             memfile_ensure(). Loading is by aligned windows, serialised by load_mu; readers of present memory only look at
@@ -26,6 +27,7 @@
 #include "base/mutex.h"
 #include "base/rangemap.h"
 #include "sentry/mm/safecopy.h"
+#include "sentry/mm/warm.h"
 #include "state/pages.h"
 
 #ifndef MFD_EXEC
@@ -51,6 +53,7 @@ struct memfile {
 	struct mutex mu;
 	struct rangemap allocs; /* derived: by memfile_adopt(); guarded by mu */
 	struct rangemap absent; /* nosave: a save makes content present; guarded by mu */
+	struct warm warm; /* nosave: given back before a save; guarded by mu */
 
 	struct mutex load_mu; /* nosave: one loader at a time */
 	struct memfile_source src; /* nosave */
@@ -171,7 +174,7 @@ int memfile_alloc(struct memfile *mf, uint64_t len, bool huge, uint64_t *ret_off
 	if (len == 0 || !IS_ALIGNED(len, PAGE_SIZE) || len > mf->size)
 		return -ENOMEM;
 	mutex_guard(&mf->mu);
-	if (add_overflow(mf->allocs.total, len, &total) || total > mf->limit)
+	if (add_overflow(mf->allocs.total - mf->warm.total, len, &total) || total > mf->limit)
 		return -ENOMEM;
 	if (!(huge && len >= HUGE_SIZE && rangemap_gap_up(&mf->allocs, 0, mf->size, len, HUGE_SIZE, &off)) &&
 	    !rangemap_gap_up(&mf->allocs, 0, mf->size, len, PAGE_SIZE, &off))
@@ -227,6 +230,98 @@ static void punch(struct memfile *mf, uint64_t off, uint64_t len)
 	}
 }
 
+/* Takes [from, to), whose count is 0, off the books: it may be allocated again. */
+static void forget(struct memfile *mf, uint64_t from, uint64_t to)
+{
+	struct range *r;
+
+	mutex_guard(&mf->mu);
+	if (rangemap_isolate(&mf->allocs, from, to) < 0)
+		abort();
+	while ((r = rangemap_first_in(&mf->allocs, from, to))) {
+		rangemap_remove(&mf->allocs, r);
+		free(container_of(r, struct mf_range, r));
+	}
+}
+
+static void give_back(struct memfile *mf, uint64_t from, uint64_t to)
+{
+	punch(mf, from, to - from);
+	forget(mf, from, to);
+}
+
+/* Keeps the pages of [from, to), all present, instead of others kept for longer. */
+static void keep(struct memfile *mf, uint64_t from, uint64_t to)
+{
+	struct warm_range old;
+
+	mutex_lock(&mf->mu);
+	while (!warm_room(&mf->warm, to - from) && warm_evict(&mf->warm, &old)) {
+		mutex_unlock(&mf->mu);
+		give_back(mf, old.off, old.off + old.len);
+		mutex_lock(&mf->mu);
+	}
+	if (warm_room(&mf->warm, to - from)) {
+		warm_give(&mf->warm, from, to - from);
+		from = to;
+	}
+	mutex_unlock(&mf->mu);
+	if (from < to)
+		give_back(mf, from, to);
+}
+
+#define RETIRE_PIECES 16 /* a range in more pieces than this is punched at once */
+
+/* Nobody refers to [from, to) any more. */
+static void retire(struct memfile *mf, uint64_t from, uint64_t to)
+{
+	for (int i = 0; mf->warm.max && to - from <= mf->warm.max && from < to && i < RETIRE_PIECES; i++) {
+		off_t data = lseek(mf->fd, (off_t)from, SEEK_DATA), hole;
+
+		if (data < 0 && errno != ENXIO)
+			break;
+		if (data < 0 || (uint64_t)data >= to) {
+			forget(mf, from, to);
+			return;
+		}
+		if ((uint64_t)data > from)
+			forget(mf, from, (uint64_t)data);
+		from = (uint64_t)data;
+		hole = lseek(mf->fd, data, SEEK_HOLE);
+		if (hole <= data)
+			break;
+		hole = MIN(hole, (off_t)to);
+		if ((uint64_t)hole - from < WARM_MIN)
+			give_back(mf, from, (uint64_t)hole);
+		else
+			keep(mf, from, (uint64_t)hole);
+		from = (uint64_t)hole;
+	}
+	if (from < to)
+		give_back(mf, from, to);
+}
+
+static void give_back_all(struct memfile *mf)
+{
+	struct warm_range old;
+
+	for (;;) {
+		mutex_lock(&mf->mu);
+		if (!warm_evict(&mf->warm, &old))
+			old.len = 0;
+		mutex_unlock(&mf->mu);
+		if (old.len == 0)
+			return;
+		give_back(mf, old.off, old.off + old.len);
+	}
+}
+
+void memfile_keep_freed(struct memfile *mf, uint64_t max)
+{
+	mutex_guard(&mf->mu);
+	mf->warm.max = max;
+}
+
 /* Forgets that [off, +len) waits in the image. */
 static void absent_drop_locked(struct memfile *mf, uint64_t off, uint64_t len)
 {
@@ -280,12 +375,8 @@ void memfile_unref(struct memfile *mf, uint64_t off, uint64_t len)
 			to = r->end;
 		absent_drop_locked(mf, from, to - from);
 		mutex_unlock(&mf->mu);
-		punch(mf, from, to - from);
+		retire(mf, from, to);
 		mutex_lock(&mf->mu);
-		while ((r = rangemap_first_in(&mf->allocs, from, to))) {
-			rangemap_remove(&mf->allocs, r);
-			free(container_of(r, struct mf_range, r));
-		}
 		off = to;
 		zero = off < end;
 	}
@@ -329,6 +420,40 @@ static char *raw_ptr(struct memfile *mf, uint64_t off, uint64_t len)
 		return NULL;
 	p = chunk_ptr(mf, idx);
 	return p ? p + in : NULL;
+}
+
+int memfile_alloc_warm(struct memfile *mf, uint64_t len, uint64_t *ret_off)
+{
+	uint64_t off, total;
+	struct range *r;
+
+	mutex_lock(&mf->mu);
+	if (mf->warm.total < len || add_overflow(mf->allocs.total - mf->warm.total, len, &total) || total > mf->limit ||
+	    !warm_take(&mf->warm, len, &off)) {
+		mutex_unlock(&mf->mu);
+		return -ENOMEM;
+	}
+	if (rangemap_isolate(&mf->allocs, off, off + len) < 0)
+		abort();
+	while ((r = rangemap_first_in(&mf->allocs, off, off + len))) {
+		rangemap_remove(&mf->allocs, r);
+		free(container_of(r, struct mf_range, r));
+	}
+	(void)rangemap_insert(&mf->allocs, &node_new(off, off + len, 1)->r);
+	mutex_unlock(&mf->mu);
+	*ret_off = off;
+	for (uint64_t at = off; at < off + len;) {
+		uint64_t n = MIN(off + len - at, CHUNK_SIZE - (at & (CHUNK_SIZE - 1)));
+		char *p = raw_ptr(mf, at, n);
+
+		if (!p || safezero(p, n) != 0)
+			punch(mf, at, n);
+		at += n;
+	}
+	mutex_lock(&mf->mu);
+	rangemap_merge_in(&mf->allocs, off, off + len);
+	mutex_unlock(&mf->mu);
+	return 0;
 }
 
 void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t len)
@@ -523,14 +648,20 @@ uint64_t memfile_used(const struct memfile *mf)
 	struct memfile *m = (struct memfile *)(uintptr_t)mf;
 
 	mutex_guard(&m->mu);
-	return m->allocs.total;
+	return m->allocs.total - m->warm.total;
 }
 
 uint64_t memfile_committed(const struct memfile *mf)
 {
+	struct memfile *m = (struct memfile *)(uintptr_t)mf;
+	uint64_t held, kept;
 	struct stat st;
 
-	return fstat(mf->fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+	mutex_lock(&m->mu);
+	kept = m->warm.total;
+	mutex_unlock(&m->mu);
+	held = fstat(mf->fd, &st) < 0 ? 0 : (uint64_t)st.st_blocks * 512;
+	return held > kept ? held - kept : 0;
 }
 
 void memfile_set_limit(struct memfile *mf, uint64_t bytes)
@@ -585,6 +716,7 @@ int memfile_save_pages(struct memfile *mf, struct pages_writer *pw)
 	uint64_t pos = 0;
 	int r = memfile_ensure_all(mf);
 
+	give_back_all(mf);
 	/* Holes outside allocations are skipped with the rest: freed ranges are holes. */
 	while (r == 0) {
 		off_t data = lseek(mf->fd, (off_t)pos, SEEK_DATA), hole;

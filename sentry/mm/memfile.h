@@ -25,8 +25,12 @@ int memfile_fd(const struct memfile *mf);
 /* Allocates @len bytes (page multiple), zeroed, contiguous, one reference each page. *@ret_off is the offset. @huge: prefer 2 MiB
  * alignment. -ENOMEM when the limit is reached. */
 _must_check_ int memfile_alloc(struct memfile *mf, uint64_t len, bool huge, uint64_t *ret_off);
+/* As memfile_alloc(), but of freed pages that were kept: they are there (no hole) and cost the host nothing. -ENOMEM when there are none. */
+_must_check_ int memfile_alloc_warm(struct memfile *mf, uint64_t len, uint64_t *ret_off);
+/* At most @max bytes of freed pages are kept for memfile_alloc_warm(); at first none are. They count neither as used nor as committed. */
+void memfile_keep_freed(struct memfile *mf, uint64_t max);
 void memfile_ref(struct memfile *mf, uint64_t off, uint64_t len);
-/* Pages whose count reaches zero are returned to the host (hole punched) and may be allocated again. */
+/* Pages whose count reaches zero are returned to the host (hole punched), or kept, and may be allocated again. */
 void memfile_unref(struct memfile *mf, uint64_t off, uint64_t len);
 /* True when every page of the range has exactly one reference. */
 bool memfile_exclusive(struct memfile *mf, uint64_t off, uint64_t len);

@@ -153,6 +153,11 @@ bool mm_shared(const struct mm *mm)
 	return atomic_load(&mm->users) > 1;
 }
 
+uint32_t mm_users(const struct mm *mm)
+{
+	return (uint32_t)atomic_load(&mm->users);
+}
+
 void mm_user_put(struct mm *mm)
 {
 	if (!mm)
@@ -227,6 +232,18 @@ void mm_take_as(struct mm *dst, struct mm *src, struct plat_ctx *self)
 	mm_wlock(dst);
 	dst->as = as;
 	mm_wunlock(dst);
+}
+
+bool mm_thp_disabled(const struct mm *mm)
+{
+	return mm->thp_disable;
+}
+
+void mm_set_thp_disabled(struct mm *mm, bool on)
+{
+	mm_wlock(mm);
+	mm->thp_disable = on;
+	mm_wunlock(mm);
 }
 
 uint64_t mm_rss_peak(const struct mm *mm)
@@ -307,7 +324,7 @@ void mm_set_exe_file(struct mm *mm, struct file *f)
 }
 
 /* Shares one VMA's private pages with the child: both must look before they write. */
-static int fork_pages(struct mm *mm, struct plat_ctx *self, struct mm *child, struct vma *v)
+static int fork_pages(struct mm *mm, struct plat_ctx *self, struct mm *child, struct vma *v, bool keep_wp)
 {
 	bool protect = false;
 	int r = rangemap_isolate(&mm->pmas, v->r.start, v->r.end);
@@ -323,7 +340,8 @@ static int fork_pages(struct mm *mm, struct plat_ctx *self, struct mm *child, st
 		q = pma_new();
 		if (!q)
 			return -ENOMEM;
-		*q = (struct pma){ .r.start = i->start, .r.end = i->end, .priv = true, .cow = true, .fd = -1, .off = p->off };
+		*q = (struct pma){ .r.start = i->start, .r.end = i->end, .priv = true, .cow = true, .fd = -1, .off = p->off,
+				    .wp = p->wp && keep_wp };
 		memfile_ref(mm->mf, p->off, i->end - i->start);
 		(void)rangemap_insert(&child->pmas, &q->r);
 		if (!p->cow) {
@@ -337,19 +355,22 @@ static int fork_pages(struct mm *mm, struct plat_ctx *self, struct mm *child, st
 	return 0;
 }
 
-static int fork_vmas(struct mm *mm, struct plat_ctx *self, struct mm *child)
+static int fork_vmas(struct mm *mm, struct plat_ctx *self, struct mm *child, struct uffd_events *ev)
 {
 	for (struct range *i = mm->vmas.first; i; i = i->next) {
 		struct vma *v = vma_of(i);
 		/* Locks are not inherited. */
-		struct vma_spec s = { v->prot, v->max_prot, v->flags & ~(VMA_LOCKED | VMA_LOCKONFAULT), v->obj, v->off, v->file, v->name };
+		struct vma_spec s = vma_spec_of(v, i->start);
 		int r;
 
+		s.flags &= ~(VMA_LOCKED | VMA_LOCKONFAULT);
 		if (v->flags & VMA_DONTFORK)
 			continue;
-		r = vma_add(child, i->start, i->end, &s);
+		r = uffd_forked(v, child, &s, ev);
+		if (r == 0)
+			r = vma_add(child, i->start, i->end, &s);
 		if (r == 0 && !(v->flags & (VMA_SHARED | VMA_WIPEONFORK)))
-			r = fork_pages(mm, self, child, v);
+			r = fork_pages(mm, self, child, v, s.uffd != NULL);
 		if (r < 0)
 			return r;
 	}
@@ -358,6 +379,7 @@ static int fork_vmas(struct mm *mm, struct plat_ctx *self, struct mm *child)
 
 int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret)
 {
+	struct uffd_events ev = { NULL };
 	struct mm *child;
 	int r = mm_new(mm->k, &child);
 
@@ -371,16 +393,20 @@ int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret)
 	child->stack_top = mm->stack_top;
 	child->layout = mm->layout;
 	child->stack_limit = mm->stack_limit;
-	r = fork_vmas(mm, self, child);
+	child->thp_disable = mm->thp_disable;
+	r = fork_vmas(mm, self, child, &ev);
 	child->exe_file = mm_file_get(mm->exe_file);
 	child->hiwater_vm = child->vmas.total;
 	mm_wunlock(child);
 	mm_wunlock(mm);
 	if (r < 0) {
+		uffd_discard(&ev);
+		mm_clear(child, NULL); /* its registrations hold it */
 		mm_put(child);
 		return r;
 	}
 	mm_user_get(child);
+	uffd_tell(&ev);
 	*ret = child;
 	return 0;
 }

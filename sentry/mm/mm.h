@@ -48,6 +48,7 @@ void mm_user_leaving(struct mm *mm, struct plat_ctx *self);
  * none yet. Nothing happens when @src has other users. */
 void mm_take_as(struct mm *dst, struct mm *src, struct plat_ctx *self);
 bool mm_shared(const struct mm *mm); /* more than one user */
+uint32_t mm_users(const struct mm *mm);
 /* fork: a copy-on-write twin, which comes with its first user. @self is the caller's platform context. */
 _must_check_ int mm_fork(struct mm *mm, struct plat_ctx *self, struct mm **ret);
 /* The platform's address space, made on first use. */
@@ -125,6 +126,14 @@ struct futex_key {
 	uint64_t a, b, c;
 };
 _must_check_ int mm_futex_key(struct mm *mm, gaddr_t a, bool shared, bool write, struct futex_key *ret);
+
+/* PR_SET_THP_DISABLE: remembered, kept over fork and execve. */
+bool mm_thp_disabled(const struct mm *mm);
+void mm_set_thp_disabled(struct mm *mm, bool on);
+/* remap_file_pages(2): [addr, +len) of a shared mapping shows the object from page @pgoff on. */
+int64_t mm_remap_file_pages(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t prot, uint64_t pgoff, uint32_t flags);
+/* process_mrelease(2): gives back the private memory of an address space whose last tasks are being killed. */
+void mm_reap(struct mm *mm);
 
 /* Text for /proc. */
 int mm_show_maps(struct mm *mm, struct strbuf *b);

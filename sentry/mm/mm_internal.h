@@ -14,8 +14,10 @@
 #include "base/ref.h"
 #include "sentry/abi/mman.h"
 #include "sentry/abi/rlimit.h"
+#include "sentry/mm/mempolicy.h"
 #include "sentry/mm/mm.h"
 #include "sentry/mm/shmobj.h"
+#include "sentry/mm/uffd.h"
 
 /* A name shown in /proc/pid/maps; immutable. */
 struct vma_name {
@@ -37,7 +39,11 @@ struct vma_name {
 #define VMA_SEQUENTIAL  (1u << 11)
 #define VMA_SPECIAL     (1u << 12) /* vDSO and friends: not expandable, not merged, DONTEXPAND */
 #define VMA_ANON_NAME   (1u << 13) /* name was given by PR_SET_VMA: shown as [anon:...] */
-#define VMA_ALL         ((1u << 14) - 1)
+#define VMA_UFFD_MISSING (1u << 14) /* vma.uffd wants faults at missing pages */
+#define VMA_UFFD_WP     (1u << 15) /* writes to pages it has write-protected */
+#define VMA_UFFD_MINOR  (1u << 16) /* faults at pages that the object has and the mapping has not */
+#define VMA_UFFD        (VMA_UFFD_MISSING | VMA_UFFD_WP | VMA_UFFD_MINOR)
+#define VMA_ALL         ((1u << 17) - 1)
 
 /* What the application asked for. */
 struct vma {
@@ -49,6 +55,8 @@ struct vma {
 	uint64_t off; /* saved: 7; offset of r.start in obj */
 	struct file *file; /* saved: 8; for /proc only; NULL: none */
 	struct vma_name *name; /* saved: 9 */
+	struct mempolicy pol; /* saved: 11; MPOL_DEFAULT: the task's */
+	struct uffd_ctx *uffd; /* saved: 12, referenced; with VMA_UFFD flags */
 	uint8_t source; /* saved: 10; set only while loading: where obj comes from */
 	struct list map_node; /* derived: obj->vmas, guarded by obj->mu */
 	uint64_t inval_gen; /* nosave: last mappable_invalidate() that has seen it; guarded by obj->mu */
@@ -59,7 +67,9 @@ struct pma {
 	struct range r; /* saved: 1 start, 2 end */
 	bool priv; /* derived: only private ones are saved; pages of the memory file that belong to the application (not to an object) */
 	bool cow; /* saved: 4; priv: another mm may share them, a write must look first */
+	bool wp; /* saved: 5; a write is vma.uffd's business first */
 	bool wr; /* derived from translate(): !priv: shared mappings may write in place */
+	bool warm; /* nosave: new, few, and all present: worth to be in the page tables at once. Until it is mapped */
 	bool mapped; /* nosave: (partly) in the platform's address space */
 	int fd; /* nosave: host file, or -1: the memory file. Host pages are translated anew after a restore */
 	uint64_t off; /* saved: 3; in the memory file or host file */
@@ -91,6 +101,7 @@ struct mm {
 	struct file *exe_file; /* saved: 10; guarded by lock */
 
 	struct plat_as *as; /* nosave: made on first use; guarded by lock */
+	bool thp_disable; /* saved: 12; PR_SET_THP_DISABLE */
 	bool defunct; /* nosave: its last user is gone: nothing runs in it, so nothing need be unmapped */
 	bool broken; /* nosave: the platform could not remove a mapping: the application must not run on */
 	uint64_t unmap_gen; /* nosave: counts removals of mapped rights */
@@ -153,7 +164,14 @@ struct vma_spec {
 	uint64_t off;
 	struct file *file;
 	struct vma_name *name;
+	struct mempolicy pol;
+	struct uffd_ctx *uffd;
 };
+/* What a VMA is that shows the same as @v from @at on. */
+static inline struct vma_spec vma_spec_of(const struct vma *v, uint64_t at)
+{
+	return (struct vma_spec){ v->prot, v->max_prot, v->flags, v->obj, v->off + (at - v->r.start), v->file, v->name, v->pol, v->uffd };
+}
 /* Inserts [start, end), which must be free, and merges. */
 _must_check_ int vma_add(struct mm *mm, uint64_t start, uint64_t end, const struct vma_spec *s);
 /* Takes @v out of its mm and frees it; its pmas are gone already. */
@@ -175,6 +193,7 @@ extern const struct rangemap_ops pma_map_ops;
 #define WINDOW_MIN  (64ULL << 10)
 #define WINDOW_MAX  (2ULL << 20)
 #define COW_WINDOW  (16ULL << 10)
+#define WARM_WINDOW (256ULL << 10) /* up to here kept pages are taken, and all are mapped at once */
 
 /* Pages at @addr (in @v) usable for reading, or for writing with @write. On success *@ret is a pma that contains @addr. -EFAULT:
  * beyond the object's end (SIGBUS). Protection was checked by the caller. When a copy replaces pages that the platform shows, they
@@ -187,6 +206,12 @@ _must_check_ int pma_drop_range(struct mm *mm, struct plat_ctx *self, uint64_t s
 void pma_reprotect(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t start, uint64_t end);
 /* Maps what is there around @addr into the platform. */
 _must_check_ int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t addr, uint32_t flags);
+/* For userfaultfd, where nothing is at @page: a private page with @content (NULL: zero); and the page of @v's object, after giving it
+ * @content (NULL: zero) if @touch. mm.lock held for writing. -ENOMEM, -EFAULT. */
+_must_check_ int pma_insert_private(struct mm *mm, uint64_t page, const void *content, bool wp);
+_must_check_ int pma_insert_object(struct mm *mm, struct vma *v, uint64_t page, const void *content, bool touch);
+/* New anonymous memory that is likely to be touched next: saves its first fault. @v and @addr as for pma_resolve(). Best effort. */
+void pma_expect(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t addr);
 struct pma *pma_new(void);
 /* The VMA that contains @addr, growing a stack down to it if that is allowed, or NULL. */
 struct vma *mm_find_or_grow(struct mm *mm, uint64_t addr);
@@ -205,6 +230,9 @@ struct mm_pin {
 /* Pins at most @n bytes at @a that are contiguous for the Sentry. -EFAULT. */
 _must_check_ int mm_pin_page(struct mm *mm, uint64_t a, size_t n, bool write, struct mm_pin *ret);
 void mm_unpin(struct mm_pin *p);
+
+/* Is the page of the application really there? Windows are filled ahead, so a pma alone does not say so. Lock held. */
+bool mm_page_resident(struct mm *mm, const struct vma *v, uint64_t page);
 
 /* Unlocked workers, for callers that hold the lock for writing. */
 int64_t mm_mmap_locked(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t map_flags, struct vma_spec *s, bool *populate);

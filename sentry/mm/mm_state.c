@@ -31,6 +31,8 @@ static int vma_save(struct state_writer *w, const struct vma *v, Sentry__Vma *m)
 	m->flags = v->flags;
 	m->off = v->off;
 	m->file = file_state_ref(w, v->file);
+	m->pol = mempolicy_save(w, &v->pol);
+	m->uffd = state_ref(w, &uffd_ctx_state_type, v->uffd);
 	if (v->name)
 		m->name = state_strdup(w, v->name->s);
 	if (!v->obj) {
@@ -81,6 +83,7 @@ static int mm_save(struct state_writer *w, const void *obj, void *msg)
 		pm->end = i->end;
 		pm->off = p->off;
 		pm->cow = p->cow;
+		pm->wp = p->wp;
 		m->pmas[n++] = pm;
 	}
 	m->n_pmas = n;
@@ -92,6 +95,7 @@ static int mm_save(struct state_writer *w, const void *obj, void *msg)
 	m->hiwater_rss = mm->hiwater_rss;
 	m->exe_file = file_state_ref(w, mm->exe_file);
 	m->stack_limit = mm->stack_limit;
+	m->thp_disable = mm->thp_disable;
 	m->layout = ml;
 	ml->start_code = l->start_code;
 	ml->end_code = l->end_code;
@@ -143,6 +147,8 @@ static int vma_load(struct state_reader *r, struct mm *mm, const Sentry__Vma *m)
 				"mapping: bad offset");
 	if (e == 0)
 		e = state_check(r, strlen(m->name) <= MAX_NAME, "mapping: name too long");
+	if (e == 0)
+		e = state_check(r, !(m->flags & VMA_UFFD) == !m->uffd, "mapping: userfaultfd");
 	if (e < 0)
 		return e;
 	v = calloc(1, sizeof(*v));
@@ -169,6 +175,13 @@ static int vma_load(struct state_reader *r, struct mm *mm, const Sentry__Vma *m)
 	if (m->obj) {
 		e = state_deref(r, m->obj, &shmobj_state_type, &obj);
 		v->obj = obj;
+		obj = NULL;
+	}
+	if (e == 0)
+		e = mempolicy_load(r, &v->pol, m->pol);
+	if (e == 0) {
+		e = state_deref(r, m->uffd, &uffd_ctx_state_type, &obj);
+		v->uffd = e == 0 ? obj : NULL;
 	}
 	return e < 0 ? e : file_state_deref(r, m->file, &v->file);
 }
@@ -185,6 +198,7 @@ static int pma_load(struct state_reader *r, struct mm *mm, const Sentry__Pma *m)
 	p->r.end = m->end;
 	p->priv = true;
 	p->cow = m->cow;
+	p->wp = m->wp;
 	p->off = m->off;
 	e = state_check(r, bounds_ok(m->start, m->end) && IS_ALIGNED(m->off, PAGE_SIZE) && !add_overflow(m->off, m->end - m->start, &end),
 			"page run: bad range");
@@ -223,6 +237,7 @@ static int mm_load(struct state_reader *r, void *obj, const void *msg)
 	mm->hiwater_vm = m->hiwater_vm;
 	mm->hiwater_rss = m->hiwater_rss;
 	mm->stack_limit = m->stack_limit;
+	mm->thp_disable = m->thp_disable;
 	l->start_code = ml->start_code;
 	l->end_code = ml->end_code;
 	l->start_data = ml->start_data;
@@ -276,6 +291,8 @@ static int mm_after_load(struct state_reader *r, void *obj)
 		vma_account(mm, vma_of(i), 1);
 		e = vma_after(r, vma_of(i));
 	}
+	for (struct range *i = mm->vmas.first; e == 0 && i; i = i->next)
+		e = state_check(r, !vma_of(i)->uffd || uffd_mm(vma_of(i)->uffd) == mm, "mapping: another address space's userfaultfd");
 	for (struct range *i = mm->pmas.first; e == 0 && i; i = i->next) {
 		e = state_check(r, rangemap_covers(&mm->vmas, i->start, i->end), "page run outside of any mapping");
 		if (e == 0)

@@ -83,17 +83,26 @@ int64_t mm_mmap_locked(struct mm *mm, struct task *t, uint64_t addr, uint64_t le
 
 static int64_t map_common(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t map_flags, struct vma_spec *s)
 {
+	struct uffd_events ev = { NULL };
 	bool populate = false;
 	int64_t ret;
 
 	mm_wlock(mm);
+	if (map_flags & LINUX_MAP_FIXED)
+		uffd_unmapping(mm, addr, addr + len, &ev);
 	ret = mm_mmap_locked(mm, t, addr, len, map_flags, s, &populate);
 	/* Failure to fill is no failure of mmap. */
 	if (ret >= 0 && populate && (s->prot & LINUX_PROT_RWX) &&
 	    mm_populate_locked(mm, mm_task_ctx(mm, t), (uint64_t)ret, (uint64_t)ret + len,
 			       (s->prot & LINUX_PROT_WRITE) && !(s->flags & VMA_SHARED)) < 0)
 		populate = false;
+	/* What a program asks for, it touches, from the beginning. Reservations and stacks are another matter. */
+	if (ret >= 0 && !populate && !s->obj && !(map_flags & (LINUX_MAP_NORESERVE | LINUX_MAP_STACK | LINUX_MAP_GROWSDOWN | LINUX_MAP_FIXED)))
+		pma_expect(mm, mm_task_ctx(mm, t), vma_find(mm, (uint64_t)ret), (uint64_t)ret);
 	mm_wunlock(mm);
+	if (ret < 0)
+		uffd_discard(&ev);
+	uffd_tell(&ev);
 	return ret;
 }
 
@@ -207,6 +216,7 @@ int64_t mm_map_object(struct mm *mm, struct task *t, uint64_t addr, uint64_t len
 
 int64_t mm_munmap(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t len)
 {
+	struct uffd_events ev = { NULL };
 	int r;
 
 	if (!IS_ALIGNED(addr, PAGE_SIZE) || addr > LINUX_TASK_SIZE_MAX || len > LINUX_TASK_SIZE_MAX - addr)
@@ -219,12 +229,17 @@ int64_t mm_munmap(struct mm *mm, struct plat_ctx *self, uint64_t addr, uint64_t 
 		struct vma *v = vma_first_in(mm, addr, addr + len);
 
 		/* A hole in the middle of a mapping makes one more. */
-		if (v && v->r.start < addr && v->r.end > addr + len && mm->vmas.nr >= LINUX_MAX_MAP_COUNT)
+		if (v && v->r.start < addr && v->r.end > addr + len && mm->vmas.nr >= LINUX_MAX_MAP_COUNT) {
 			r = -ENOMEM;
-		else
+		} else {
+			uffd_unmapping(mm, addr, addr + len, &ev);
 			r = vma_unmap_range(mm, self, addr, addr + len);
+		}
 	}
 	mm_wunlock(mm);
+	if (r < 0)
+		uffd_discard(&ev);
+	uffd_tell(&ev);
 	return r;
 }
 
@@ -335,6 +350,9 @@ int64_t mm_brk(struct mm *mm, struct task *t, uint64_t addr)
 			goto out;
 		if (populate && mm_populate_locked(mm, mm_task_ctx(mm, t), old_end, new_end, true) < 0)
 			populate = false;
+		/* The allocator writes to its new top at once; the very first call only asks for room. */
+		if (!populate)
+			pma_expect(mm, mm_task_ctx(mm, t), vma_find(mm, old_end), old_end);
 	}
 	mm->brk = ret = addr;
 out:

@@ -9,10 +9,11 @@
 struct mremap_req {
 	uint64_t old, old_len, new_len, new_addr;
 	uint32_t flags;
+	struct uffd_events ev, late; /* messages of userfaultfd, in Linux's order: what made room, the move; what went */
 };
 
 /* Moves pmas of [from, from + len) to @to; nothing is there. */
-static int move_pages(struct mm *mm, struct plat_ctx *self, uint64_t from, uint64_t to, uint64_t len)
+static int move_pages(struct mm *mm, struct plat_ctx *self, uint64_t from, uint64_t to, uint64_t len, bool keep_wp)
 {
 	struct range *i, *next;
 	bool mapped = false;
@@ -30,6 +31,7 @@ static int move_pages(struct mm *mm, struct plat_ctx *self, uint64_t from, uint6
 		i->start = i->start - from + to;
 		i->end = i->end - from + to;
 		pma_of(i)->mapped = false;
+		pma_of(i)->wp &= keep_wp;
 		(void)rangemap_insert(&mm->pmas, i);
 	}
 	return 0;
@@ -62,21 +64,24 @@ static int check_resize(struct mm *mm, struct task *t, const struct vma *v, cons
 }
 
 /* Moves (or duplicates) to the free range at @to. */
-static int64_t move_vma(struct mm *mm, struct plat_ctx *self, const struct mremap_req *q, uint64_t to, bool *populate)
+static int64_t move_vma(struct mm *mm, struct plat_ctx *self, struct mremap_req *q, uint64_t to, bool *populate)
 {
 	struct vma *v = vma_find(mm, q->old);
-	struct vma_spec s = { v->prot, v->max_prot, v->flags, v->obj, v->off + (q->old - v->r.start), v->file, v->name };
+	struct vma_spec s = vma_spec_of(v, q->old);
 	int r;
 
 	if (mm->vmas.nr + 3 >= LINUX_MAX_MAP_COUNT)
 		return -ENOMEM;
+	uffd_remapping(v, &s, q->old, to, q->new_len, &q->ev);
 	r = vma_add(mm, to, to + q->new_len, &s);
 	if (r < 0)
 		return r;
 	*populate = (s.flags & VMA_LOCKED) && !(s.flags & VMA_LOCKONFAULT);
 	if (q->old_len == 0)
 		return (int64_t)to;
-	r = move_pages(mm, self, q->old, to, MIN(q->old_len, q->new_len));
+	r = move_pages(mm, self, q->old, to, MIN(q->old_len, q->new_len), s.uffd != NULL);
+	if (r == 0 && !(q->flags & LINUX_MREMAP_DONTUNMAP))
+		uffd_unmapping(mm, q->old, q->old + q->old_len, &q->late);
 	if (r == 0 && !(q->flags & LINUX_MREMAP_DONTUNMAP))
 		r = vma_unmap_range(mm, self, q->old, q->old + q->old_len);
 	if (r < 0)
@@ -113,6 +118,7 @@ static int64_t mremap_to(struct mm *mm, struct task *t, struct plat_ctx *self, s
 	if (!v)
 		return -EFAULT;
 	if (q->old_len > q->new_len) {
+		uffd_unmapping(mm, q->old + q->new_len, q->old + q->old_len, &q->late);
 		r = vma_unmap_range(mm, self, q->old + q->new_len, q->old + q->old_len);
 		if (r < 0)
 			return r;
@@ -124,10 +130,12 @@ static int64_t mremap_to(struct mm *mm, struct task *t, struct plat_ctx *self, s
 		r = mm_may_expand(mm, t, false, q->new_len);
 	if (r < 0)
 		return r;
-	if (q->flags & LINUX_MREMAP_FIXED)
+	if (q->flags & LINUX_MREMAP_FIXED) {
+		uffd_unmapping(mm, to, to + q->new_len, &q->ev);
 		r = vma_unmap_range(mm, self, to, to + q->new_len);
-	else
+	} else {
 		r = vma_find_gap(mm, to, q->new_len, 0, PAGE_SIZE, &to);
+	}
 	return r < 0 ? r : move_vma(mm, self, q, to, populate);
 }
 
@@ -145,6 +153,7 @@ static int64_t mremap_locked(struct mm *mm, struct task *t, struct mremap_req *q
 	if (q->old_len >= q->new_len && q->old_len) {
 		if (add_overflow(q->old, q->old_len, &end) || end > LINUX_TASK_SIZE_MAX)
 			return -EINVAL;
+		uffd_unmapping(mm, q->old + q->new_len, end, &q->late);
 		r = q->old_len > q->new_len ? vma_unmap_range(mm, self, q->old + q->new_len, end) : 0;
 		return r < 0 ? r : (int64_t)q->old;
 	}
@@ -169,7 +178,7 @@ static int64_t mremap_locked(struct mm *mm, struct task *t, struct mremap_req *q
 
 int64_t mm_mremap(struct mm *mm, struct task *t, uint64_t old, uint64_t old_len, uint64_t new_len, uint32_t flags, uint64_t new_addr)
 {
-	struct mremap_req q = { old, ALIGN_UP(old_len, PAGE_SIZE), ALIGN_UP(new_len, PAGE_SIZE), new_addr, flags };
+	struct mremap_req q = { old, ALIGN_UP(old_len, PAGE_SIZE), ALIGN_UP(new_len, PAGE_SIZE), new_addr, flags, { NULL }, { NULL } };
 	bool populate = false;
 	int64_t ret;
 
@@ -186,5 +195,11 @@ int64_t mm_mremap(struct mm *mm, struct task *t, uint64_t old, uint64_t old_len,
 	if (ret >= 0 && populate && mm_populate_locked(mm, mm_task_ctx(mm, t), (uint64_t)ret, (uint64_t)ret + q.new_len, false) < 0)
 		populate = false; /* as for mmap: no failure */
 	mm_wunlock(mm);
+	if (ret < 0) {
+		uffd_discard(&q.ev);
+		uffd_discard(&q.late);
+	}
+	uffd_tell(&q.ev);
+	uffd_tell(&q.late);
 	return ret;
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "sentry/mm/mm_internal.h"
 
 static struct range *split(struct rangemap *m, struct range *r, uint64_t at)
@@ -29,7 +30,7 @@ static bool can_merge(const struct range *a, const struct range *b)
 {
 	const struct pma *x = pma_of(a), *y = pma_of(b);
 
-	return x->priv == y->priv && x->cow == y->cow && x->wr == y->wr && x->mapped == y->mapped && x->fd == y->fd &&
+	return x->priv == y->priv && x->cow == y->cow && x->wp == y->wp && x->wr == y->wr && x->mapped == y->mapped && x->warm == y->warm && x->fd == y->fd &&
 	       x->off + (a->end - a->start) == y->off;
 }
 
@@ -52,6 +53,8 @@ struct pma *pma_new(void)
 
 bool pma_writable(const struct pma *p, const struct vma *v)
 {
+	if (p->wp)
+		return false;
 	return p->priv ? !p->cow : (v->flags & VMA_SHARED) && p->wr;
 }
 
@@ -150,6 +153,9 @@ int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct
 			}
 		}
 	}
+	if (p->warm)
+		flags |= PLAT_MAP_PRECOMMIT;
+	p->warm = false;
 	r = as_map(mm, self, start, end - start, pma_prot(p, v), fd, p->off + (start - p->r.start), flags);
 	if (r < 0) {
 		/* What the platform still shows there may be pages that a copy has replaced. */
@@ -202,6 +208,7 @@ static int fill_anon(struct mm *mm, struct vma *v, uint64_t page, struct pma **r
 {
 	struct range *next = rangemap_find_next(&mm->pmas, page), *prev = next ? next->prev : mm->pmas.last;
 	uint64_t size = WINDOW_MIN, run = 0, start, end, off;
+	bool warm;
 	int r;
 
 	/* The neighbouring run doubles; beyond it lies what will be touched next, whichever way the program walks. */
@@ -213,8 +220,14 @@ static int fill_anon(struct mm *mm, struct vma *v, uint64_t page, struct pma **r
 		size *= 2;
 	if (v->flags & VMA_HUGEPAGE)
 		size = WINDOW_MAX;
-	free_window(mm, v, page, size, &start, &end);
-	r = memfile_alloc(mm->mf, end - start, size == WINDOW_MAX, &off);
+	/* A small mapping is one window, wherever it lies. */
+	if (v->r.end - v->r.start <= 2 * WINDOW_MIN)
+		free_window(mm, v, page, 1ULL << 47, &start, &end);
+	else
+		free_window(mm, v, page, size, &start, &end);
+	/* Kept pages are all there, which mincore() shows: not for mappings of a few pages, where somebody may look. */
+	warm = end - start >= WINDOW_MIN && end - start <= WARM_WINDOW && memfile_alloc_warm(mm->mf, end - start, &off) == 0;
+	r = warm ? 0 : memfile_alloc(mm->mf, end - start, size == WINDOW_MAX, &off);
 	if (r < 0 && end - start > PAGE_SIZE) {
 		start = page;
 		end = page + PAGE_SIZE;
@@ -227,6 +240,7 @@ static int fill_anon(struct mm *mm, struct vma *v, uint64_t page, struct pma **r
 		memfile_unref(mm->mf, off, end - start);
 		return -ENOMEM;
 	}
+	(*ret)->warm = warm;
 	return 0;
 }
 
@@ -260,8 +274,9 @@ static int fill_obj(struct mm *mm, struct vma *v, uint64_t page, bool write, str
 	struct backing b, wide;
 	int r;
 
-	free_window(mm, v, page, WINDOW_MAX, &start, &end);
-	free_window(mm, v, page, WINDOW_MIN, &near_start, &near_end);
+	/* Where userfaultfd decides page by page, only the page asked for may be shown. */
+	free_window(mm, v, page, v->uffd ? PAGE_SIZE : WINDOW_MAX, &start, &end);
+	free_window(mm, v, page, v->uffd ? PAGE_SIZE : WINDOW_MIN, &near_start, &near_end);
 	r = translate(v, page, (write ? near_end : end) - page, write, &b);
 	if (r < 0)
 		return r;
@@ -325,7 +340,9 @@ static int break_cow(struct mm *mm, struct plat_ctx *self, struct vma *v, struct
 	start = MAX(start, v->r.start);
 	end = MIN(end, p->r.end);
 	end = MIN(end, v->r.end);
-	r = memfile_alloc(mm->mf, end - start, false, &off);
+	r = memfile_alloc_warm(mm->mf, end - start, &off);
+	if (r < 0)
+		r = memfile_alloc(mm->mf, end - start, false, &off);
 	if (r < 0)
 		return r;
 	r = copy_pages(mm, p, start - p->r.start, end - start, off);
@@ -349,6 +366,7 @@ static int break_cow(struct mm *mm, struct plat_ctx *self, struct vma *v, struct
 	q->priv = true;
 	q->off = off;
 	q->mapped = mapped;
+	q->warm = will_map;
 	(void)rangemap_insert(&mm->pmas, &q->r);
 	*ret = q;
 	return 0;
@@ -392,6 +410,11 @@ int pma_resolve(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t ad
 	struct pma *p = i ? pma_of(i) : NULL;
 	int r;
 
+	if (v->uffd) {
+		r = uffd_fault(mm, v, addr, write, will_map);
+		if (r < 0)
+			return r;
+	}
 	if (!p) {
 		r = v->obj ? fill_obj(mm, v, page, write && (v->flags & VMA_SHARED), &p) : fill_anon(mm, v, page, &p);
 		if (r < 0)
@@ -411,4 +434,57 @@ int pma_resolve(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t ad
 	}
 	*ret = p;
 	return 0;
+}
+
+int pma_insert_private(struct mm *mm, uint64_t page, const void *content, bool wp)
+{
+	uint64_t off;
+	int r = memfile_alloc(mm->mf, PAGE_SIZE, false, &off);
+	struct pma *p;
+	void *d;
+
+	if (r < 0)
+		return r;
+	d = content ? memfile_ptr(mm->mf, off, PAGE_SIZE) : NULL;
+	p = content && !d ? NULL : pma_add(mm, page, page + PAGE_SIZE, true, false, -1, off);
+	if (!p) {
+		memfile_unref(mm->mf, off, PAGE_SIZE);
+		return -ENOMEM;
+	}
+	if (d)
+		memcpy(d, content, PAGE_SIZE);
+	p->wp = wp;
+	(void)rangemap_merge(&mm->pmas, &p->r);
+	return 0;
+}
+
+int pma_insert_object(struct mm *mm, struct vma *v, uint64_t page, const void *content, bool touch)
+{
+	struct backing b;
+	struct pma *p;
+	char *d;
+	int r = translate(v, page, PAGE_SIZE, true, &b);
+
+	if (r < 0)
+		return r;
+	d = b.kind == BACKING_MEMFILE && touch ? memfile_ptr(mm->mf, b.off, PAGE_SIZE) : NULL;
+	if (d && content)
+		memcpy(d, content, PAGE_SIZE);
+	else if (d)
+		memset(d, 0, PAGE_SIZE); /* to be there, and no hole */
+	p = add_backing(mm, page, &b);
+	if (!p || (touch && !d))
+		return -ENOMEM;
+	(void)rangemap_merge(&mm->pmas, &p->r);
+	return 0;
+}
+
+void pma_expect(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t addr)
+{
+	struct pma *p;
+
+	if (!mm->as || v->obj || !(v->prot & LINUX_PROT_WRITE) || rangemap_find(&mm->pmas, addr))
+		return;
+	if (fill_anon(mm, v, addr, &p) == 0 && pma_map_platform(mm, self, v, p, addr, 0) < 0)
+		log_debug("mm %p: cannot map ahead at %lx", (void *)mm, addr);
 }

@@ -225,3 +225,45 @@ void mm_usage(struct mm *mm, struct mm_usage *ret)
 	ret->pte = (mm->pmas.total >> 21) * PAGE_SIZE + (mm->pmas.nr / 8 + 4) * PAGE_SIZE;
 	rwlock_unlock(&mm->lock);
 }
+
+int mm_show_numa_maps(struct mm *mm, const struct mempolicy *task, struct strbuf *b)
+{
+	rwlock_rdlock(&mm->lock);
+	for (struct range *i = mm->vmas.first; i; i = i->next) {
+		struct vma *v = vma_of(i);
+		const struct mempolicy *p = v->pol.mode != LINUX_MPOL_DEFAULT ? &v->pol : task;
+		_cleanup_strbuf_ struct strbuf name = STRBUF_INIT;
+		struct vma_sizes s;
+
+		sizes_of(mm, v, &s);
+		name_of(mm, v, &name);
+		strbuf_addf(b, "%08lx ", i->start);
+		mempolicy_text(p, b);
+		if (v->file && name.len) {
+			strbuf_adds(b, " file=");
+			for (size_t n = 0; n < name.len; n++)
+				if (strchr("\n\t= ", name.data[n]))
+					strbuf_addf(b, "\\%03o", name.data[n]);
+				else
+					strbuf_addc(b, name.data[n]);
+		} else if (name.len == 6 && !memcmp(name.data, "[heap]", 6)) {
+			strbuf_adds(b, " heap");
+		} else if (name.len == 7 && !memcmp(name.data, "[stack]", 7)) {
+			strbuf_adds(b, " stack");
+		}
+		if (s.rss) {
+			uint64_t dirty = s.anon;
+
+			if (s.anon)
+				strbuf_addf(b, " anon=%lu", s.anon >> PAGE_SHIFT);
+			if (dirty)
+				strbuf_addf(b, " dirty=%lu", dirty >> PAGE_SHIFT);
+			if (s.rss != s.anon && s.rss != dirty)
+				strbuf_addf(b, " mapped=%lu", s.rss >> PAGE_SHIFT);
+			strbuf_addf(b, " active=0 N0=%lu kernelpagesize_kB=4", s.rss >> PAGE_SHIFT);
+		}
+		strbuf_addc(b, '\n');
+	}
+	rwlock_unlock(&mm->lock);
+	return strbuf_error(b);
+}

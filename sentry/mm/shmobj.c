@@ -114,6 +114,18 @@ static int shm_translate(struct mappable *m, uint64_t off, uint64_t len, bool wr
 	return 0;
 }
 
+static int shm_present(struct mappable *m, uint64_t off)
+{
+	struct shmobj *s = shm_of(m);
+	struct range *r;
+
+	if (off >= s->size)
+		return -EFAULT;
+	mutex_guard(&s->mu);
+	r = rangemap_find(&s->pages, off);
+	return r && !memfile_is_hole(s->mf, container_of(r, struct shm_pages, r)->off + (off - r->start), PAGE_SIZE);
+}
+
 static void shm_get(struct mappable *m)
 {
 	ref_get(&shm_of(m)->ref);
@@ -139,6 +151,7 @@ static void shm_put(struct mappable *m)
 
 static const struct mappable_ops shm_ops = {
 	.translate = shm_translate,
+	.present = shm_present,
 	.get = shm_get,
 	.put = shm_put,
 };

@@ -51,6 +51,8 @@ static struct vma *vma_new(struct mm *mm, const struct vma_spec *s, uint64_t inv
 	v->off = s->off;
 	v->file = s->file;
 	v->name = vma_name_get(s->name);
+	v->pol = s->pol;
+	v->uffd = uffd_ctx_get(s->uffd);
 	v->inval_gen = inval_gen;
 	(void)mm_file_get(v->file);
 	if (v->obj) {
@@ -92,6 +94,7 @@ void mm_wunlock(struct mm *mm)
 			v->obj->ops->put(v->obj);
 		mm_file_put(v->file);
 		vma_name_put(v->name);
+		uffd_ctx_put(v->uffd);
 		free(v);
 	}
 }
@@ -99,7 +102,7 @@ void mm_wunlock(struct mm *mm)
 static struct range *split(struct rangemap *m, struct range *r, uint64_t at)
 {
 	struct vma *v = vma_of(r), *hi;
-	struct vma_spec s = { v->prot, v->max_prot, v->flags, v->obj, v->off + (at - r->start), v->file, v->name };
+	struct vma_spec s = vma_spec_of(v, at);
 
 	(void)m;
 	hi = vma_new(v->mm, &s, v->inval_gen);
@@ -116,7 +119,7 @@ static bool can_merge(const struct range *a, const struct range *b)
 	const struct vma *x = vma_of(a), *y = vma_of(b);
 
 	if (x->prot != y->prot || x->max_prot != y->max_prot || x->flags != y->flags || x->obj != y->obj || x->file != y->file ||
-	    (x->flags & VMA_SPECIAL) || !same_name(x->name, y->name))
+	    (x->flags & VMA_SPECIAL) || x->uffd != y->uffd || !mempolicy_equal(&x->pol, &y->pol) || !same_name(x->name, y->name))
 		return false;
 	return !x->obj || x->off + (a->end - a->start) == y->off;
 }

@@ -112,3 +112,10 @@ int64_t sys_msync(struct task *t, const struct sys_args *a)
 {
 	return mm_msync(t->mm, t, a->a[0], a->a[1], ARG_U32(a, 2));
 }
+
+int64_t sys_remap_file_pages(struct task *t, const struct sys_args *a)
+{
+	if (a->a[2] >> 32)
+		return -EINVAL;
+	return mm_remap_file_pages(t->mm, t, a->a[0], a->a[1], ARG_U32(a, 2), a->a[3], ARG_U32(a, 4));
+}

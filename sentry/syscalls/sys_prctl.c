@@ -264,6 +264,15 @@ static int64_t prctl_cred(struct task *t, const struct sys_args *a)
 	}
 }
 
+/* PR_MCE_KILL_CLEAR 0, SET 1 (LATE 0, EARLY 1, DEFAULT 2). No machine check ever reaches a task; the policy is kept to be shown. */
+static int64_t set_mce_kill(struct task *t, uint64_t op, uint64_t policy)
+{
+	if (op == 0 ? policy != 0 : op != 1 || policy > 2)
+		return -EINVAL;
+	t->mce_kill = op == 0 || policy == 2 ? 0 : (uint8_t)(policy + 1);
+	return 0;
+}
+
 static int64_t prctl_mm(struct task *t, const struct sys_args *a)
 {
 	switch (ARG_INT(a, 0)) {
@@ -272,10 +281,12 @@ static int64_t prctl_mm(struct task *t, const struct sys_args *a)
 	case PR_L_SET_MM:
 		return set_mm(t, a);
 	case PR_L_SET_THP_DISABLE:
-		/* Pages are 4 KiB already, as far as the application can see. */
-		return a->a[2] | a->a[3] | a->a[4] ? -EINVAL : 0;
+		if (a->a[2] | a->a[3] | a->a[4])
+			return -EINVAL;
+		mm_set_thp_disabled(t->mm, a->a[1] != 0);
+		return 0;
 	case PR_L_GET_THP_DISABLE:
-		return a->a[1] | a->a[2] | a->a[3] | a->a[4] ? -EINVAL : 0;
+		return a->a[1] | a->a[2] | a->a[3] | a->a[4] ? -EINVAL : mm_thp_disabled(t->mm);
 	case PR_L_GET_TSC:
 		return put_int(t, a->a[1], 1); /* PR_TSC_ENABLE */
 	case PR_L_SET_TSC:
@@ -283,12 +294,10 @@ static int64_t prctl_mm(struct task *t, const struct sys_args *a)
 	case PR_L_MCE_KILL:
 		if (a->a[3] | a->a[4])
 			return -EINVAL;
-		/* No machine check ever reaches a task, so there is no policy to keep. */
-		if (a->a[1] == 0)
-			return a->a[2] ? -EINVAL : 0;
-		return a->a[1] == 1 && a->a[2] <= 2 ? 0 : -EINVAL;
+		return set_mce_kill(t, a->a[1], a->a[2]);
 	case PR_L_MCE_KILL_GET:
-		return a->a[1] | a->a[2] | a->a[3] | a->a[4] ? -EINVAL : 2; /* PR_MCE_KILL_DEFAULT */
+		/* DEFAULT 2, LATE 0, EARLY 1 */
+		return a->a[1] | a->a[2] | a->a[3] | a->a[4] ? -EINVAL : t->mce_kill ? t->mce_kill - 1 : 2;
 	default:
 		return -EINVAL;
 	}

@@ -17,6 +17,7 @@ static const struct {
 } entries[] = {
 	{ "null", LINUX_S_IFCHR | 0666, 1, 3, NULL },
 	{ "zero", LINUX_S_IFCHR | 0666, 1, 5, NULL },
+	{ "userfaultfd", LINUX_S_IFCHR | 0600, 10, 126, NULL },
 	{ "full", LINUX_S_IFCHR | 0666, 1, 7, NULL },
 	{ "random", LINUX_S_IFCHR | 0666, 1, 8, NULL },
 	{ "urandom", LINUX_S_IFCHR | 0666, 1, 9, NULL },

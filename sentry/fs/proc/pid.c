@@ -152,6 +152,7 @@ static bool task_next(const struct pctx *dir, uint64_t *id, char *ret_name)
 	PN_FILE("syscall", 0400, proc_show_syscall, .flags = P | PN_ATTACH), PN_FILE("cmdline", 0444, proc_show_cmdline, .flags = P),     \
 	PN_FILE("stat", 0444, proc_show_stat, .flags = P), PN_FILE("statm", 0444, proc_show_statm, .flags = P),                           \
 	PN_FILE("maps", 0444, proc_show_maps, .flags = P | PN_PTRACE),                                                                    \
+	PN_FILE("numa_maps", 0444, proc_show_numa_maps, .flags = P | PN_PTRACE),                                                                    \
 	{ .name = "mem", .mode = LINUX_S_IFREG | 0600, .flags = P | PN_ATTACH, .open = proc_open_mem },                                   \
 	MAGIC(cwd, cwd), MAGIC(root, root), MAGIC(exe, exe),                                                                              \
 	PN_FILE("mounts", 0444, proc_show_mounts, .flags = P | PN_MOUNTS), PN_FILE("mountinfo", 0444, proc_show_mountinfo, .flags = P | PN_MOUNTS), \

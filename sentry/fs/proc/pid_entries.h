@@ -21,6 +21,7 @@ int proc_show_auxv(struct pctx *c, struct strbuf *b);
 int proc_show_maps(struct pctx *c, struct strbuf *b);
 int proc_show_smaps(struct pctx *c, struct strbuf *b);
 int proc_show_smaps_rollup(struct pctx *c, struct strbuf *b);
+int proc_show_numa_maps(struct pctx *c, struct strbuf *b);
 int proc_open_mem(struct pctx *c, struct inode *i, const struct path *p, uint32_t flags, struct file **ret);
 /* pid_fd.c */
 extern const struct pdyn proc_fd_dyn, proc_fdinfo_dyn;

@@ -128,6 +128,18 @@ int proc_show_smaps_rollup(struct pctx *c, struct strbuf *b)
 	return with_mm(c, b, rollup);
 }
 
+int proc_show_numa_maps(struct pctx *c, struct strbuf *b)
+{
+	struct mm *mm = task_mm_get(c->target);
+	int err;
+
+	if (!mm)
+		return 0;
+	err = mm_show_numa_maps(mm, &c->target->mpol, b);
+	mm_put(mm);
+	return err;
+}
+
 /* --- mem --- */
 
 struct mem_of { /* message: ProcMem */

@@ -364,7 +364,7 @@ static const struct pnode vm_kids[] = {
 	NUM("page-cluster", 3, 0, 31),
 	NUM("panic_on_oom", 0, 0, 2),
 	NUM("swappiness", 60, 0, 200),
-	CONST("unprivileged_userfaultfd", 0),
+	NUM("unprivileged_userfaultfd", 0, 0, 1),
 	NUM("user_reserve_kbytes", 131072, 0, INT_MAX_),
 	NUM("vfs_cache_pressure", 100, 0, INT_MAX_),
 	CONST("zone_reclaim_mode", 0),

@@ -221,6 +221,18 @@ static int tmpfs_translate(struct mappable *m, uint64_t off, uint64_t len, bool 
 	return 0;
 }
 
+static int tmpfs_present(struct mappable *m, uint64_t off)
+{
+	struct tmpfs_inode *ti = of_map(m);
+	struct range *r;
+
+	mutex_guard(&ti->pages_mu);
+	if (off >= ALIGN_UP(__atomic_load_n(&ti->i.size, __ATOMIC_ACQUIRE), PAGE_SIZE))
+		return -EFAULT;
+	r = rangemap_find(&ti->pages, off);
+	return r && !memfile_is_hole(tmpfs_s(ti->i.sb)->mf, ext_of(r)->off + (off - r->start), PAGE_SIZE);
+}
+
 static void map_get(struct mappable *m)
 {
 	(void)inode_get(&of_map(m)->i);
@@ -231,4 +243,4 @@ static void map_put(struct mappable *m)
 	inode_put(&of_map(m)->i);
 }
 
-const struct mappable_ops tmpfs_map_ops = { .translate = tmpfs_translate, .get = map_get, .put = map_put };
+const struct mappable_ops tmpfs_map_ops = { .translate = tmpfs_translate, .present = tmpfs_present, .get = map_get, .put = map_put };
