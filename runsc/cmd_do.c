@@ -63,7 +63,7 @@ int cmd_do(struct globals *g, int argc, char **argv, struct error **err)
 	_cleanup_rest_ struct flags_rest rest = {0};
 	_cleanup_created_ struct created x = {.ctl = -EBADF, .master = -EBADF};
 	_cleanup_(json_decrefp) json_t *spec = NULL;
-	struct create_opts o = {.bundle = "/", .relay = true};
+	struct create_opts o = {.bundle = "/", .relay = true, .throw_away = true};
 	struct globals own = *g;
 	unsigned int rnd[2] = {0};
 	char id[32];

@@ -126,8 +126,10 @@ int run_created(const struct globals *g, struct created *x, bool detach, bool ke
 	}
 	if (detach)
 		return 0;
-	cleanup_closep(&x->ctl);
-	x->ctl = -EBADF;
+	if (!x->throw_away) {
+		cleanup_closep(&x->ctl);
+		x->ctl = -EBADF;
+	}
 	/* Other verbs work on the container meanwhile. */
 	(void)flock(x->c->lockfd, LOCK_UN);
 	r = foreground_run(x, sigfd, err);

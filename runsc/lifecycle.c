@@ -283,7 +283,8 @@ static int create_steps(const struct globals *g, const struct create_opts *o, st
 	r = container_save(x->c, err);
 	if (r == 0)
 		r = write_pid_file(o->pid_file, x->c->sandbox.pid, err);
-	if (r == 0)
+	x->throw_away = o->throw_away;
+	if (r == 0 && !x->throw_away)
 		r = control_call(x->ctl, json_pack("{s:s}", "op", "keep"), NULL, 0, NULL, err);
 	return r;
 }

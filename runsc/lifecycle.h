@@ -17,6 +17,7 @@ struct create_opts {
 	const char *console_socket, *pid_file;
 	int64_t preserve_fds;
 	bool relay;             /* with a terminal and no console socket: the caller keeps the master (foreground) */
+	bool throw_away;        /* the container ends with the process that made it, however that ends (do) */
 	const char *image_path; /* restore from here; NULL: create */
 	const char *work_path;  /* restore: where restore.log and stats-restore go */
 	json_t *spec_json;      /* instead of the bundle's config.json (do); NULL otherwise */
@@ -26,6 +27,7 @@ struct created {
 	struct container *c; /* locked */
 	struct oci_spec *spec;
 	int ctl;    /* the creator's control connection */
+	bool throw_away; /* nothing was kept: the sandbox ends when ctl closes */
 	int master; /* pty master when relaying, else -EBADF */
 };
 
