@@ -228,6 +228,17 @@ int inet_getname(struct sock *sk, struct task *t, void *addr, bool peer)
 	return r;
 }
 
+int inet_accepted_name(struct sock *sk, void *addr)
+{
+	struct inet_sock *u = inet_of(sk);
+	int r;
+
+	mutex_lock(inet_mu(u));
+	r = u->raddr.port ? inet_fill_name(u, &u->raddr, addr) : -ENOTCONN;
+	mutex_unlock(inet_mu(u));
+	return r;
+}
+
 int inet_take_error(struct sock *sk)
 {
 	struct inet_sock *u = inet_of(sk);

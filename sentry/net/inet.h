@@ -265,6 +265,7 @@ struct inet_sock *inet_new_proto(struct net_ns *net, int family, int type, int p
 /* Frees what @u owns, and @u. */
 void inet_free(struct inet_sock *u);
 int inet_getname(struct sock *sk, struct task *t, void *addr, bool peer);
+int inet_accepted_name(struct sock *sk, void *addr);
 /* Forgets the remote address and what was not chosen by bind(). */
 void inet_disconnect_locked(struct inet_sock *u);
 int inet_take_error(struct sock *sk);

@@ -171,7 +171,7 @@ int inet_parse_dst(struct inet_sock *u, const void *addr, uint32_t len, struct i
 	if (*ret_scope && bound_dev(u) && bound_dev(u) != *ret_scope)
 		return -EINVAL;
 	if (!inet_mapped(ret) && needs_scope(ret) && !*ret_scope && !bound_dev(u) && !inet_opt_get(u, SOL_IPV6_, IPV6_MULTICAST_IF_))
-		return is_linklocal(ret) || tcp ? -EINVAL : -ENETUNREACH;
+		return tcp ? -EINVAL : -ENETUNREACH;
 	return 0;
 }
 
@@ -184,7 +184,8 @@ static int multicast_route(struct inet_sock *u, const struct inet_addr *dst, uin
 		dev = bound_dev(u);
 	if (!dev)
 		dev = (uint32_t)inet_opt_get(u, v4 ? SOL_IP_ : SOL_IPV6_, v4 ? IP_MULTICAST_IF_ : IPV6_MULTICAST_IF_);
-	if (!dev && (!v4 || no_source))
+	/* There is no route to ff00::/8 on lo, which is no multicast interface; IPv4 takes the one that is named. */
+	if (!v4 || (!dev && no_source))
 		return -ENETUNREACH;
 	return dev && dev != LO_IFINDEX ? -ENETUNREACH : 0;
 }
@@ -231,7 +232,7 @@ int inet_route_locked(struct inet_sock *u, const struct inet_addr *dst, uint32_t
 	if (!r && inet_any(ret))
 		inet_set_loopback(ret, inet_mapped(dst));
 	if (!r && inet_mapped(ret) != inet_mapped(dst))
-		r = inet_mapped(dst) ? -ENETUNREACH : -EINVAL;
+		r = inet_mapped(dst) ? -ENETUNREACH : -EAFNOSUPPORT;
 	return r;
 }
 

@@ -82,6 +82,7 @@ int64_t inet_recv_error(struct inet_sock *u, struct sock_msg *m)
 	int64_t r;
 
 	m->stop = true;
+	m->nonblock = true; /* never waits */
 	mutex_lock(inet_mu(u));
 	e = list_first(&u->errq, struct inet_err, node);
 	if (e) {
@@ -96,7 +97,6 @@ int64_t inet_recv_error(struct inet_sock *u, struct sock_msg *m)
 	mutex_unlock(inet_mu(u));
 	if (!e)
 		return -EAGAIN;
-	m->nonblock = true;
 	n = MIN((size_t)e->len, m->u->left);
 	r = (int64_t)n;
 	if (n && uio_put(m->u, e->data, n) != (int64_t)n)

@@ -17,7 +17,7 @@
 #define SOL_RAW_    255
 #define SOL_ICMPV6_ 58
 #define TCP_	    LINUX_IPPROTO_TCP
-enum { IP_HDRINCL_ = 3, IP_OPTIONS_ = 4, IP_RECVERR_ = 11, IP_MTU_ = 14, IP_TRANSPARENT_ = 19, IP_NODEFRAG_ = 22, IP_RECVFRAGSIZE_ = 25,
+enum { IP_HDRINCL_ = 3, IP_OPTIONS_ = 4, IP_PKTOPTIONS_ = 9, IP_RECVERR_ = 11, IP_MTU_ = 14, IP_TRANSPARENT_ = 19, IP_NODEFRAG_ = 22, IP_RECVFRAGSIZE_ = 25,
        IP_MULTICAST_IF_ = 32, IP_MULTICAST_TTL_ = 33, IP_MULTICAST_LOOP_ = 34, IP_UNICAST_IF_ = 50 };
 enum { V6_CHECKSUM_ = 7, V6_MULTICAST_IF_ = 17, V6_MULTICAST_HOPS_ = 18, V6_MTU_ = 24, V6_RECVERR_ = 25, V6_V6ONLY_ = 26, V6_HDRINCL_ = 36,
        V6_PATHMTU_ = 61, V6_TRANSPARENT_ = 75, V6_UNICAST_IF_ = 76 };
@@ -121,7 +121,11 @@ static const struct stored stored[] = {
 	{ SOL_UDP_, 104, FLAG, 0, 1, 0 }, /* GRO */
 	{ SOL_UDP_, 10, NUM, INT32_MIN, INT32_MAX, 0 }, /* UDPLITE_SEND_CSCOV */
 	{ SOL_UDP_, 11, NUM, INT32_MIN, INT32_MAX, 0 }, /* UDPLITE_RECV_CSCOV */
-	{ SOL_IPV6_, 50, NUM, 0, INT32_MAX, 0 }, /* PKTINFO: interface index of the sticky option */
+	{ SOL_IPV6_, 3, FLAG, 0, 1, 0 }, /* 2292HOPOPTS: there are none, and so on */
+	{ SOL_IPV6_, 4, FLAG, 0, 1, 0 }, /* 2292DSTOPTS */
+	{ SOL_IPV6_, 5, FLAG, 0, 1, 0 }, /* 2292RTHDR */
+	{ SOL_IPV6_, 22, NUM, 0, INT32_MAX, 0 }, /* ROUTER_ALERT */
+	{ SOL_IPV6_, 30, BIT, 0, 1, 0 }, /* ROUTER_ALERT_ISOLATE */
 };
 _Static_assert(ARRAY_SIZE(stored) <= INET_NR_OPTS, "inet_sock.opt is too short");
 
@@ -164,6 +168,8 @@ void inet_opts_init(struct inet_sock *u)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(stored); i++)
 		u->opt[i] = stored[i].def;
+	if (u->sk.family == LINUX_AF_INET6)
+		inet_opt_set(u, SOL_IP_, 49, 0); /* IP_MULTICAST_ALL: Linux sets it for AF_INET only */
 	if (inet_is_raw(u) && u->sk.protocol == LINUX_IPPROTO_RAW) {
 		inet_opt_set(u, SOL_IP_, IP_HDRINCL_, 1);
 		inet_opt_set(u, SOL_IPV6_, V6_HDRINCL_, 1);
@@ -224,7 +230,7 @@ static int allowed(struct inet_sock *u, struct task *t, int level, int opt, int3
 		case 49: /* IP_MULTICAST_ALL */
 			return len ? 0 : -EINVAL;
 		case 5: /* IP_ROUTER_ALERT */
-			return raw && u->sk.protocol != LINUX_IPPROTO_RAW ? 0 : -EINVAL;
+			return raw && u->sk.protocol != LINUX_IPPROTO_RAW ? 0 : -EINVAL; /* ip_ra_control() */
 		default:
 			return 0;
 		}
@@ -236,8 +242,9 @@ static int allowed(struct inet_sock *u, struct task *t, int level, int opt, int3
 		return v && !task_capable(t, LINUX_CAP_NET_RAW) && !task_capable(t, LINUX_CAP_NET_ADMIN) ? -EPERM : 0;
 	case V6_MULTICAST_HOPS_:
 	case V6_MULTICAST_IF_:
-		return tcp ? (opt == V6_MULTICAST_IF_ ? -ENOPROTOOPT : -ENOPROTOOPT) : 0;
+		return tcp ? -ENOPROTOOPT : 0;
 	case V6_HDRINCL_:
+	case 22: /* IPV6_ROUTER_ALERT */
 		return raw ? 0 : -ENOPROTOOPT;
 	case V6_CHECKSUM_:
 		if (!raw)
@@ -458,6 +465,14 @@ static int get_special(struct inet_sock *u, int level, int opt, void *buf, uint3
 		case IP_OPTIONS_:
 			*len = 0;
 			return 0;
+		case 41: /* MSFILTER, MCAST_MSFILTER: see inet_mcast.c */
+		case 48:
+			return -EINVAL;
+		case IP_PKTOPTIONS_:
+			if (!inet_is_tcp(u))
+				return -ENOPROTOOPT;
+			*len = 0;
+			return 0;
 		default:
 			return 1;
 		}
@@ -488,15 +503,26 @@ static int get_special(struct inet_sock *u, int level, int opt, void *buf, uint3
 	case V6_UNICAST_IF_:
 		put_v(buf, len, (int32_t)__builtin_bswap32((uint32_t)inet_opt_get(u, level, opt)));
 		return 0;
-	case 9: /* NEXTHOP, HOPOPTS, RTHDRDSTOPTS, RTHDR, DSTOPTS: none */
-	case 54:
+	case 6: /* 2292PKTOPTIONS */
+		if (!inet_is_tcp(u))
+			return -ENOPROTOOPT;
+		*len = 0;
+		return 0;
+	case 32: /* FLOWLABEL_MGR, MCAST_MSFILTER */
+	case 48:
+		return -EINVAL;
+	case 1: /* ADDRFORM */
+		return -ENOTCONN;
+	case 50: /* PKTINFO: the sticky one is not shown */
+		return -ENOPROTOOPT;
+	case 54: /* HOPOPTS, RTHDRDSTOPTS, RTHDR, DSTOPTS: none */
 	case 55:
 	case 57:
 	case 59:
 		*len = 0;
 		return 0;
 	case 72: /* ADDR_PREFERENCES */
-		put_v(buf, len, 0);
+		put_v(buf, len, 0x500); /* IPV6_PREFER_SRC_PUBTMP_DEFAULT, NONCGA */
 		return 0;
 	default:
 		return 1;
@@ -533,7 +559,7 @@ int inet_getsockopt(struct sock *sk, struct task *t, int level, int opt, void *b
 		return 0;
 	}
 	if (!has_level(u, level))
-		return level == TCP_ || level == SOL_UDP_ ? -EOPNOTSUPP : level == SOL_IPV6_ ? -EOPNOTSUPP : -EOPNOTSUPP;
+		return -EOPNOTSUPP;
 	if (level == SOL_RAW_ || level == SOL_ICMPV6_)
 		return raw_getsockopt(u, level, opt, buf, len);
 	if (level == TCP_) {
@@ -547,7 +573,7 @@ int inet_getsockopt(struct sock *sk, struct task *t, int level, int opt, void *b
 	if (r != 1)
 		return r;
 	i = find(level, opt);
-	if (i < 0 || (level == SOL_IP_ && opt == IP_HDRINCL_ && !inet_is_raw(u)) || (level == SOL_IPV6_ && opt == V6_CHECKSUM_ && !inet_is_raw(u)))
+	if (i < 0 || (level == SOL_IPV6_ && (opt == V6_CHECKSUM_ || opt == V6_HDRINCL_) && !inet_is_raw(u)))
 		return -ENOPROTOOPT;
 	v = shown(u, level, opt, inet_opt_get(u, level, opt));
 	/* Small values fit small buffers. */

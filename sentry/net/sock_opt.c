@@ -679,7 +679,7 @@ static int get_other_locked(struct sock *sk, int opt, void *buf, uint32_t *len)
 static int get_peername(struct sock *sk, struct task *t, void *buf, uint32_t *len)
 {
 	uint8_t name[LINUX_SOCKADDR_MAX];
-	int n = sk->ops->getname(sk, t, name, true);
+	int n = sk->ops->accepted_name ? sk->ops->accepted_name(sk, name) : sk->ops->getname(sk, t, name, true);
 
 	if (n < 0)
 		return -ENOTCONN;

@@ -96,6 +96,8 @@ struct sock_ops {
 	int (*accept)(struct sock *sk, struct task *t, struct sock **ret);
 	/* Fills @addr (LINUX_SOCKADDR_MAX bytes): the length or an error. */
 	int (*getname)(struct sock *sk, struct task *t, void *addr, bool peer);
+	/* The peer's name for accept(2) and SO_PEERNAME, also when the connection has ended meanwhile. NULL: getname. */
+	int (*accepted_name)(struct sock *sk, void *addr);
 	int64_t (*sendmsg)(struct sock *sk, struct task *t, struct sock_msg *m);
 	int64_t (*recvmsg)(struct sock *sk, struct task *t, struct sock_msg *m);
 	int (*shutdown)(struct sock *sk, int how); /* how is valid; -EOPNOTSUPP */

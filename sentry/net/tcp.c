@@ -603,6 +603,7 @@ static bool tcp_listening(struct sock *sk)
 
 const struct sock_ops tcp_sock_ops = {
 	.name = "tcp",
+	.own_control = true,
 	.state = &inet_sock_state_type,
 	.close = tcp_close,
 	.destroy = tcp_destroy,
@@ -611,6 +612,7 @@ const struct sock_ops tcp_sock_ops = {
 	.connect = tcp_connect,
 	.accept = tcp_accept,
 	.getname = inet_getname,
+	.accepted_name = inet_accepted_name,
 	.sendmsg = tcp_sendmsg,
 	.recvmsg = tcp_recvmsg,
 	.shutdown = tcp_shutdown,

@@ -18,7 +18,7 @@ enum { MAXSEG = 2, KEEPIDLE = 4, KEEPINTVL = 5, KEEPCNT = 6, SYNCNT = 7, LINGER2
 #define MSS_MIN	 88
 #define MSS_DEF	 536
 #define MSS_LO4	 65483
-#define MSS_LO6	 65464
+#define MSS_LO6	 65463
 #define CC_NAME_MAX 16u
 
 static const char *const congestion[] = { "cubic", "reno" };
@@ -148,7 +148,7 @@ static int32_t mss(const struct inet_sock *u)
 
 	if (u->state == INET_CLOSE || u->state == INET_LISTEN)
 		return user ? user : MSS_DEF;
-	return user ? MIN(user, lo) : lo;
+	return user ? MIN(user, lo) : lo / 2; /* at least two segments in the window */
 }
 
 struct tcp_info_ {
@@ -171,8 +171,7 @@ void tcp_fill_info_locked(struct inet_sock *u, uint8_t buf[TCP_INFO_LEN])
 	int32_t m = mss(u);
 	struct tcp_info_ ti = {
 		.state = (uint8_t)tcp_shown_state(u),
-		.rto = open ? 201000 : 1000000,
-		.ato = open ? 40000 : 0,
+		.rto = open ? 204000 : 1000000,
 		.snd_mss = (uint32_t)m,
 		.rcv_mss = MSS_DEF,
 		.pmtu = open ? LO_MTU - 1 : 0,
@@ -180,9 +179,11 @@ void tcp_fill_info_locked(struct inet_sock *u, uint8_t buf[TCP_INFO_LEN])
 		.rttvar = open ? 10 : 250000,
 		.snd_ssthresh = INT32_MAX,
 		.snd_cwnd = 10,
-		.advmss = open ? (uint32_t)m : 0,
+		.advmss = open ? (inet_mapped(&u->raddr) ? MSS_LO4 : MSS_LO6) : 0,
 		.reordering = 3,
 		.rcv_space = open ? 65495 : 0,
+		.rcv_ssthresh = open ? 65495 : 0,
+		.limited = open, /* tcpi_delivery_rate_app_limited */
 		.max_pacing_rate = UINT64_MAX,
 		.pacing_rate = UINT64_MAX,
 		.min_rtt = open ? 5 : UINT32_MAX,
@@ -234,16 +235,19 @@ int tcp_getsockopt(struct inet_sock *u, int opt, void *buf, uint32_t *len)
 		strcpy(name, congestion[v & 1]);
 		put_n(buf, len, name, sizeof(name));
 		return 0;
+	case WINDOW_CLAMP:
+		if (!v && state_of(u) == INET_ESTABLISHED)
+			v = 65536;
+		break;
 	case CC_INFO:
 	case ULP:
+	case FASTOPEN_KEY:
 	case SAVED_SYN:
 		*len = 0;
 		return 0;
 	case MAXSEG:
 		mutex_lock(inet_mu(u));
 		v = mss(u);
-		if (u->state == INET_ESTABLISHED && v > 32768 && !inet_opt_get(u, TCP_, opt))
-			v = 32768;
 		mutex_unlock(inet_mu(u));
 		break;
 	case KEEPIDLE:
@@ -268,7 +272,6 @@ int tcp_getsockopt(struct inet_sock *u, int opt, void *buf, uint32_t *len)
 		v = (int32_t)(ktime_mono() / 1000000);
 		break;
 	case REPAIR_WINDOW:
-		return -EPERM;
 	case REPAIR_QUEUE:
 	case QUEUE_SEQ:
 		return -EINVAL;

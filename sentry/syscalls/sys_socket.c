@@ -255,7 +255,7 @@ static int64_t do_accept(struct task *t, int fd, gaddr_t addr, gaddr_t lenp, uin
 	} else if (addr.v) {
 		uint8_t name[LINUX_SOCKADDR_MAX];
 
-		r = o.got->ops->getname(o.got, t, name, true);
+		r = o.got->ops->accepted_name ? o.got->ops->accepted_name(o.got, name) : o.got->ops->getname(o.got, t, name, true);
 		if (r < 0)
 			r = -ECONNABORTED;
 		else
