@@ -94,17 +94,6 @@ void sock_put(struct sock *sk)
 		sk->ops->destroy(sk);
 }
 
-int64_t sock_broken_pipe(struct task *t, const struct sock_msg *m)
-{
-	struct linux_siginfo si;
-
-	if (t && !m->done && !(m->flags & LINUX_MSG_NOSIGNAL)) {
-		siginfo_user(&si, SIGPIPE, t, SI_USER);
-		(void)signal_send_task(t, SIGPIPE, &si);
-	}
-	return -EPIPE;
-}
-
 uint32_t sock_sndbuf(struct sock *sk)
 {
 	uint32_t r;

@@ -137,8 +137,6 @@ int sock_init(struct sock *sk, const struct sock_ops *ops, int family, int type,
 void sock_done(struct sock *sk);
 struct sock *sock_get(struct sock *sk);
 void sock_put(struct sock *sk); /* NULL is fine */
-/* -EPIPE, with SIGPIPE unless MSG_NOSIGNAL is given or something was sent. */
-int64_t sock_broken_pipe(struct task *t, const struct sock_msg *m);
 uint32_t sock_sndbuf(struct sock *sk);
 bool sock_passcred(struct sock *sk);
 

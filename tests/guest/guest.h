@@ -154,9 +154,6 @@ void guest_handler(int sig, void (*fn)(int, siginfo_t *, void *), int flags);
 void guest_block(int sig);
 void guest_unblock(int sig);
 
-/* Sets the loopback interface of this network namespace up: a fresh one has it down. */
-void guest_lo_up(void);
-
 /* Whole small files. */
 void guest_write_file(const char *path, const char *data);
 ssize_t guest_read_file(const char *path, char *buf, size_t size); /* NUL-terminates; -1 with errno */

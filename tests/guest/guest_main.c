@@ -183,17 +183,6 @@ void guest_blocked(pid_t tid)
 	}
 }
 
-void guest_lo_up(void)
-{
-	struct ifreq r = {.ifr_name = "lo"};
-	int s = OK(socket(AF_INET, SOCK_DGRAM, 0));
-
-	OK(ioctl(s, SIOCGIFFLAGS, &r));
-	r.ifr_flags |= IFF_UP;
-	OK(ioctl(s, SIOCSIFFLAGS, &r));
-	close(s);
-}
-
 void msleep(int ms)
 {
 	struct timespec end;
