@@ -160,6 +160,8 @@ int64_t file_llseek_size(struct file *f, int64_t off, int whence, int64_t size, 
 int64_t file_noop_llseek(struct file *f, struct task *t, int64_t off, int whence);
 /* F_SETFL's O_ASYNC: registers or removes the sender of SIGIO. -ENOMEM. */
 int file_set_async(struct file *f, bool on);
+/* SIGURG to the owner (F_SETOWN): urgent data has come. No lock held. */
+void file_send_sigurg(struct file *f);
 int file_seek(struct file *f, struct task *t, int64_t off, int whence, int64_t *ret);
 
 /* The loop itself, for other calls that may block on a file (accept, recvmsg, ...): runs @op until it returns other than -EAGAIN,

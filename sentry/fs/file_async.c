@@ -29,6 +29,18 @@ struct file_async {
 #define LINUX_POLL_HUP 6
 #define LINUX_SI_POLL  (1 << 16)
 
+static void to_owner(struct pid *pid, int type, struct linux_siginfo *si)
+{
+	mutex_lock(&the_kernel->tasks_mu);
+	if (type == LINUX_F_OWNER_TID && pid->task)
+		(void)signal_send_task(pid->task, si->si_signo, si);
+	else if (type == LINUX_F_OWNER_PID && pid->tg)
+		(void)signal_send_group(pid->tg, si->si_signo, si);
+	else if (type == LINUX_F_OWNER_PGRP && pid->pgrp)
+		(void)signal_send_pgrp(pid->pgrp, si->si_signo, si);
+	mutex_unlock(&the_kernel->tasks_mu);
+}
+
 static void send_to(struct file *f, int sig, uint32_t mask)
 {
 	struct linux_siginfo si = { .si_signo = sig ? sig : SIGIO };
@@ -64,14 +76,24 @@ static void send_to(struct file *f, int sig, uint32_t mask)
 	} else {
 		siginfo_kernel(&si, SIGIO);
 	}
-	mutex_lock(&the_kernel->tasks_mu);
-	if (type == LINUX_F_OWNER_TID && pid->task)
-		(void)signal_send_task(pid->task, si.si_signo, &si);
-	else if (type == LINUX_F_OWNER_PID && pid->tg)
-		(void)signal_send_group(pid->tg, si.si_signo, &si);
-	else if (type == LINUX_F_OWNER_PGRP && pid->pgrp)
-		(void)signal_send_pgrp(pid->pgrp, si.si_signo, &si);
-	mutex_unlock(&the_kernel->tasks_mu);
+	to_owner(pid, type, &si);
+	pid_put(pid);
+}
+
+void file_send_sigurg(struct file *f)
+{
+	struct linux_siginfo si;
+	struct pid *pid;
+	int type;
+
+	mutex_lock(&f->f_lock);
+	pid = f->owner.pid ? pid_get(f->owner.pid) : NULL;
+	type = f->owner.type;
+	mutex_unlock(&f->f_lock);
+	if (!pid)
+		return;
+	siginfo_kernel(&si, SIGURG);
+	to_owner(pid, type, &si);
 	pid_put(pid);
 }
 

@@ -58,6 +58,7 @@ static int net_ns_save(struct state_writer *w, const void *obj, void *msg)
 	m->ino = ns->ino;
 	m->autobind = ns->autobind;
 	m->host = ns->host;
+	m->time_waits = inet_tw_save(w, ns->inet, &m->n_time_waits);
 	return 0;
 }
 
@@ -65,12 +66,14 @@ static int net_ns_load(struct state_reader *r, void *obj, const void *msg)
 {
 	const Sentry__NetNs *m = msg;
 	struct net_ns *ns = obj;
+	int err;
 
 	ns->ino = m->ino;
 	ns->autobind = m->autobind;
 	ns->host = m->host;
 	/* The network belongs to the container: what had its own loopback keeps it, whatever --network says now. */
-	return state_check(r, !ns->host || host_net_on(), "the image uses the host's network: restore it with --network=host");
+	err = state_check(r, !ns->host || host_net_on(), "the image uses the host's network: restore it with --network=host");
+	return err ? err : inet_tw_load(r, ns->inet, m->time_waits, m->n_time_waits);
 }
 
 static void net_ns_state_get(void *obj)

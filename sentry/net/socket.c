@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets: the open file, SOL_SOCKET options, and the blocking loops of send and receive. See socket.h.
+ * Sockets: the open file, and the blocking loops of send and receive. See socket.h; options: sock_opt.c.
  *
  * Checkpoint: the file (type "socket") refers to its endpoint (a type per family), which saves struct sock through sock_save_base().
  * A blocked call is re-run; what a stream transfer had already moved is kept in sysctx.progress.
@@ -17,6 +17,7 @@
 #include "sentry/abi/poll.h"
 #include "sentry/fs/inode.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/net/sock_filter.h"
 #include "sentry/net/unix.h"
 #include "state/state.h"
 
@@ -64,6 +65,10 @@ int sock_init(struct sock *sk, const struct sock_ops *ops, int family, int type,
 		.rcvtimeo = TIME_FOREVER,
 		.sndtimeo = TIME_FOREVER,
 		.rcvlowat = 1,
+		.peek_off = -1,
+		.incoming_cpu = -1,
+		.max_pacing_rate = UINT64_MAX,
+		.txrehash = 1,
 	};
 	return 0;
 }
@@ -72,6 +77,8 @@ void sock_done(struct sock *sk)
 {
 	net_ns_put(sk->net);
 	waitq_done(&sk->wq);
+	sock_filter_put(sk->filter);
+	sock_filter_put(sk->reuse_prog);
 	mutex_destroy(&sk->opt_mu);
 }
 
@@ -387,297 +394,32 @@ int64_t do_recvmsg(struct file *f, struct task *t, struct sock_msg *m)
 	return xfer_wait(&x, socket_timeout(f, false), EV_RECV, recv_op);
 }
 
-/* --- SOL_SOCKET options --- */
-
-static int set_timeo(struct task *t, gaddr_t val, uint32_t len, int64_t *ret)
-{
-	struct linux_timeval tv;
-	int64_t ns;
-	int r;
-
-	if (len < sizeof(tv))
-		return -EINVAL;
-	r = copy_in(t, &tv, val, sizeof(tv));
-	if (r)
-		return r;
-	if (tv.tv_usec < 0 || tv.tv_usec >= 1000000)
-		return -EDOM;
-	if (tv.tv_sec < 0)
-		ns = 0;
-	else if ((!tv.tv_sec && !tv.tv_usec) || mul_overflow(tv.tv_sec, NSEC_PER_SEC, &ns) ||
-		 add_overflow(ns, tv.tv_usec * 1000, &ns))
-		ns = TIME_FOREVER;
-	*ret = ns;
-	return 0;
-}
-
-static uint32_t clamp_buf(int v, uint32_t min, bool force)
-{
-	uint32_t n = v < 0 ? (force ? 0 : SOCK_WMEM_MAX) : (uint32_t)v;
-
-	if (!force)
-		n = MIN(n, SOCK_WMEM_MAX);
-	n = MIN(n, (uint32_t)INT32_MAX / 2) * 2;
-	return MAX(n, min);
-}
-
-static int set_linger(struct sock *sk, struct task *t, gaddr_t val, uint32_t len)
-{
-	struct linux_linger l;
-	int r;
-
-	if (len < sizeof(l))
-		return -EINVAL;
-	r = copy_in(t, &l, val, sizeof(l));
-	if (r)
-		return r;
-	mutex_lock(&sk->opt_mu);
-	sk->opts.linger = l.onoff;
-	if (l.onoff)
-		sk->opts.linger_sec = l.linger;
-	mutex_unlock(&sk->opt_mu);
-	return 0;
-}
-
-static bool is_timeo(int opt)
-{
-	return opt == LINUX_SO_RCVTIMEO || opt == LINUX_SO_SNDTIMEO || opt == LINUX_SO_RCVTIMEO_NEW || opt == LINUX_SO_SNDTIMEO_NEW;
-}
-
-static bool *bool_opt(struct sock_opts *o, int opt)
-{
-	switch (opt) {
-	case LINUX_SO_REUSEADDR:
-		return &o->reuseaddr;
-	case LINUX_SO_REUSEPORT:
-		return &o->reuseport;
-	case LINUX_SO_KEEPALIVE:
-		return &o->keepalive;
-	case LINUX_SO_BROADCAST:
-		return &o->broadcast;
-	case LINUX_SO_DONTROUTE:
-		return &o->dontroute;
-	case LINUX_SO_OOBINLINE:
-		return &o->oobinline;
-	case LINUX_SO_TIMESTAMP:
-		return &o->timestamp;
-	case LINUX_SO_PASSSEC:
-		return &o->passsec;
-	case LINUX_SO_PASSCRED:
-		return &o->passcred;
-	default:
-		return NULL;
-	}
-}
-
-static int set_int_locked(struct sock *sk, struct task *t, int opt, int v)
-{
-	struct sock_opts *o = &sk->opts;
-	bool *b = bool_opt(o, opt);
-
-	if (b) {
-		if (opt == LINUX_SO_PASSCRED && sk->family != LINUX_AF_UNIX && sk->family != LINUX_AF_NETLINK)
-			return -EOPNOTSUPP;
-		*b = v;
-		return 0;
-	}
-	switch (opt) {
-	case LINUX_SO_DEBUG:
-		return v && !task_capable(t, LINUX_CAP_NET_ADMIN) ? -EACCES : 0;
-	case LINUX_SO_SNDBUF:
-	case LINUX_SO_SNDBUFFORCE:
-		if (opt == LINUX_SO_SNDBUFFORCE && !task_capable(t, LINUX_CAP_NET_ADMIN))
-			return -EPERM;
-		o->sndbuf = clamp_buf(v, SOCK_SNDBUF_MIN, opt == LINUX_SO_SNDBUFFORCE);
-		return 0;
-	case LINUX_SO_RCVBUF:
-	case LINUX_SO_RCVBUFFORCE:
-		if (opt == LINUX_SO_RCVBUFFORCE && !task_capable(t, LINUX_CAP_NET_ADMIN))
-			return -EPERM;
-		o->rcvbuf = clamp_buf(v, SOCK_RCVBUF_MIN, opt == LINUX_SO_RCVBUFFORCE);
-		return 0;
-	case LINUX_SO_RCVLOWAT:
-		o->rcvlowat = v < 0 ? INT32_MAX : MAX(v, 1);
-		return 0;
-	case LINUX_SO_PRIORITY:
-		if ((v < 0 || v > 6) && !task_capable(t, LINUX_CAP_NET_ADMIN))
-			return -EPERM;
-		o->priority = v;
-		return 0;
-	case LINUX_SO_MARK:
-		if (!task_capable(t, LINUX_CAP_NET_ADMIN))
-			return -EPERM;
-		o->mark = (uint32_t)v;
-		return 0;
-	case LINUX_SO_NO_CHECK:
-		return 0;
-	case LINUX_SO_TYPE:
-	case LINUX_SO_PROTOCOL:
-	case LINUX_SO_DOMAIN:
-	case LINUX_SO_ERROR:
-	default:
-		return -ENOPROTOOPT;
-	}
-}
-
-int sock_setsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t val, uint32_t len)
-{
-	int64_t timeo;
-	int v, r;
-
-	if (level != LINUX_SOL_SOCKET || (sk->ops->own_sol_socket && !is_timeo(opt)))
-		return sk->ops->setsockopt ? sk->ops->setsockopt(sk, t, level, opt, val, len) : -ENOPROTOOPT;
-	if (len < sizeof(int))
-		return -EINVAL;
-	r = copy_in(t, &v, val, sizeof(v));
-	if (r)
-		return r;
-	switch (opt) {
-	case LINUX_SO_LINGER:
-		return set_linger(sk, t, val, len);
-	case LINUX_SO_RCVTIMEO:
-	case LINUX_SO_SNDTIMEO:
-	case LINUX_SO_RCVTIMEO_NEW:
-	case LINUX_SO_SNDTIMEO_NEW:
-		r = set_timeo(t, val, len, &timeo);
-		if (r)
-			return r;
-		mutex_lock(&sk->opt_mu);
-		*(opt == LINUX_SO_RCVTIMEO || opt == LINUX_SO_RCVTIMEO_NEW ? &sk->opts.rcvtimeo : &sk->opts.sndtimeo) = timeo;
-		mutex_unlock(&sk->opt_mu);
-		return 0;
-	default:
-		break;
-	}
-	mutex_lock(&sk->opt_mu);
-	r = set_int_locked(sk, t, opt, v);
-	mutex_unlock(&sk->opt_mu);
-	if (opt == LINUX_SO_SNDBUF && !r)
-		waitq_wake(&sk->wq, EV_SEND);
-	return r;
-}
-
-static void timeo_get(int64_t timeo, void *buf, uint32_t *len)
-{
-	struct linux_timeval tv = { 0 };
-
-	if (timeo != TIME_FOREVER)
-		tv = (struct linux_timeval){ timeo / NSEC_PER_SEC, timeo % NSEC_PER_SEC / 1000 };
-	*len = MIN(*len, (uint32_t)sizeof(tv));
-	memcpy(buf, &tv, *len);
-}
-
-static int get_int_locked(struct sock *sk, int opt, int *ret)
-{
-	struct sock_opts *o = &sk->opts;
-	bool *b = bool_opt(o, opt);
-
-	if (b) {
-		*ret = *b;
-		return 0;
-	}
-	switch (opt) {
-	case LINUX_SO_DEBUG:
-	case LINUX_SO_NO_CHECK:
-		*ret = 0;
-		return 0;
-	case LINUX_SO_SNDBUF:
-		*ret = (int)o->sndbuf;
-		return 0;
-	case LINUX_SO_RCVBUF:
-		*ret = (int)o->rcvbuf;
-		return 0;
-	case LINUX_SO_RCVLOWAT:
-		*ret = o->rcvlowat;
-		return 0;
-	case LINUX_SO_SNDLOWAT:
-		*ret = 1;
-		return 0;
-	case LINUX_SO_PRIORITY:
-		*ret = o->priority;
-		return 0;
-	case LINUX_SO_MARK:
-		*ret = (int)o->mark;
-		return 0;
-	case LINUX_SO_TYPE:
-		*ret = sk->type;
-		return 0;
-	case LINUX_SO_PROTOCOL:
-		*ret = sk->protocol;
-		return 0;
-	case LINUX_SO_DOMAIN:
-		*ret = sk->family;
-		return 0;
-	default:
-		return -ENOPROTOOPT;
-	}
-}
-
-/* Fills @buf with the option's value, at most *@len bytes. */
-static int get_opt(struct sock *sk, struct task *t, int level, int opt, void *buf, uint32_t *len)
-{
-	int v = 0, r;
-
-	if (level == LINUX_SOL_SOCKET && (!sk->ops->own_sol_socket || is_timeo(opt))) {
-		bool done = true;
-
-		mutex_lock(&sk->opt_mu);
-		r = get_int_locked(sk, opt, &v);
-		if (opt == LINUX_SO_LINGER) {
-			struct linux_linger l = { sk->opts.linger, sk->opts.linger_sec };
-
-			*len = MIN(*len, (uint32_t)sizeof(l));
-			memcpy(buf, &l, *len);
-		} else if (opt == LINUX_SO_RCVTIMEO || opt == LINUX_SO_RCVTIMEO_NEW) {
-			timeo_get(sk->opts.rcvtimeo, buf, len);
-		} else if (opt == LINUX_SO_SNDTIMEO || opt == LINUX_SO_SNDTIMEO_NEW) {
-			timeo_get(sk->opts.sndtimeo, buf, len);
-		} else {
-			done = false;
-		}
-		mutex_unlock(&sk->opt_mu);
-		if (done)
-			return 0;
-		if (opt == LINUX_SO_ERROR) {
-			v = sk->ops->take_error ? sk->ops->take_error(sk) : 0;
-			r = 0;
-		} else if (opt == LINUX_SO_ACCEPTCONN) {
-			v = sk->ops->listening && sk->ops->listening(sk);
-			r = 0;
-		}
-		if (!r) {
-			*len = MIN(*len, (uint32_t)sizeof(v));
-			memcpy(buf, &v, *len);
-			return 0;
-		}
-	}
-	return sk->ops->getsockopt ? sk->ops->getsockopt(sk, t, level, opt, buf, len) : -ENOPROTOOPT;
-}
-
-int sock_getsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t val, gaddr_t lenp)
-{
-	uint8_t buf[1024];
-	int32_t ulen;
-	uint32_t len;
-	int r = copy_in(t, &ulen, lenp, sizeof(ulen));
-
-	if (r)
-		return r;
-	if (ulen < 0)
-		return -EINVAL;
-	len = MIN((uint32_t)ulen, (uint32_t)sizeof(buf));
-	r = get_opt(sk, t, level, opt, buf, &len);
-	ulen = (int32_t)len;
-	if (r == -ERANGE) /* the value did not fit; how long it is is still told (SO_PEERGROUPS) */
-		return copy_out(t, lenp, &ulen, sizeof(ulen)) ? -EFAULT : r;
-	if (r < 0)
-		return r;
-	if (copy_out(t, val, buf, len) || copy_out(t, lenp, &ulen, sizeof(ulen)))
-		return -EFAULT;
-	return 0;
-}
-
 /* --- state --- */
+
+static void save_prog(struct state_writer *w, const struct sock_filter_prog *p, uint64_t **ret, size_t *n)
+{
+	if (!p)
+		return;
+	*ret = state_zalloc(w, p->n, sizeof(**ret));
+	memcpy(*ret, p->insn, p->n * sizeof(p->insn[0]));
+	*n = p->n;
+}
+
+static int load_prog(struct state_reader *r, const uint64_t *insn, size_t n, struct sock_filter_prog **ret)
+{
+	struct sock_filter_insn *copy;
+	int err = state_check(r, n <= SOCK_FILTER_MAX, "socket filter");
+
+	if (err || !n)
+		return err;
+	copy = malloc(n * sizeof(*copy));
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, insn, n * sizeof(*copy));
+	err = sock_filter_new(copy, (uint32_t)n, ret);
+	free(copy);
+	return err == -EINVAL ? state_check(r, false, "socket filter") : err;
+}
 
 int sock_save_base(struct state_writer *w, const struct sock *sk, Sentry__SockBase *m)
 {
@@ -701,6 +443,24 @@ int sock_save_base(struct state_writer *w, const struct sock *sk, Sentry__SockBa
 	m->linger_sec = o->linger_sec;
 	m->priority = o->priority;
 	m->mark = o->mark;
+	m->debug = o->debug;
+	m->more_bits = (uint32_t)o->ts_ns | (uint32_t)o->ts_new << 1 | (uint32_t)o->rxq_ovfl << 2 | (uint32_t)o->wifi_status << 3 |
+		       (uint32_t)o->nofcs << 4 | (uint32_t)o->select_err_queue << 5 | (uint32_t)o->no_check << 6 | (uint32_t)o->zerocopy << 7 |
+		       (uint32_t)o->rcvmark << 8 | (uint32_t)o->lock_filter << 9 | (uint32_t)o->prefer_busy_poll << 10 | (uint32_t)o->txtime << 11;
+	m->buf_lock = o->buf_lock;
+	m->timestamping = o->timestamping;
+	m->peek_off = o->peek_off;
+	m->incoming_cpu = o->incoming_cpu;
+	m->busy_poll = o->busy_poll;
+	m->busy_poll_budget = o->busy_poll_budget;
+	m->max_pacing_rate = o->max_pacing_rate;
+	m->txrehash = o->txrehash;
+	m->txtime_clock = o->txtime_clock;
+	m->txtime_flags = o->txtime_flags;
+	m->bound_dev = atomic_load(&sk->bound_dev);
+	m->cookie = sk->cookie;
+	save_prog(w, sk->filter, &m->filter, &m->n_filter);
+	save_prog(w, sk->reuse_prog, &m->reuse_prog, &m->n_reuse_prog);
 	return 0;
 }
 
@@ -734,6 +494,38 @@ int sock_load_base(struct state_reader *r, struct sock *sk, const struct sock_op
 	o->linger_sec = m->linger_sec;
 	o->priority = m->priority;
 	o->mark = m->mark;
+	err = state_check(r, m->more_bits < 1u << 12 && m->buf_lock <= SOCK_BUFS_LOCKED && m->busy_poll_budget <= UINT16_MAX, "socket options");
+	if (!err)
+		err = load_prog(r, m->filter, m->n_filter, &sk->filter);
+	if (!err)
+		err = load_prog(r, m->reuse_prog, m->n_reuse_prog, &sk->reuse_prog);
+	if (err)
+		return err;
+	o->debug = m->debug;
+	o->ts_ns = m->more_bits & 1;
+	o->ts_new = m->more_bits >> 1 & 1;
+	o->rxq_ovfl = m->more_bits >> 2 & 1;
+	o->wifi_status = m->more_bits >> 3 & 1;
+	o->nofcs = m->more_bits >> 4 & 1;
+	o->select_err_queue = m->more_bits >> 5 & 1;
+	o->no_check = m->more_bits >> 6 & 1;
+	o->zerocopy = m->more_bits >> 7 & 1;
+	o->rcvmark = m->more_bits >> 8 & 1;
+	o->lock_filter = m->more_bits >> 9 & 1;
+	o->prefer_busy_poll = m->more_bits >> 10 & 1;
+	o->txtime = m->more_bits >> 11 & 1;
+	o->buf_lock = m->buf_lock;
+	o->timestamping = m->timestamping;
+	o->peek_off = m->peek_off;
+	o->incoming_cpu = m->incoming_cpu;
+	o->busy_poll = m->busy_poll;
+	o->busy_poll_budget = m->busy_poll_budget;
+	o->max_pacing_rate = m->max_pacing_rate;
+	o->txrehash = m->txrehash;
+	o->txtime_clock = m->txtime_clock;
+	o->txtime_flags = m->txtime_flags;
+	atomic_store(&sk->bound_dev, m->bound_dev);
+	sk->cookie = m->cookie;
 	return state_deref(r, m->net, &net_ns_state_type, (void **)&sk->net);
 }
 

@@ -20,6 +20,7 @@
 #include "sentry/net/scm.h"
 
 struct sock;
+struct sock_filter_prog;
 struct socket;
 struct state_type;
 
@@ -59,11 +60,29 @@ struct sock_opts { /* message: SockBase */
 	int32_t linger_sec; /* saved: 13 */
 	int32_t priority; /* saved: 14 */
 	uint32_t mark; /* saved: 15 */
+	bool debug; /* saved: 16 */
+	bool ts_ns, ts_new; /* saved: more_bits, these and the next, in this order; what kind of time stamp @timestamp asks for */
+	bool rxq_ovfl, wifi_status, nofcs, select_err_queue, no_check, zerocopy, rcvmark, lock_filter, prefer_busy_poll, txtime; /* saved: more_bits */
+	uint32_t buf_lock; /* saved: 18 */
+	uint32_t timestamping; /* saved: 19; SOF_TIMESTAMPING_* */
+	int32_t peek_off; /* saved: 20; -1: off */
+	int32_t incoming_cpu; /* saved: 21 */
+	uint32_t busy_poll, busy_poll_budget; /* saved: 22, 23 */
+	uint64_t max_pacing_rate; /* saved: 24 */
+	uint32_t txrehash; /* saved: 25 */
+	int32_t txtime_clock; /* saved: 26 */
+	uint32_t txtime_flags; /* saved: 27 */
 };
+
+#define SOCK_SNDBUF_LOCKED 1u
+#define SOCK_RCVBUF_LOCKED 2u
+#define SOCK_BUFS_LOCKED   3u
 
 /* Slots may be NULL: the stated errno. @sk has a reference for the call; no lock held. */
 struct sock_ops {
 	const char *name;
+	bool own_control; /* parses what sendmsg(2) was given in sock_msg.ctl itself: no descriptors, no credentials */
+	bool peek_off; /* honours SO_PEEK_OFF */
 	const struct state_type *state;
 	/* The open file is gone: leave every table, tell the peer, drop what is queued. The caller then puts its reference. */
 	void (*close)(struct sock *sk);
@@ -77,6 +96,8 @@ struct sock_ops {
 	int (*accept)(struct sock *sk, struct task *t, struct sock **ret);
 	/* Fills @addr (LINUX_SOCKADDR_MAX bytes): the length or an error. */
 	int (*getname)(struct sock *sk, struct task *t, void *addr, bool peer);
+	/* The peer's name for accept(2) and SO_PEERNAME, also when the connection has ended meanwhile. NULL: getname. */
+	int (*accepted_name)(struct sock *sk, void *addr);
 	int64_t (*sendmsg)(struct sock *sk, struct task *t, struct sock_msg *m);
 	int64_t (*recvmsg)(struct sock *sk, struct task *t, struct sock_msg *m);
 	int (*shutdown)(struct sock *sk, int how); /* how is valid; -EOPNOTSUPP */
@@ -100,6 +121,10 @@ struct sock { /* message: SockBase */
 	struct mutex opt_mu; /* nosave: nobody runs */
 	struct sock_opts opts; /* derived: its fields are saved one by one */
 	struct file *file; /* derived: the open file, no reference; NULL before accept and after close */
+	_Atomic uint32_t bound_dev; /* saved: 28; interface index, 0: any */
+	uint64_t cookie; /* saved: 29; opt_mu */
+	struct sock_filter_prog *filter; /* saved: 30; opt_mu; run over what arrives, by the family */
+	struct sock_filter_prog *reuse_prog; /* saved: 31; opt_mu; chooses in the SO_REUSEPORT group */
 };
 
 /* One family: makes an endpoint. Checks type and protocol. */
@@ -134,6 +159,16 @@ int sock_getsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t
 /* Blocking transfers as the system calls do them; bytes or an error. */
 int64_t do_sendmsg(struct file *f, struct task *t, struct sock_msg *m);
 int64_t do_recvmsg(struct file *f, struct task *t, struct sock_msg *m);
+
+/* SOL_SOCKET control messages for families with own_control: SO_MARK, SCM_TIMESTAMPING...: -EINVAL, -EPERM. */
+int sock_check_control(struct sock *sk, struct task *t, const struct sock_msg *m);
+/* Adds a received control message; silently nothing without memory. */
+void sock_put_control(struct sock_msg *m, int level, int type, const void *data, size_t n);
+/* The time stamp of a message in the forms that @sk has asked for. @ns: realtime. */
+void sock_put_timestamp(struct sock *sk, struct sock_msg *m, int64_t ns);
+bool sock_zerocopy(struct sock *sk);
+/* Bytes of a message that the socket's filter lets pass, at most @len; 0: drop it. */
+uint32_t sock_filter_message(struct sock *sk, const uint8_t *data, uint32_t len, uint16_t protocol);
 
 struct Sentry__SockBase;
 int sock_save_base(struct state_writer *w, const struct sock *sk, struct Sentry__SockBase *m);

@@ -255,7 +255,7 @@ static int64_t do_accept(struct task *t, int fd, gaddr_t addr, gaddr_t lenp, uin
 	} else if (addr.v) {
 		uint8_t name[LINUX_SOCKADDR_MAX];
 
-		r = o.got->ops->getname(o.got, t, name, true);
+		r = o.got->ops->accepted_name ? o.got->ops->accepted_name(o.got, name) : o.got->ops->getname(o.got, t, name, true);
 		if (r < 0)
 			r = -ECONNABORTED;
 		else
@@ -387,7 +387,7 @@ int64_t sys_recvfrom(struct task *t, const struct sys_args *a)
 	return r;
 }
 
-static int parse_control(struct task *t, const struct linux_msghdr *h, struct sock_msg *m)
+static int parse_control(struct task *t, const struct sock *sk, const struct linux_msghdr *h, struct sock_msg *m)
 {
 	_cleanup_free_ uint8_t *buf = NULL;
 	int r;
@@ -402,7 +402,7 @@ static int parse_control(struct task *t, const struct linux_msghdr *h, struct so
 	if (!buf)
 		return -ENOMEM;
 	r = copy_in(t, buf, GADDR(h->control), h->controllen);
-	if (!r)
+	if (!r && !sk->ops->own_control)
 		r = scm_parse(t, buf, h->controllen, &m->scm);
 	if (r)
 		return r;
@@ -432,7 +432,7 @@ static int64_t send_one(struct task *t, struct file *f, const struct linux_msghd
 	if (r)
 		return r;
 	m.u = &u;
-	r = parse_control(t, h, &m);
+	r = parse_control(t, file_sock(f), h, &m);
 	if (!r)
 		r = do_sendmsg(f, t, &m);
 	sock_msg_done(&m);

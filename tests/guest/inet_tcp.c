@@ -4,7 +4,6 @@
  */
 #include "guest.h"
 
-#include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
@@ -16,17 +15,6 @@ static struct sockaddr_in lo(int port)
 }
 
 #define SA(a) (struct sockaddr *)&(a), sizeof(a)
-
-static void lo_up(void)
-{
-	struct ifreq r = {.ifr_name = "lo"};
-	int s = OK(socket(AF_INET, SOCK_DGRAM, 0));
-
-	OK(ioctl(s, SIOCGIFFLAGS, &r));
-	r.ifr_flags |= IFF_UP;
-	OK(ioctl(s, SIOCSIFFLAGS, &r));
-	close(s);
-}
 
 static int poll_of(int fd)
 {
@@ -53,7 +41,7 @@ void guest_test(void)
 	int s, c, d, n, one = 1, port;
 	pid_t p;
 
-	lo_up();
+	guest_lo_up();
 	guest_fill(buf, sizeof(buf), 3);
 	SUBTEST("listen and names");
 	s = OK(socket(AF_INET, SOCK_STREAM, 0));

@@ -561,15 +561,20 @@ int proc_sysctl_set(struct container *c, const char *key, const char *value)
 	return r < 0 ? (int)r : 0;
 }
 
-uint64_t proc_sysctl_get(const char *path, uint64_t dflt)
+uint64_t proc_sysctl_get_nth(const char *path, int i, uint64_t dflt)
 {
 	const struct pnode *n = find(path);
 	int64_t v[MAX_VALS];
 
-	if (!n || n->show != show_num)
+	if (!n || n->show != show_num || i >= MAX_VALS)
 		return dflt;
 	values(n->data, v);
-	return (uint64_t)v[0];
+	return (uint64_t)v[i];
+}
+
+uint64_t proc_sysctl_get(const char *path, uint64_t dflt)
+{
+	return proc_sysctl_get_nth(path, 0, dflt);
 }
 
 /* --- state --- */
