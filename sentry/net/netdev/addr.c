@@ -174,8 +174,8 @@ int net_addr_add(struct net_cfg *c, const struct net_addr *want, const struct nl
 	a->created = a->changed = ktime_mono();
 	list_add_tail(&c->addrs, &a->node);
 	c->nr_addrs++;
+	rtnl_notify_addr(c, a, false, who); /* before its routes, as Linux tells it */
 	net_addr_routes(c, a, true);
-	rtnl_notify_addr(c, a, false, who);
 	net_cfg_changed(c);
 	if (ret)
 		*ret = a;
@@ -184,22 +184,21 @@ int net_addr_add(struct net_cfg *c, const struct net_addr *want, const struct nl
 
 void net_addr_del(struct net_cfg *c, struct net_addr *a, const struct nl_who *who)
 {
-	struct net_addr *o, *tmp, *heir = NULL;
+	struct net_addr *o, *tmp;
 
-	net_addr_routes(c, a, false);
 	list_del(&a->node);
 	c->nr_addrs--;
 	rtnl_notify_addr(c, a, true, who);
+	net_addr_routes(c, a, false);
 	/* Without net.ipv4.conf.*.promote_secondaries, the secondaries of a subnet go with its primary. */
 	list_for_each_safe(o, tmp, &c->addrs, node) {
 		if (a->family == LINUX_AF_INET && !(a->flags & LINUX_IFA_F_SECONDARY) && o->index == a->index && o->family == a->family &&
 		    (o->flags & LINUX_IFA_F_SECONDARY) && o->prefixlen == a->prefixlen && prefix_matches(o->peer, a->peer, a->prefixlen)) {
-			heir = o;
-			net_addr_routes(c, heir, false);
-			list_del(&heir->node);
+			list_del(&o->node);
 			c->nr_addrs--;
-			rtnl_notify_addr(c, heir, true, who);
-			free(heir);
+			rtnl_notify_addr(c, o, true, who);
+			net_addr_routes(c, o, false);
+			free(o);
 		}
 	}
 	net_cfg_changed(c);

@@ -231,12 +231,13 @@ static void drop_addrs(struct net_cfg *c, int32_t index, uint8_t family, const s
 			net_addr_del(c, a, who);
 }
 
-static void drop_routes(struct net_cfg *c, int32_t index, const struct nl_who *who)
+/* @down: the interface only went down: what an IPv4 address answers to stays. */
+static void drop_routes(struct net_cfg *c, int32_t index, bool down, const struct nl_who *who)
 {
 	struct net_route *r, *tmp;
 
 	list_for_each_safe(r, tmp, &c->routes, node)
-		if (r->oif == index)
+		if (r->oif == index && !(down && r->family == LINUX_AF_INET && r->scope == LINUX_RT_SCOPE_HOST))
 			net_route_del(c, r, who);
 }
 
@@ -258,7 +259,7 @@ void netdev_del(struct net_cfg *c, struct netdev *d, const struct nl_who *who)
 {
 	drop_neighs(c, d->index);
 	drop_addrs(c, d->index, 0, &by_kernel);
-	drop_routes(c, d->index, &by_kernel);
+	drop_routes(c, d->index, false, &by_kernel);
 	d->flags &= ~LINUX_IFF_UP;
 	rtnl_notify_link(c, d, true, UINT32_MAX, who);
 	list_del(&d->node);
@@ -316,7 +317,7 @@ int netdev_set_up(struct net_cfg *c, struct netdev *d, bool up, const struct nl_
 	} else {
 		d->flags &= ~LINUX_IFF_UP;
 		drop_addrs(c, d->index, LINUX_AF_INET6, &by_kernel);
-		drop_routes(c, d->index, &by_kernel);
+		drop_routes(c, d->index, true, &by_kernel);
 		rtnl_notify_link(c, d, false, LINUX_IFF_UP, who);
 	}
 	return 0;

@@ -137,7 +137,6 @@ static bool rule_matches(struct net_cfg *c, const struct net_rule *u, const uint
 
 static struct net_route rule_says[] = {
 	[FR_ACT_BLACKHOLE] = { .type = LINUX_RTN_BLACKHOLE },
-	[FR_ACT_UNREACHABLE] = { .type = LINUX_RTN_UNREACHABLE },
 	[FR_ACT_PROHIBIT] = { .type = LINUX_RTN_PROHIBIT },
 };
 
@@ -149,7 +148,9 @@ struct net_route *net_route_lookup(struct net_cfg *c, uint8_t family, const uint
 	list_for_each(u, &c->rules, node) {
 		if (u->family != family || !rule_matches(c, u, dst, oif, mark))
 			continue;
-		if (u->action >= FR_ACT_BLACKHOLE && u->action <= FR_ACT_PROHIBIT)
+		if (u->action == FR_ACT_UNREACHABLE) /* as if there were no route: ENETUNREACH, not a route's EHOSTUNREACH */
+			return NULL;
+		if (u->action == FR_ACT_BLACKHOLE || u->action == FR_ACT_PROHIBIT)
 			return &rule_says[u->action];
 		r = u->action == FR_ACT_TO_TBL ? in_table(c, u->table, family, dst, oif) : NULL;
 		if (r && r->type != LINUX_RTN_THROW)

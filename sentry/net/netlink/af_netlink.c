@@ -15,9 +15,17 @@
 static struct mutex netlink_mu = MUTEX_INIT("netlink_mu");
 static struct list netlink_all = LIST_INIT(netlink_all);
 
+/* Applications do not make events. */
+static int no_uevents(struct nl_request *q)
+{
+	return -EPERM;
+}
+
 /* NETLINK_USERSOCK: only among sockets. NETLINK_KOBJECT_UEVENT: no device comes or goes here, so it is silent. */
 static const struct nl_proto usersock = { .number = LINUX_NETLINK_USERSOCK, .groups = 32, .any_send = true };
-static const struct nl_proto uevent = { .number = LINUX_NETLINK_KOBJECT_UEVENT, .groups = 32, .any_recv = true };
+static const struct nl_proto uevent = {
+	.number = LINUX_NETLINK_KOBJECT_UEVENT, .groups = 32, .any_recv = true, .request = no_uevents,
+};
 
 const struct nl_proto *nl_proto_find(int protocol)
 {
@@ -363,8 +371,8 @@ static int64_t netlink_sendmsg(struct sock *sk, struct task *t, struct sock_msg 
 			*m->u = mark;
 		return r;
 	}
-	if (!proto_of(s)->request) /* no kernel socket: what went to a group has gone */
-		return group ? (int64_t)n : -ECONNREFUSED;
+	if (!proto_of(s)->request)
+		return -ECONNREFUSED; /* no kernel socket; what went to a group has gone all the same */
 	nl_serve(s, t, buf, n);
 	return (int64_t)n;
 }

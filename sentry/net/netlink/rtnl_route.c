@@ -162,7 +162,7 @@ static void fill_cached(struct nl_request *q, const struct net_route *r, const u
 	struct net_addr *a = net_addr_first(rtnl_cfg(q), r->oif, r->family);
 	const uint8_t *from = has_src ? src : r->has_src ? r->src : r->type == LINUX_RTN_LOCAL ? dst : a ? a->local : NULL;
 	size_t at = nl_reply(q, LINUX_RTM_NEWROUTE, 0);
-	uint32_t cache[8] = { 0 };
+	uint32_t cache[8] = { 2 }; /* users */
 
 	if (is_v4(r) && r->type == LINUX_RTN_LOCAL)
 		m.flags |= 0x80000000u; /* RTCF_LOCAL */
@@ -173,7 +173,8 @@ static void fill_cached(struct nl_request *q, const struct net_route *r, const u
 		m.src_len = 128;
 	}
 	strbuf_add(&q->out, &m, sizeof(m));
-	nl_put_u32(&q->out, RTA_TABLE, is_v4(r) ? (r->type == LINUX_RTN_LOCAL ? LINUX_RT_TABLE_LOCAL : r->table) : r->table);
+	/* IPv4's local table is a part of the main one. */
+	nl_put_u32(&q->out, RTA_TABLE, is_v4(r) && r->type == LINUX_RTN_LOCAL ? LINUX_RT_TABLE_MAIN : r->table);
 	nl_put(&q->out, RTA_DST, dst, ip_len(r->family));
 	if (!is_v4(r))
 		nl_put(&q->out, RTA_SRC, src, 16);
