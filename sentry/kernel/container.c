@@ -442,7 +442,7 @@ static int make_namespaces(struct container *c, const struct sentry_container *s
 	n->ipc = ipc_ns_new(c->k);
 	n->net = net_ns_new();
 	if (n->net)
-		n->net->host = c->k->cfg.host_network;
+		net_ns_first(n->net, c->k->cfg.host_network);
 	n->pid_for_children = pid_ns_new(c->k->root_pid_ns);
 	return n->uts && n->ipc && n->net && n->pid_for_children ? 0 : -ENOMEM;
 }

@@ -6,6 +6,8 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/host/host.h"
 #include "sentry/net/inet.h"
+#include "sentry/net/netdev/netdev.h"
+#include "sentry/net/netdev/netdev_state.h"
 #include "state/state.h"
 
 static void *net_ns_alloc(void)
@@ -16,6 +18,12 @@ static void *net_ns_alloc(void)
 		return NULL;
 	ns->inet = inet_table_new();
 	if (!ns->inet) {
+		free(ns);
+		return NULL;
+	}
+	ns->cfg = net_cfg_new(ns);
+	if (!ns->cfg) {
+		inet_table_free(ns->inet);
 		free(ns);
 		return NULL;
 	}
@@ -33,6 +41,13 @@ struct net_ns *net_ns_new(void)
 	return ns;
 }
 
+void net_ns_first(struct net_ns *ns, bool host)
+{
+	ns->host = host;
+	if (!host)
+		net_cfg_lo_up(ns->cfg);
+}
+
 struct net_ns *net_ns_get(struct net_ns *ns)
 {
 	ref_get(&ns->ref);
@@ -45,6 +60,7 @@ void net_ns_put(struct net_ns *ns)
 		return;
 	/* Bound sockets hold references, so the table is empty. */
 	htab_done(&ns->abstract);
+	net_cfg_free(ns->cfg);
 	inet_table_free(ns->inet);
 	mutex_destroy(&ns->abstract_mu);
 	free(ns);
@@ -59,6 +75,8 @@ static int net_ns_save(struct state_writer *w, const void *obj, void *msg)
 	m->autobind = ns->autobind;
 	m->host = ns->host;
 	m->time_waits = inet_tw_save(w, ns->inet, &m->n_time_waits);
+	if (!ns->host)
+		m->cfg = net_cfg_save(w, ns->cfg);
 	return 0;
 }
 
@@ -73,6 +91,10 @@ static int net_ns_load(struct state_reader *r, void *obj, const void *msg)
 	ns->host = m->host;
 	/* The network belongs to the container: what had its own loopback keeps it, whatever --network says now. */
 	err = state_check(r, !ns->host || host_net_on(), "the image uses the host's network: restore it with --network=host");
+	if (!err && m->cfg)
+		err = net_cfg_load(r, ns->cfg, m->cfg);
+	else if (!err)
+		net_cfg_lo_up(ns->cfg); /* an image of before there were interfaces */
 	return err ? err : inet_tw_load(r, ns->inet, m->time_waits, m->n_time_waits);
 }
 

@@ -173,6 +173,9 @@ int unix_autobind(struct unix_sock *u)
 
 /* --- life --- */
 
+static struct mutex unix_all_mu = MUTEX_INIT("unix_all_mu");
+static struct list unix_all = LIST_INIT(unix_all);
+
 void *unix_alloc(void)
 {
 	struct unix_sock *u = calloc(1, sizeof(*u));
@@ -186,7 +189,37 @@ void *unix_alloc(void)
 	list_init(&u->senders);
 	u->peer_uid = u->peer_gid = UINT32_MAX;
 	u->backlog_max = UNIX_DGRAM_QLEN;
+	mutex_lock(&unix_all_mu);
+	list_add_tail(&unix_all, &u->all);
+	mutex_unlock(&unix_all_mu);
 	return u;
+}
+
+/* The next one after @prev (NULL: the first), referenced; @prev is put. */
+static struct unix_sock *next_of(struct net_ns *net, struct unix_sock *prev)
+{
+	struct unix_sock *u, *found = NULL;
+	bool behind = !prev;
+
+	mutex_lock(&unix_all_mu);
+	list_for_each(u, &unix_all, all) {
+		if (behind && u->sk.net == net && ref_tryget(&u->sk.ref)) {
+			found = u;
+			break;
+		}
+		behind = behind || u == prev;
+	}
+	mutex_unlock(&unix_all_mu);
+	unix_put(prev);
+	return found;
+}
+
+void unix_each(struct net_ns *net, void (*fn)(struct unix_sock *u, void *arg), void *arg)
+{
+	struct unix_sock *u = NULL;
+
+	while ((u = next_of(net, u)))
+		fn(u, arg);
 }
 
 struct unix_sock *unix_new(struct net_ns *net, int type)
@@ -399,6 +432,9 @@ static void unix_destroy(struct sock *sk)
 {
 	struct unix_sock *u = unix_of(sk);
 
+	mutex_lock(&unix_all_mu);
+	list_del(&u->all);
+	mutex_unlock(&unix_all_mu);
 	/* Reached with things queued only when loading failed half-way or an endpoint never got its file. */
 	if (!u->dead)
 		unix_teardown(u, true);

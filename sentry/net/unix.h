@@ -62,6 +62,7 @@ struct unix_sock {
 
 	struct list conn_node; /* derived; guarded by peer->mu */
 	struct unix_sock *hash_next; /* derived; guarded by net->abstract_mu */
+	struct list all; /* derived; in the list of all, guarded by unix_all_mu (leaf) */
 
 	/* guarded by unix_gc_mu */
 	uint32_t inflight; /* derived: references on its file held by queued messages */
@@ -113,6 +114,9 @@ int unix_hash_abstract(struct unix_sock *u, struct unix_addr *a);
 void unix_dgram_disconnect(struct unix_sock *u, struct unix_sock *expected);
 /* Frees a message: discharges and wakes its sender, drops its descriptors. No lock held. */
 void unix_msg_free(struct unix_msg *m);
+
+/* Calls @fn for each socket of @net, oldest first, with a reference and without lock. */
+void unix_each(struct net_ns *net, void (*fn)(struct unix_sock *u, void *arg), void *arg);
 
 /* unix_io.c */
 int64_t unix_sendmsg(struct sock *sk, struct task *t, struct sock_msg *m);

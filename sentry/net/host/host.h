@@ -17,6 +17,7 @@
 
 struct strbuf;
 struct error;
+struct net_cfg;
 struct sentry_config;
 
 /* What an endpoint is, as far as a checkpoint must know. */
@@ -108,7 +109,14 @@ void host_show(struct net_ns *ns, bool v6, int type, struct strbuf *b);
 void host_each(struct net_ns *ns, int (*fn)(struct host_sock *h, void *arg), void *arg);
 /* TCP_* state, or the Linux number that datagram sockets show (1 connected, 7 not). */
 int host_tcp_state(struct host_sock *h);
+/* The number an ioctl tells (SIOCINQ ...). */
+bool host_count(struct host_sock *h, unsigned long cmd, int *ret);
+/* struct tcp_info: bytes filled, 0: none. */
+size_t host_tcp_info(struct host_sock *h, void *buf, size_t size);
 /* getsockname(2) and getpeername(2), or what is remembered of a connection that is gone. ret->len 0: none. */
 void host_names(struct host_sock *h, struct host_name *local, struct host_name *peer);
+
+/* host_netlink.c: brings the mirror @c up to date, unless it is young. net_cfg.mu held. */
+void host_mirror_locked(struct net_cfg *c);
 
 #endif

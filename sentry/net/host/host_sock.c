@@ -494,21 +494,37 @@ static int host_take_error(struct sock *sk)
 
 /* --- lists of them --- */
 
+size_t host_tcp_info(struct host_sock *h, void *buf, size_t size)
+{
+	socklen_t n = (socklen_t)size;
+
+	mutex_lock(&h->mu); /* keeps the descriptor open */
+	if (h->state == HOST_GONE || h->fd < 0 || getsockopt(h->fd, IPPROTO_TCP, TCP_INFO, buf, &n) < 0)
+		n = 0;
+	mutex_unlock(&h->mu);
+	return n;
+}
+
+bool host_count(struct host_sock *h, unsigned long cmd, int *ret)
+{
+	bool ok;
+
+	mutex_lock(&h->mu);
+	ok = h->state != HOST_GONE && h->fd >= 0 && ioctl(h->fd, cmd, ret) == 0;
+	mutex_unlock(&h->mu);
+	return ok;
+}
+
 int host_tcp_state(struct host_sock *h)
 {
 	struct tcp_info ti = { 0 };
-	socklen_t n = sizeof(ti);
 	struct host_name l, p;
 
 	if (h->sk.type != LINUX_SOCK_STREAM) {
 		host_names(h, &l, &p);
 		return p.len ? TCP_ESTABLISHED : TCP_CLOSE;
 	}
-	mutex_lock(&h->mu); /* keeps the descriptor open */
-	if (h->state == HOST_GONE || h->fd < 0 || getsockopt(h->fd, IPPROTO_TCP, TCP_INFO, &ti, &n) < 0)
-		ti.tcpi_state = TCP_CLOSE;
-	mutex_unlock(&h->mu);
-	return ti.tcpi_state ? ti.tcpi_state : TCP_CLOSE;
+	return host_tcp_info(h, &ti, sizeof(ti)) && ti.tcpi_state ? ti.tcpi_state : TCP_CLOSE;
 }
 
 void host_each(struct net_ns *ns, int (*fn)(struct host_sock *h, void *arg), void *arg)
