@@ -8,8 +8,10 @@
 
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/host/host.h"
-#include "sentry/net/inet.h"
+#include "sentry/net/inet_diag.h"
 #include "sentry/net/netlink/diag.h"
+
+#define TIMER_TIMEWAIT 3 /* what /proc/net/tcp and ss call the timer of TIME_WAIT */
 
 struct walk {
 	int protocol;
@@ -33,24 +35,37 @@ static bool wanted(const struct sock *sk, int protocol)
 	return protocol == IPPROTO_RAW ? sk->type == LINUX_SOCK_RAW : sk->type != LINUX_SOCK_RAW && sk->protocol == protocol;
 }
 
-static void inet_one(struct inet_sock *u, struct walk *w)
+static bool inet_one(void *arg, const struct inet_diag_info *i)
 {
-	struct diag_sock d;
+	struct walk *w = arg;
+	struct diag_sock d = {
+		.family = (uint16_t)i->family, .type = (uint16_t)i->type, .protocol = (uint16_t)i->protocol, .cookie = i->cookie,
+	};
 
-	if (!wanted(&u->sk, w->protocol))
-		return;
-	common(&u->sk, &d);
-	d.state = (uint8_t)(inet_is_tcp(u) ? tcp_shown_state(u) : u->state);
-	memcpy(d.laddr, u->laddr.ip, 16);
-	memcpy(d.raddr, u->raddr.ip, 16);
-	d.lport = u->laddr.port;
-	d.rport = u->raddr.port;
-	d.uid = u->uid;
-	d.v6only = u->v6only;
-	d.shutdown = (uint8_t)u->shutdown;
-	d.rqueue = (uint32_t)(u->state == INET_LISTEN ? u->nr_backlog : u->rq_bytes);
-	d.wqueue = u->state == INET_LISTEN ? u->backlog_max : 0;
+	if (i->sk) {
+		if (!wanted(&i->sk->sk, w->protocol))
+			return true;
+		common((struct sock *)(uintptr_t)&i->sk->sk, &d);
+		if (i->cookie)
+			d.cookie = i->cookie;
+	}
+	d.state = (uint8_t)i->state;
+	memcpy(d.laddr, i->laddr.ip, 16);
+	memcpy(d.raddr, i->raddr.ip, 16);
+	d.lport = i->laddr.port;
+	d.rport = i->raddr.port;
+	d.uid = i->uid;
+	d.drops = (uint32_t)i->drops;
+	d.v6only = i->v6only;
+	d.shutdown = (uint8_t)i->shutdown;
+	d.rqueue = i->rqueue;
+	d.wqueue = i->wqueue;
+	if (i->timewait) {
+		d.timer = TIMER_TIMEWAIT;
+		d.expires = (uint32_t)(MAX(i->expires - ktime_mono(), (int64_t)0) / 10000000);
+	}
 	w->fn(&d, w->arg);
+	return true;
 }
 
 static void from_name(const struct host_name *n, uint8_t ip[16], uint16_t *port)
@@ -97,19 +112,20 @@ static int host_one(struct host_sock *h, void *arg)
 void diag_each_inet(struct net_ns *net, int protocol, void (*fn)(const struct diag_sock *d, void *arg), void *arg)
 {
 	struct walk w = { protocol, fn, arg };
-	struct inet_table *tb = net->inet;
-	struct inet_sock *u;
+	int type = protocol == IPPROTO_TCP ? LINUX_SOCK_STREAM : protocol == IPPROTO_RAW ? LINUX_SOCK_RAW : LINUX_SOCK_DGRAM;
 
-	mutex_lock(&tb->mu);
-	for (size_t i = 0; i < INET_BUCKETS; i++) {
-		list_for_each(u, protocol == IPPROTO_TCP ? &tb->tcp[i] : &tb->udp[i], node)
-			inet_one(u, &w);
-	}
-	mutex_unlock(&tb->mu);
+	inet_diag_each(net, type, 0, inet_one, &w);
 	host_each(net, host_one, &w);
 }
 
 size_t diag_tcp_info(struct sock *sk, void *buf, size_t size)
 {
-	return sk->ops == &host_sock_ops ? host_tcp_info(host_of(sk), buf, size) : 0;
+	uint8_t info[TCP_INFO_LEN];
+
+	if (sk->ops == &host_sock_ops)
+		return host_tcp_info(host_of(sk), buf, size);
+	tcp_fill_info_locked(inet_of(sk), info);
+	size = MIN(size, sizeof(info));
+	memcpy(buf, info, size);
+	return size;
 }
