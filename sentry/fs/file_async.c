@@ -29,20 +29,72 @@ struct file_async {
 #define LINUX_POLL_HUP 6
 #define LINUX_SI_POLL  (1 << 16)
 
-static void send_to(struct file *f, int sig, uint32_t mask)
+#define LINUX_POLL_MSG 3
+
+static void send(struct file *f, struct linux_siginfo *si)
 {
-	struct linux_siginfo si = { .si_signo = sig ? sig : SIGIO };
 	struct pid *pid = NULL;
-	int type, fd;
+	int type;
 
 	mutex_lock(&f->f_lock);
 	if (f->owner.pid)
 		pid = pid_get(f->owner.pid);
 	type = f->owner.type;
-	fd = f->owner.fd;
 	mutex_unlock(&f->f_lock);
 	if (!pid)
 		return;
+	mutex_lock(&the_kernel->tasks_mu);
+	if (type == LINUX_F_OWNER_TID && pid->task)
+		(void)signal_send_task(pid->task, si->si_signo, si);
+	else if (type == LINUX_F_OWNER_PID && pid->tg)
+		(void)signal_send_group(pid->tg, si->si_signo, si);
+	else if (type == LINUX_F_OWNER_PGRP && pid->pgrp)
+		(void)signal_send_pgrp(pid->pgrp, si->si_signo, si);
+	mutex_unlock(&the_kernel->tasks_mu);
+	pid_put(pid);
+}
+
+void file_signal_owner(struct file *f, int fd)
+{
+	struct linux_siginfo si = { 0 };
+
+	mutex_lock(&f->f_lock);
+	si.si_signo = f->owner.sig;
+	mutex_unlock(&f->f_lock);
+	if (si.si_signo) {
+		si.si_code = LINUX_POLL_MSG;
+		si.poll.band = LINUX_POLLIN | LINUX_POLLRDNORM | 0x400; /* POLLMSG */
+		si.poll.fd = fd;
+	} else {
+		siginfo_kernel(&si, SIGIO);
+	}
+	send(f, &si);
+}
+
+void file_default_owner(struct file *f, struct task *t)
+{
+	struct pid *pid = pid_get(t->tg->pid);
+
+	mutex_lock(&f->f_lock);
+	if (!f->owner.pid) {
+		f->owner.pid = TAKE_PTR(pid);
+		f->owner.type = LINUX_F_OWNER_PID;
+		f->owner.uid = t->cred->uid;
+		f->owner.euid = t->cred->euid;
+	}
+	mutex_unlock(&f->f_lock);
+	if (pid)
+		pid_put(pid);
+}
+
+static void send_to(struct file *f, int sig, uint32_t mask)
+{
+	struct linux_siginfo si = { .si_signo = sig ? sig : SIGIO };
+	int fd;
+
+	mutex_lock(&f->f_lock);
+	fd = f->owner.fd;
+	mutex_unlock(&f->f_lock);
 	if (sig) {
 		if (mask & LINUX_POLLHUP) {
 			si.si_code = LINUX_POLL_HUP;
@@ -64,15 +116,7 @@ static void send_to(struct file *f, int sig, uint32_t mask)
 	} else {
 		siginfo_kernel(&si, SIGIO);
 	}
-	mutex_lock(&the_kernel->tasks_mu);
-	if (type == LINUX_F_OWNER_TID && pid->task)
-		(void)signal_send_task(pid->task, si.si_signo, &si);
-	else if (type == LINUX_F_OWNER_PID && pid->tg)
-		(void)signal_send_group(pid->tg, si.si_signo, &si);
-	else if (type == LINUX_F_OWNER_PGRP && pid->pgrp)
-		(void)signal_send_pgrp(pid->pgrp, si.si_signo, &si);
-	mutex_unlock(&the_kernel->tasks_mu);
-	pid_put(pid);
+	send(f, &si);
 }
 
 static void expired(struct ktimer *timer)
