@@ -546,10 +546,8 @@ static int sb_load(struct state_reader *r, void *obj, const void *msg)
 
 	if (err)
 		return err;
-	set_type(&s->sb, s->sb.type);
-	s->sb.flags |= s->sb.type == &ramfs_type ? 0 : SB_ACL;
-	s->sb.flags = SB_REAL_TREE;
-	s->sb.type = &tmpfs_type;
+	s->sb.flags = SB_REAL_TREE | SB_ACL;
+	set_type(&s->sb, s->sb.type == &ramfs_type ? &ramfs_type : &tmpfs_type);
 	s->mf = kernel_memfile(state_reader_ctx(r));
 	s->max_pages = m->max_pages;
 	s->max_inodes = m->max_inodes;
