@@ -4,6 +4,7 @@
  *
  * The inode's mu is held over check and change. Checkpoint: stateless.
  */
+#include "sentry/fs/lease.h"
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/notify.h"
 #include "sentry/kernel/task.h"
@@ -69,6 +70,12 @@ int vfs_setattr_inode(struct task *t, struct mount *mnt, struct inode *i, struct
 		a->mtime = now;
 	a->ctime = now;
 	a->valid |= ATTR_CTIME;
+	if ((a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID) ||
+	     (a->valid & ATTR_ATIME && !(a->valid & ATTR_ATIME_NOW)) || (a->valid & ATTR_MTIME && !(a->valid & ATTR_MTIME_NOW))) &&
+	    (inode_immutable(i) || inode_append(i)))
+		return -EPERM;
+	if (a->valid & (ATTR_ATIME | ATTR_MTIME) && inode_immutable(i))
+		return -EPERM;
 	mutex_lock(&i->mu);
 	/* A new owner loses the set-id bits, whoever changes it. */
 	if (a->valid & (ATTR_UID | ATTR_GID) && !inode_is_dir(i)) {
@@ -139,10 +146,14 @@ int vfs_truncate(struct task *t, const struct path *p, uint64_t size, struct fil
 		return -EISDIR;
 	if (!LINUX_S_ISREG(i->mode))
 		return -EINVAL;
+	if (inode_append(i))
+		return -EPERM;
 	if (!f) {
 		err = mount_want_write(p->mnt);
 		if (!err)
 			err = inode_permission(i, t, vfs_cred(t), MAY_WRITE);
+		if (!err)
+			err = lease_break(i, t, LINUX_O_WRONLY);
 		if (!err)
 			err = inode_get_write(i);
 		if (err)

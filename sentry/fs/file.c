@@ -15,7 +15,9 @@
 #include "schemas/vfs.pb-c.h"
 #include "sentry/abi/fs.h"
 #include "sentry/abi/poll.h"
+#include "sentry/fs/dnotify.h"
 #include "sentry/fs/epoll.h"
+#include "sentry/fs/lease.h"
 #include "sentry/fs/locks.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/notify.h"
@@ -84,12 +86,17 @@ void file_put(struct file *f)
 	if (f->inode)
 		locks_release_file(f);
 	(void)file_set_async(f, false);
+	if (f->lease)
+		lease_drop(f);
+	dnotify_drop(f);
 	if (f->path.dentry && !(f->flags & LINUX_O_PATH))
 		fsnotify_file(f, f->writable ? LINUX_IN_CLOSE_WRITE : LINUX_IN_CLOSE_NOWRITE);
 	if (f->counted) {
 		inode_put_write(f->inode);
 		mount_put_writer(f->path.mnt);
 	}
+	if (f->read_counted)
+		atomic_fetch_sub(&f->inode->read_count, 1);
 	if (f->exec_denied)
 		inode_allow_write(f->inode);
 	f->ops->release(f);
@@ -128,6 +135,8 @@ const struct file_ops path_file_ops = {
 
 int file_save_base(struct state_writer *w, const struct file *f, struct Sentry__FileBase *m)
 {
+	int fd;
+
 	m->flags = f->flags;
 	m->pos = f->pos;
 	m->path = path_save(w, &f->path);
@@ -142,6 +151,9 @@ int file_save_base(struct state_writer *w, const struct file *f, struct Sentry__
 	m->seekable = f->seekable;
 	m->exec_denied = f->exec_denied;
 	m->nonotify = f->nonotify;
+	m->dnotify_mask = dnotify_mask(f, &fd);
+	m->dnotify_fd = fd;
+	lease_save(f, m);
 	return 0;
 }
 
@@ -179,12 +191,20 @@ int file_load_base(struct state_reader *r, struct file *f, const struct file_ops
 	f->seekable = m->seekable;
 	f->exec_denied = m->exec_denied;
 	f->nonotify = m->nonotify;
-	return err;
+	if (!err && m->dnotify_mask)
+		err = dnotify_restore(f, m->dnotify_mask, m->dnotify_fd);
+	return err ? err : lease_load(r, f, m);
 }
 
 int file_check_path(struct state_reader *r, const struct file *f)
 {
 	return state_check(r, !f->path.dentry || f->path.dentry->inode == f->inode, "path and inode disagree");
+}
+
+void file_count_reader(struct file *f)
+{
+	f->read_counted = true;
+	atomic_fetch_add(&f->inode->read_count, 1);
 }
 
 void file_count_writer(struct file *f)
@@ -201,6 +221,9 @@ void file_after_load_base(struct file *f)
 		f->exec_denied = false; /* contradictory image: harmless */
 	if (f->writable && LINUX_S_ISREG(i->mode) && f->path.dentry && inode_get_write(i) == 0)
 		file_count_writer(f);
+	else if (f->readable && !f->writable && LINUX_S_ISREG(i->mode) && f->path.dentry)
+		file_count_reader(f);
+	lease_after_load(f);
 	if (f->flags & LINUX_O_ASYNC)
 		(void)file_set_async(f, true);
 }

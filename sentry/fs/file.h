@@ -26,8 +26,10 @@
 
 struct cred;
 struct dentry;
+struct dnotify;
 struct file;
 struct inode;
+struct lease;
 struct mount;
 struct state_reader;
 struct state_type;
@@ -115,6 +117,9 @@ struct file { /* message: FileBase */
 	struct waiter *async; /* nosave: O_ASYNC registration, rebuilt after load */
 	struct list epitems; /* derived: epoll items watching this description; guarded by the global epoll lock */
 	struct list locks_owner; /* nosave: OFD and flock locks refer to the file by address; see fs/locks */
+	struct lease *lease; /* saved: 17 lease, 18 lease_target, 19 lease_deadline, 20 lease_fd; guarded by lease.c */
+	struct dnotify *dnotify; /* saved: 15 dnotify_mask, 16 dnotify_fd; owned by dnotify.c */
+	bool read_counted; /* derived: counted in inode->read_count */
 	bool counted; /* derived: counted in inode->write_count as a writer */
 	bool nonotify; /* saved: made by fanotify for its reader: what is done with it is no event */
 	bool exec_denied; /* saved: counted there as a running program */
@@ -172,6 +177,11 @@ int64_t file_block_on(struct file *f, struct task *t, uint32_t events, bool nonb
 struct Sentry__FileBase;
 int file_save_base(struct state_writer *w, const struct file *f, struct Sentry__FileBase *m);
 int file_load_base(struct state_reader *r, struct file *f, const struct file_ops *ops, const struct Sentry__FileBase *m);
+/* Signals of leases and dnotify: SIGIO or F_SETSIG's, with POLL_MSG and @fd, to the owner. No lock held. */
+void file_signal_owner(struct file *f, int fd);
+void file_default_owner(struct file *f, struct task *t); /* @t's process becomes the owner when there is none */
+/* @f (a regular file) was opened for reading only: counted for leases. */
+void file_count_reader(struct file *f);
 /* @f was opened for writing and inode_get_write() was done for it: undone with the file. */
 void file_count_writer(struct file *f);
 /* Every file type's after_load calls this: writer counts, O_ASYNC. */

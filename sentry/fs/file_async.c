@@ -26,11 +26,22 @@ struct file_async {
 #define LINUX_POLL_OUT 2
 #define LINUX_POLL_ERR 4
 #define LINUX_POLL_PRI 5
+#define LINUX_POLL_MSG 3
 #define LINUX_POLL_HUP 6
 #define LINUX_SI_POLL  (1 << 16)
 
-static void to_owner(struct pid *pid, int type, struct linux_siginfo *si)
+static void send(struct file *f, struct linux_siginfo *si)
 {
+	struct pid *pid = NULL;
+	int type;
+
+	mutex_lock(&f->f_lock);
+	if (f->owner.pid)
+		pid = pid_get(f->owner.pid);
+	type = f->owner.type;
+	mutex_unlock(&f->f_lock);
+	if (!pid)
+		return;
 	mutex_lock(&the_kernel->tasks_mu);
 	if (type == LINUX_F_OWNER_TID && pid->task)
 		(void)signal_send_task(pid->task, si->si_signo, si);
@@ -39,22 +50,58 @@ static void to_owner(struct pid *pid, int type, struct linux_siginfo *si)
 	else if (type == LINUX_F_OWNER_PGRP && pid->pgrp)
 		(void)signal_send_pgrp(pid->pgrp, si->si_signo, si);
 	mutex_unlock(&the_kernel->tasks_mu);
+	pid_put(pid);
+}
+
+void file_signal_owner(struct file *f, int fd)
+{
+	struct linux_siginfo si = { 0 };
+
+	mutex_lock(&f->f_lock);
+	si.si_signo = f->owner.sig;
+	mutex_unlock(&f->f_lock);
+	if (si.si_signo) {
+		si.si_code = LINUX_POLL_MSG;
+		si.poll.band = LINUX_POLLIN | LINUX_POLLRDNORM | 0x400; /* POLLMSG */
+		si.poll.fd = fd;
+	} else {
+		siginfo_kernel(&si, SIGIO);
+	}
+	send(f, &si);
+}
+
+void file_send_sigurg(struct file *f)
+{
+	struct linux_siginfo si;
+
+	siginfo_kernel(&si, SIGURG);
+	send(f, &si);
+}
+
+void file_default_owner(struct file *f, struct task *t)
+{
+	struct pid *pid = pid_get(t->tg->pid);
+
+	mutex_lock(&f->f_lock);
+	if (!f->owner.pid) {
+		f->owner.pid = TAKE_PTR(pid);
+		f->owner.type = LINUX_F_OWNER_PID;
+		f->owner.uid = t->cred->uid;
+		f->owner.euid = t->cred->euid;
+	}
+	mutex_unlock(&f->f_lock);
+	if (pid)
+		pid_put(pid);
 }
 
 static void send_to(struct file *f, int sig, uint32_t mask)
 {
 	struct linux_siginfo si = { .si_signo = sig ? sig : SIGIO };
-	struct pid *pid = NULL;
-	int type, fd;
+	int fd;
 
 	mutex_lock(&f->f_lock);
-	if (f->owner.pid)
-		pid = pid_get(f->owner.pid);
-	type = f->owner.type;
 	fd = f->owner.fd;
 	mutex_unlock(&f->f_lock);
-	if (!pid)
-		return;
 	if (sig) {
 		if (mask & LINUX_POLLHUP) {
 			si.si_code = LINUX_POLL_HUP;
@@ -76,25 +123,7 @@ static void send_to(struct file *f, int sig, uint32_t mask)
 	} else {
 		siginfo_kernel(&si, SIGIO);
 	}
-	to_owner(pid, type, &si);
-	pid_put(pid);
-}
-
-void file_send_sigurg(struct file *f)
-{
-	struct linux_siginfo si;
-	struct pid *pid;
-	int type;
-
-	mutex_lock(&f->f_lock);
-	pid = f->owner.pid ? pid_get(f->owner.pid) : NULL;
-	type = f->owner.type;
-	mutex_unlock(&f->f_lock);
-	if (!pid)
-		return;
-	siginfo_kernel(&si, SIGURG);
-	to_owner(pid, type, &si);
-	pid_put(pid);
+	send(f, &si);
 }
 
 static void expired(struct ktimer *timer)

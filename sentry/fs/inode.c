@@ -7,6 +7,7 @@
  * Checkpoint: inode_save_base() writes what the tags in inode.h say; derived counts (write_count) are rebuilt by the open files
  * that are loaded. Linux: fs/inode.c, fs/attr.c, fs/stat.c.
  */
+#include "sentry/fs/acl.h"
 #include "sentry/fs/inode.h"
 
 #include <string.h>
@@ -59,6 +60,8 @@ void inode_done(struct inode *i)
 		fsnotify_inode_gone(i);
 	if (l)
 		locks_free(l);
+	acl_free(i->acl[ACL_ACCESS]);
+	acl_free(i->acl[ACL_DEFAULT]);
 	mutex_destroy(&i->mu);
 	mutex_destroy(&i->attr_mu);
 	if (i->sb)
@@ -77,6 +80,9 @@ void inode_put(struct inode *i)
 	if (i && ref_put(&i->ref))
 		i->ops->evict(i);
 }
+
+/* chattr's flags have their numbers in STATX_ATTR_*. */
+#define STATX_FLAGS (LINUX_FS_IMMUTABLE_FL | LINUX_FS_APPEND_FL | LINUX_FS_NODUMP_FL)
 
 void inode_fill_kstat(struct inode *i, struct kstat *ret)
 {
@@ -97,6 +103,8 @@ void inode_fill_kstat(struct inode *i, struct kstat *ret)
 		.ctime = i->ctime,
 		.btime = i->btime,
 		.has_btime = i->btime.tv_sec != 0,
+		.attributes = i->fsflags & STATX_FLAGS,
+		.attributes_mask = i->sb->flags & SB_ACL ? STATX_FLAGS : 0,
 	};
 }
 
@@ -113,6 +121,8 @@ void inode_setattr_simple(struct inode *i, const struct iattr *a)
 	mutex_guard(&i->attr_mu);
 	if (a->valid & ATTR_MODE)
 		i->mode = (i->mode & LINUX_S_IFMT) | (a->mode & LINUX_S_IALLUGO);
+	if (a->valid & ATTR_MODE)
+		acl_chmod_locked(i);
 	if (a->valid & ATTR_UID)
 		i->uid = a->uid;
 	if (a->valid & ATTR_GID)
@@ -138,6 +148,16 @@ void inode_touch(struct inode *i, bool mtime, bool ctime)
 		i->ctime = now;
 }
 
+int inode_changed(struct inode *i, struct task *t)
+{
+	struct iattr a = { .valid = ATTR_CTIME, .ctime = inode_now() };
+
+	if (i->ops->setattr)
+		return i->ops->setattr(i, t, &a);
+	inode_setattr_simple(i, &a);
+	return 0;
+}
+
 static bool ts_after(const struct linux_timespec *a, const struct linux_timespec *b)
 {
 	return a->tv_sec != b->tv_sec ? a->tv_sec > b->tv_sec : a->tv_nsec > b->tv_nsec;
@@ -148,7 +168,7 @@ void inode_accessed(struct inode *i, const struct mount *m, uint32_t file_flags)
 	struct linux_timespec now;
 	uint32_t mf = m ? m->flags : LINUX_MS_RELATIME;
 
-	if (file_flags & LINUX_O_NOATIME || mf & (LINUX_MS_NOATIME | LINUX_MS_RDONLY) || sb_rdonly(i->sb))
+	if (file_flags & LINUX_O_NOATIME || i->fsflags & LINUX_FS_NOATIME_FL || mf & (LINUX_MS_NOATIME | LINUX_MS_RDONLY) || sb_rdonly(i->sb))
 		return;
 	if (mf & LINUX_MS_NODIRATIME && inode_is_dir(i))
 		return;
@@ -261,8 +281,32 @@ static int load_time(struct state_reader *r, const Sentry__Timespec *m, struct l
 	return state_check(r, m->nsec < NSEC_PER_SEC, "timestamp out of range");
 }
 
+static int save_acl(struct state_writer *w, const struct posix_acl *a, ProtobufCBinaryData *ret)
+{
+	void *val _cleanup_free_ = NULL;
+	int err;
+
+	if (!a)
+		return 0;
+	err = acl_export(a, &val, &ret->len);
+	if (err)
+		return err;
+	ret->data = state_zalloc(w, ret->len, 1);
+	memcpy(ret->data, val, ret->len);
+	return 0;
+}
+
+static int load_acl(struct state_reader *r, const ProtobufCBinaryData *m, struct posix_acl **ret)
+{
+	int err = m->len ? acl_import(m->data, m->len, ret) : 0;
+
+	return err == -EINVAL || err == -EOPNOTSUPP ? state_check(r, false, "access control list") : err;
+}
+
 int inode_save_base(struct state_writer *w, const struct inode *i, struct Sentry__InodeBase *m)
 {
+	int err;
+
 	m->sb = i->sb && i->sb->ops->state ? sb_state_ref(w, i->sb) : 0;
 	m->ino = i->ino;
 	m->mode = i->mode;
@@ -275,6 +319,12 @@ int inode_save_base(struct state_writer *w, const struct inode *i, struct Sentry
 	m->mtime = save_time(w, &i->mtime);
 	m->ctime = save_time(w, &i->ctime);
 	m->btime = save_time(w, &i->btime);
+	m->fsflags = i->fsflags;
+	err = save_acl(w, i->acl[ACL_ACCESS], &m->acl_access);
+	if (!err)
+		err = save_acl(w, i->acl[ACL_DEFAULT], &m->acl_default);
+	if (err)
+		return err;
 	return locks_save(w, i, &m->locks, &m->n_locks);
 }
 
@@ -324,6 +374,11 @@ int inode_load_base(struct state_reader *r, struct inode *i, const struct inode_
 		err = load_time(r, m->ctime, &i->ctime);
 	if (!err)
 		err = load_time(r, m->btime, &i->btime);
+	i->fsflags = m->fsflags;
+	if (!err)
+		err = load_acl(r, &m->acl_access, &i->acl[ACL_ACCESS]);
+	if (!err)
+		err = load_acl(r, &m->acl_default, &i->acl[ACL_DEFAULT]);
 	if (!err)
 		err = locks_load(r, i, m->locks, m->n_locks);
 	return err;

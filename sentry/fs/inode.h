@@ -30,6 +30,7 @@ struct fsnotify_marks;
 struct inode;
 struct mappable;
 struct pipe;
+struct posix_acl;
 struct super_block;
 
 /* What stat(2) shows. Filled by inode_getattr(). */
@@ -41,6 +42,7 @@ struct kstat {
 	uint32_t blksize;
 	struct linux_timespec atime, mtime, ctime, btime;
 	bool has_btime;
+	uint32_t attributes, attributes_mask; /* STATX_ATTR_* */
 };
 
 /* A change of attributes; only what valid says. */
@@ -138,15 +140,33 @@ struct inode { /* message: InodeBase */
 	uint64_t rdev; /* saved */
 	struct linux_timespec atime, mtime, ctime, btime; /* saved */
 
+	struct posix_acl *acl[2]; /* saved: 14 acl_access, acl_default; acl.c; guarded by attr_mu */
+	_Atomic uint32_t fsflags; /* saved: 16; FS_*_FL of FS_IOC_SETFLAGS; changed under mu */
+
 	struct mappable *mapping; /* derived: content of a regular file for mmap; NULL: not mappable. Lives in the embedding struct */
 	_Atomic int32_t write_count; /* derived: > 0 open for writing, < 0 being executed (ETXTBSY) */
-	_Atomic int32_t read_count; /* derived: open for reading, for leases and O_EXCL checks */
+	_Atomic int32_t read_count; /* derived: regular files open for reading only, for leases */
+	_Atomic int32_t nr_leases; /* derived: of its open files */
 
 	_Atomic(struct file_locks *) locks; /* saved by locks.c; made on first use, freed by inode_done() */
 	_Atomic(struct fsnotify_marks *) marks; /* nosave: saved by inotify's own objects; owned by notify.c */
 	struct pipe *pipe; /* derived: FIFO's shared buffer while open; guarded by mu; owned by pipe.c */
 	void *sock; /* derived: bound unix socket; guarded by attr_mu; owned by net/unix */
 };
+
+/* FS_IOC_GETFLAGS */
+#define LINUX_FS_IMMUTABLE_FL 0x10u
+#define LINUX_FS_APPEND_FL    0x20u
+#define LINUX_FS_NODUMP_FL    0x40u
+#define LINUX_FS_NOATIME_FL   0x80u
+static inline bool inode_immutable(const struct inode *i)
+{
+	return i->fsflags & LINUX_FS_IMMUTABLE_FL;
+}
+static inline bool inode_append(const struct inode *i)
+{
+	return i->fsflags & LINUX_FS_APPEND_FL;
+}
 
 #define MAY_EXEC  1
 #define MAY_WRITE 2
@@ -178,6 +198,8 @@ void inode_setattr_simple(struct inode *i, const struct iattr *a);
 
 struct linux_timespec inode_now(void); /* guest CLOCK_REALTIME */
 void inode_touch(struct inode *i, bool mtime, bool ctime); /* now */
+/* Something the base keeps was changed (lists, flags): a new ctime through the file system, which then knows. mu held. */
+_must_check_ int inode_changed(struct inode *i, struct task *t);
 /* atime after a read through mount @m (may be NULL), relatime rules. */
 void inode_accessed(struct inode *i, const struct mount *m, uint32_t file_flags);
 void inode_set_nlink(struct inode *i, int delta);

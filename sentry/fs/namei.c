@@ -13,6 +13,7 @@
 
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/namei_internal.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/task.h"
 
 /* --- one name --- */
@@ -185,6 +186,16 @@ static int walk_dotdot(struct walk *w)
 	}
 }
 
+/* fs.protected_symlinks: in a sticky directory that all may write, only links of the follower or of the directory's owner. */
+static bool may_follow(const struct walk *w, const struct inode *link)
+{
+	const struct inode *dir = w->cur.dentry->inode;
+
+	if ((dir->mode & (LINUX_S_ISVTX | 02u)) != (LINUX_S_ISVTX | 02u) || link->uid == w->c->fsuid || link->uid == dir->uid)
+		return true;
+	return !proc_sysctl_get("fs/protected_symlinks", 0);
+}
+
 /* Target of symlink @p in front of what is left. On success *@buf is replaced (text to go on with), or NULL for a magic link, which has
  * been gone to. */
 static int follow_link(struct walk *w, const struct path *p, const char *rest, char **ret)
@@ -197,6 +208,8 @@ static int follow_link(struct walk *w, const struct path *p, const char *rest, c
 	*ret = NULL;
 	if (++w->links > LINUX_SYMLINK_MAX || w->flags & LOOKUP_NO_SYMLINKS)
 		return -ELOOP;
+	if (!may_follow(w, i))
+		return -EACCES;
 	if (p->mnt->flags & LINUX_MS_NOSYMFOLLOW)
 		return -ELOOP;
 	inode_accessed(i, p->mnt, 0);

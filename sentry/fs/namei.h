@@ -52,7 +52,7 @@ _must_check_ int lookup_one(struct task *t, struct dentry *dir, const char *name
 _must_check_ int lookup_one_locked(struct task *t, struct dentry *dir, const char *name, size_t len, struct dentry **ret);
 
 /* Operations on names, with Linux's checks, as @t (NULL: kernel). They take the locks, check permission and write access, notify. */
-_must_check_ int vfs_mknod(struct task *t, const struct path *dir, const char *name, uint32_t mode, uint64_t rdev, struct path *ret); /* regular, fifo, dev, socket; *ret may be NULL; umask applied by the caller */
+_must_check_ int vfs_mknod(struct task *t, const struct path *dir, const char *name, uint32_t mode, uint64_t rdev, struct path *ret); /* regular, fifo, dev, socket; *ret may be NULL; the umask is applied inside */
 _must_check_ int vfs_mkdir(struct task *t, const struct path *dir, const char *name, uint32_t mode, struct path *ret);
 _must_check_ int vfs_symlink(struct task *t, const struct path *dir, const char *name, const char *target);
 _must_check_ int vfs_link(struct task *t, const struct path *old, const struct path *dir, const char *name);

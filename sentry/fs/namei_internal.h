@@ -26,7 +26,9 @@ _must_check_ int walk_follow(struct walk *w, const struct path *link, char **ret
 _must_check_ int may_create(struct task *t, struct dentry *dir);
 void new_inode_owner(struct task *t, struct inode *dir, struct inode_make *m);
 /* dir->inode->mu held; @d negative. */
-_must_check_ int create_locked(struct task *t, struct dentry *dir, struct dentry *d, const struct inode_make *m);
+_must_check_ int create_locked(struct task *t, struct dentry *dir, struct dentry *d, struct inode_make *m);
+/* umask of @t, or 0. */
+uint32_t make_umask(struct task *t);
 _must_check_ int truncate_inode(struct task *t, struct inode *i, uint64_t size, struct file *f, bool check_limit);
 
 #endif

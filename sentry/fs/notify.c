@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 
+#include "sentry/fs/dnotify.h"
 #include "sentry/fs/fanotify.h"
 #include "sentry/fs/fs_type.h"
 #include "sentry/fs/mount.h"
@@ -35,6 +36,8 @@ static void announce(const struct path *p, struct dentry *d, uint32_t mask)
 		name = dentry_name(d);
 		if (name && parent->inode)
 			fsnotify_event(parent->inode, mask | (unlinked(d) ? FSNOTIFY_UNLINKED : 0), name, 0);
+		if (dnotify_active && parent->inode)
+			dnotify_event(parent->inode, mask, false);
 	}
 	fsnotify_event(i, mask, NULL, 0);
 	if (fanotify_active) {
@@ -64,6 +67,8 @@ void fsnotify_dir(struct dentry *dir, uint32_t mask, const char *name, struct in
 	if (inode_is_dir(child))
 		mask |= LINUX_IN_ISDIR;
 	fsnotify_event(dir->inode, mask, name, 0);
+	if (dnotify_active)
+		dnotify_event(dir->inode, mask, false);
 	if (fanotify_active)
 		fanotify_event(&(struct fan_info){ .mask = mask, .inode = child, .dir = dir, .name = name });
 }
@@ -78,6 +83,10 @@ void fsnotify_move(struct dentry *odir, const char *oname, struct dentry *ndir, 
 	if (!fsnotify_active)
 		return;
 	cookie = atomic_fetch_add(&cookies, 1) + 1;
+	if (dnotify_active) {
+		dnotify_event(odir->inode, LINUX_IN_MOVED_FROM, true);
+		dnotify_event(ndir->inode, LINUX_IN_MOVED_TO, false);
+	}
 	if (fanotify_active) {
 		info.mask = FAN_RENAME_F | isdir;
 		info.dir = odir;

@@ -9,11 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/fs/acl.h"
 #include "sentry/fs/chrdev.h"
 #include "sentry/fs/fanotify.h"
+#include "sentry/fs/lease.h"
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/notify.h"
 #include "sentry/fs/pipe.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/task.h"
 
 static int open_path_only(const struct path *p, uint32_t flags, struct task *t, struct file **ret)
@@ -77,6 +80,8 @@ static int check_open(struct task *t, const struct path *p, uint32_t flags)
 	err = inode_permission(i, t, c, mask);
 	if (err)
 		return err;
+	if (inode_append(i) && (flags & LINUX_O_TRUNC || (mask & MAY_WRITE && !(flags & LINUX_O_APPEND))))
+		return -EPERM;
 	if (flags & LINUX_O_NOATIME && !inode_owner_or_capable(i, c))
 		return -EPERM;
 	if (mask & MAY_WRITE && !is_special(i->mode))
@@ -95,6 +100,8 @@ static int open_it(struct task *t, const struct path *p, uint32_t flags, bool ch
 	if (flags & LINUX_O_PATH)
 		return open_path_only(p, flags, t, ret);
 	err = checked ? 0 : check_open(t, p, flags);
+	if (!err && LINUX_S_ISREG(i->mode))
+		err = lease_break(i, t, flags);
 	if (!err && !quiet)
 		err = fanotify_perm(t, p, FAN_OPEN_PERM_F);
 	if (err)
@@ -120,6 +127,8 @@ static int open_it(struct task *t, const struct path *p, uint32_t flags, bool ch
 	}
 	if (writer)
 		file_count_writer(f);
+	else if (LINUX_S_ISREG(i->mode))
+		file_count_reader(f);
 	f->nonotify = quiet;
 	fsnotify_file(f, LINUX_IN_OPEN);
 	*ret = f;
@@ -158,6 +167,7 @@ static int open_tmpfile(struct task *t, int dfd, const char *name, uint32_t flag
 {
 	struct inode_make m = { .mode = LINUX_S_IFREG | mode, .open_flags = flags };
 	struct path dir _cleanup_path_ = { 0 }, p _cleanup_path_ = { 0 };
+	struct posix_acl *access = NULL, *dflt = NULL;
 	struct inode *di, *i = NULL;
 	char tmp[32];
 	int err;
@@ -175,10 +185,16 @@ static int open_tmpfile(struct task *t, int dfd, const char *name, uint32_t flag
 		return -EOPNOTSUPP;
 	new_inode_owner(t, di, &m);
 	mutex_lock(&di->mu);
-	err = di->ops->tmpfile(di, t, &m, &i);
+	err = acl_inherit(di, make_umask(t), &m.mode, &access, &dflt);
+	if (!err)
+		err = di->ops->tmpfile(di, t, &m, &i);
 	mutex_unlock(&di->mu);
-	if (err)
+	if (err) {
+		acl_free(access);
+		acl_free(dflt);
 		return err;
+	}
+	acl_give(i, access, dflt);
 	(void)snprintf(tmp, sizeof(tmp), "#%llu", (unsigned long long)i->ino);
 	p.dentry = dentry_new(dir.dentry, tmp, strlen(tmp));
 	if (!p.dentry) {
@@ -190,6 +206,18 @@ static int open_tmpfile(struct task *t, int dfd, const char *name, uint32_t flag
 	p.dentry->no_link = flags & LINUX_O_EXCL;
 	p.dentry->inode = i;
 	return do_open(t, &p, flags & ~LINUX_O_TMPFILE, true, ret);
+}
+
+/* fs.protected_fifos and protected_regular: O_CREAT does not open somebody else's file in a sticky directory that others may write. */
+static bool may_create_in_sticky(struct task *t, const struct inode *dir, const struct inode *i)
+{
+	const char *name = LINUX_S_ISFIFO(i->mode) ? "fs/protected_fifos" : LINUX_S_ISREG(i->mode) ? "fs/protected_regular" : NULL;
+	uint64_t level;
+
+	if (!name || !(dir->mode & LINUX_S_ISVTX) || i->uid == dir->uid || i->uid == vfs_cred(t)->fsuid)
+		return true;
+	level = proc_sysctl_get(name, 0);
+	return !level || !(dir->mode & 02u || (dir->mode & 020u && level >= 2));
 }
 
 /* The last component of open(O_CREAT) in w->cur. 0 with *ret; 1: *@ret_text is to be walked next; 2: w->cur is the file. */
@@ -244,6 +272,8 @@ static int open_last(struct walk *w, struct parent_path *pp, uint32_t flags, uin
 		return -EISDIR;
 	if (pp->slash)
 		return -ENOTDIR;
+	if (!may_create_in_sticky(t, di, i))
+		return -EACCES;
 	return do_open(t, &p, flags, false, ret);
 }
 
@@ -292,7 +322,7 @@ int vfs_openat(struct task *t, int dfd, const char *name, uint32_t flags, uint32
 	uint32_t lf = lookup;
 	int err;
 
-	mode &= LINUX_S_IALLUGO & ~(t && t->fs ? fs_ctx_umask(t->fs) : 0);
+	mode &= LINUX_S_IALLUGO;
 	if (flags & LINUX_O_PATH)
 		flags &= LINUX_O_PATH | LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_CLOEXEC;
 	if (flags & LINUX___O_TMPFILE) {

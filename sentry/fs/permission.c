@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Discretionary access checks. Linux: fs/namei.c generic_permission(), without ACLs.
+ * Discretionary access checks. Linux: fs/namei.c generic_permission(), with acl.c.
  *
  * Checkpoint: stateless.
  */
+#include "sentry/fs/acl.h"
 #include "sentry/fs/fs_type.h"
 #include "sentry/fs/inode.h"
 #include "sentry/kernel/task.h"
@@ -23,16 +24,22 @@ const struct cred *vfs_cred(struct task *t)
 int inode_permission_generic(struct inode *i, const struct cred *c, int mask)
 {
 	uint32_t mode, uid, gid, bits;
+	int listed = 1;
 
 	mask &= MAY_EXEC | MAY_WRITE | MAY_READ;
 	mutex_lock(&i->attr_mu);
 	mode = i->mode;
 	uid = i->uid;
 	gid = i->gid;
+	/* Without a bit for the group class a list cannot allow anything to anybody it names. */
+	if (i->acl[ACL_ACCESS] && mode & 070 && c->fsuid != uid)
+		listed = acl_permission_locked(i, c, mask);
 	mutex_unlock(&i->attr_mu);
 	bits = mode;
 	if (c->fsuid == uid)
 		bits >>= 6;
+	else if (listed <= 0)
+		bits = listed ? 0 : 7;
 	else if (cred_in_group(c, gid))
 		bits >>= 3;
 	if (!((uint32_t)mask & ~bits & 7))
@@ -57,6 +64,8 @@ int inode_permission(struct inode *i, struct task *t, const struct cred *c, int 
 		if (type == LINUX_S_IFREG || type == LINUX_S_IFDIR || type == LINUX_S_IFLNK)
 			return -EROFS;
 	}
+	if (mask & MAY_WRITE && inode_immutable(i))
+		return -EPERM;
 	if (i->ops->refresh) {
 		int err = i->ops->refresh(i, t);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/fs/acl.h"
 #include "sentry/fs/handle.h"
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/notify.h"
@@ -39,6 +40,8 @@ static int may_delete(struct task *t, struct dentry *dir, struct dentry *victim,
 
 	if (err)
 		return err;
+	if (inode_append(di) || inode_append(vi) || inode_immutable(vi))
+		return -EPERM;
 	if (di->mode & LINUX_S_ISVTX && vi->uid != c->fsuid && di->uid != c->fsuid && !cred_has_cap(c, LINUX_CAP_FOWNER))
 		return -EPERM;
 	if (isdir) {
@@ -76,16 +79,30 @@ static void attach_inode(struct dentry *d, struct inode *i)
 		dentry_add(d, i);
 }
 
-int create_locked(struct task *t, struct dentry *dir, struct dentry *d, const struct inode_make *m)
+uint32_t make_umask(struct task *t)
+{
+	return t && t->fs ? fs_ctx_umask(t->fs) : 0;
+}
+
+int create_locked(struct task *t, struct dentry *dir, struct dentry *d, struct inode_make *m)
 {
 	struct inode *di = dir->inode, *i = NULL;
+	struct posix_acl *access, *dflt;
 	int err;
 
 	if (!di->ops->create)
 		return LINUX_S_ISREG(m->mode) ? -EACCES : -EPERM;
-	err = di->ops->create(di, t, d, m, &i);
+	err = acl_inherit(di, make_umask(t), &m->mode, &access, &dflt);
 	if (err)
 		return err;
+	err = di->ops->create(di, t, d, m, &i);
+	if (err) {
+		acl_free(access);
+		acl_free(dflt);
+		return err;
+	}
+	acl_give(i, access, dflt);
+	i->fsflags = di->fsflags & (LINUX_FS_NODUMP_FL | LINUX_FS_NOATIME_FL);
 	attach_inode(d, i);
 	fsnotify_dir(dir, LINUX_IN_CREATE, d->name, d->inode);
 	return 0;
@@ -177,6 +194,8 @@ int vfs_link(struct task *t, const struct path *old, const struct path *dir, con
 		err = may_create(t, dir->dentry);
 	if (!err && i->sb != di->sb)
 		err = -EXDEV;
+	if (!err && (inode_append(i) || inode_immutable(i)))
+		err = -EPERM;
 	if (!err && (inode_is_dir(i) || !di->ops->link))
 		err = -EPERM;
 	if (!err && !i->nlink && (!old->dentry->disconnected || old->dentry->no_link))
@@ -350,10 +369,27 @@ static int rename_locked(struct task *t, struct dentry *odir, struct dentry *od,
 		return -EBUSY;
 	if (!odi->ops->rename)
 		return -EPERM;
-	err = odi->ops->rename(odi, t, od, ndi, nd, flags);
+	if (flags & LINUX_RENAME_WHITEOUT && !(odir->sb->flags & SB_REAL_TREE))
+		return -EINVAL;
+	err = odi->ops->rename(odi, t, od, ndi, nd, flags & ~LINUX_RENAME_WHITEOUT);
 	if (err)
 		return err;
 	return rename_dentries(od, ndir, nd, nname, flags);
+}
+
+/* A character device 0:0 where the moved file was, which tells overlays above that there is nothing. */
+static int leave_whiteout(struct task *t, struct dentry *odir, const char *oname)
+{
+	struct inode_make m = { .mode = LINUX_S_IFCHR };
+	struct dentry *d = dentry_new(odir, oname, strlen(oname));
+	int err = d ? 0 : -ENOMEM;
+
+	if (!err) {
+		new_inode_owner(t, odir->inode, &m);
+		err = create_locked(NULL, odir, d, &m);
+	}
+	dentry_put(d);
+	return err;
 }
 
 int vfs_rename_slash(struct task *t, const struct path *odir, const char *oname, const struct path *ndir, const char *nname, uint32_t flags,
@@ -377,6 +413,8 @@ int vfs_rename_slash(struct task *t, const struct path *odir, const char *oname,
 		ni = nd->inode ? inode_get(nd->inode) : NULL;
 		err = rename_locked(t, odir->dentry, od, ndir->dentry, nd, nname, flags, oslash, nslash);
 	}
+	if (!err && flags & LINUX_RENAME_WHITEOUT)
+		err = leave_whiteout(t, odir->dentry, oname);
 	if (!err) {
 		fsnotify_move(odir->dentry, oname, ndir->dentry, nname, od);
 		if (flags & LINUX_RENAME_EXCHANGE)
@@ -405,6 +443,7 @@ int vfs_rename(struct task *t, const struct path *odir, const char *oname, const
 int vfs_raw_create(struct dentry *dir, const char *name, const struct inode_make *m, struct dentry **ret)
 {
 	struct inode *di = dir->inode;
+	struct inode_make mine = *m;
 	struct dentry *d = NULL;
 	int err;
 
@@ -413,7 +452,7 @@ int vfs_raw_create(struct dentry *dir, const char *name, const struct inode_make
 	if (!err && d->inode)
 		err = -EEXIST;
 	if (!err)
-		err = create_locked(NULL, dir, d, m);
+		err = create_locked(NULL, dir, d, &mine);
 	mutex_unlock(&di->mu);
 	if (err || !ret) {
 		dentry_put(d);

@@ -466,7 +466,7 @@ static int bind_path(struct unix_sock *u, struct task *t, const char *name, uint
 		return -ENOMEM;
 	if (u->sk.file)
 		mode = u->sk.file->inode->mode & 0777;
-	r = vfs_mknod(t, &pp.dir, pp.name, LINUX_S_IFSOCK | (mode & ~fs_ctx_umask(t->fs)), 0, &path);
+	r = vfs_mknod(t, &pp.dir, pp.name, LINUX_S_IFSOCK | mode, 0, &path);
 	if (r) {
 		unix_addr_put(a);
 		return r == -EEXIST ? -EADDRINUSE : r;

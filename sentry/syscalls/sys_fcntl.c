@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fcntl and flock. */
+#include "sentry/fs/dnotify.h"
 #include "sentry/fs/fd_table.h"
+#include "sentry/fs/lease.h"
 #include "sentry/fs/locks.h"
 #include "sentry/fs/pipe.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
@@ -14,6 +16,8 @@ static int64_t set_flags(struct task *t, struct file *f, int fd, uint32_t arg)
 	uint32_t old = f->flags, new = (old & ~SETFL_MASK) | (arg & SETFL_MASK);
 	int err;
 
+	if (inode_append(f->inode) && (old ^ new) & LINUX_O_APPEND)
+		return -EPERM;
 	if (new & ~old & LINUX_O_NOATIME && !inode_owner_or_capable(f->inode, t->cred))
 		return -EPERM;
 	if (f->ops->setfl) {
@@ -186,18 +190,13 @@ int64_t sys_fcntl(struct task *t, const struct sys_args *a)
 	if (!f)
 		return -EBADF;
 	if (f->flags & LINUX_O_PATH && cmd != LINUX_F_DUPFD && cmd != LINUX_F_DUPFD_CLOEXEC && cmd != LINUX_F_GETFD && cmd != LINUX_F_SETFD &&
-	    cmd != LINUX_F_GETFL && cmd != LINUX_F_DUPFD_QUERY)
+	    cmd != LINUX_F_GETFL)
 		return -EBADF;
 	switch (cmd) {
 	case LINUX_F_DUPFD:
 		return dup_fd(t, f, (uint32_t)arg, false);
 	case LINUX_F_DUPFD_CLOEXEC:
 		return dup_fd(t, f, (uint32_t)arg, true);
-	case LINUX_F_DUPFD_QUERY: {
-		struct file *o _cleanup_file_ = fd_get_raw(t, (int)arg);
-
-		return o ? o == f : -EBADF;
-	}
 	case LINUX_F_GETFD:
 		return fd_get_cloexec(t, fd);
 	case LINUX_F_SETFD:
@@ -231,10 +230,11 @@ int64_t sys_fcntl(struct task *t, const struct sys_args *a)
 	case LINUX_F_GET_SEALS:
 		return tmpfs_get_seals(f);
 	case LINUX_F_GETLEASE:
-		return LINUX_F_UNLCK;
+		return lease_get(f);
 	case LINUX_F_SETLEASE:
-		/* Leases are not offered: it always looks as if somebody had the file open. */
-		return arg <= LINUX_F_UNLCK ? -EAGAIN : -EINVAL;
+		return lease_set(f, t, fd, (int)arg);
+	case LINUX_F_NOTIFY:
+		return dnotify_set(f, t, fd, (uint32_t)arg);
 	default:
 		return owner_cmd(t, f, cmd, arg);
 	}

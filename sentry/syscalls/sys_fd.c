@@ -2,6 +2,7 @@
 /* Calls on one open file that move no data: sync, allocate, truncate, advise, ioctl. */
 #include "sentry/abi/poll.h"
 #include "sentry/fs/fd_table.h"
+#include "sentry/fs/file_attr.h"
 #include "sentry/fs/namei.h"
 #include "sentry/fs/notify.h"
 #include "sentry/syscalls/syscalls.h"
@@ -184,6 +185,9 @@ static int64_t regular_ioctl(struct task *t, struct file *f, uint32_t cmd, gaddr
 	int64_t left;
 	int err;
 
+	left = file_attr_ioctl(f, t, cmd, arg);
+	if (left != -ENOTTY)
+		return left;
 	if (cmd != LINUX_FIONREAD && cmd != LINUX_FIOQSIZE && cmd != LINUX_FIGETBSZ)
 		return -ENOTTY;
 	err = inode_getattr(f->inode, t, &st);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "sentry/fs/namei.h"
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/syscalls/syscalls.h"
 
 static int parent_user(struct task *t, int dfd, gaddr_t name, struct parent_path *ret)
@@ -12,11 +13,6 @@ static int parent_user(struct task *t, int dfd, gaddr_t name, struct parent_path
 
 	*ret = (struct parent_path){ 0 };
 	return err ? err : namei_parent(t, dfd, s, 0, ret);
-}
-
-static uint32_t with_umask(struct task *t, uint32_t mode)
-{
-	return mode & ~fs_ctx_umask(t->fs);
 }
 
 /* For making non-directories: a trailing slash names a directory that is not there. */
@@ -46,7 +42,7 @@ static int64_t do_mkdir(struct task *t, int dfd, gaddr_t name, uint32_t mode)
 
 	if (err)
 		return err;
-	return p.type == LAST_NORM ? vfs_mkdir(t, &p.dir, p.name, with_umask(t, mode), NULL) : -EEXIST;
+	return p.type == LAST_NORM ? vfs_mkdir(t, &p.dir, p.name, mode, NULL) : -EEXIST;
 }
 
 int64_t sys_mkdir(struct task *t, const struct sys_args *a)
@@ -75,7 +71,7 @@ static int64_t do_mknod(struct task *t, int dfd, gaddr_t name, uint32_t mode, ui
 	default:
 		return LINUX_S_ISDIR(mode) ? -EPERM : -EINVAL;
 	}
-	mode = (mode & LINUX_S_IFMT) | with_umask(t, mode & LINUX_S_IALLUGO);
+	mode = (mode & LINUX_S_IFMT) | (mode & LINUX_S_IALLUGO);
 	err = make_parent(t, dfd, name, &p);
 	if (err)
 		return err;
@@ -117,6 +113,16 @@ int64_t sys_symlinkat(struct task *t, const struct sys_args *a)
 	return do_symlink(t, ARG_ADDR(a, 0), ARG_INT(a, 1), ARG_ADDR(a, 2));
 }
 
+/* fs.protected_hardlinks: one's own files, or plain ones that may be read and written. */
+static bool may_link(struct task *t, struct inode *i)
+{
+	if (inode_owner_or_capable(i, t->cred) || !proc_sysctl_get("fs/protected_hardlinks", 0))
+		return true;
+	return LINUX_S_ISREG(i->mode) && !(i->mode & LINUX_S_ISUID) &&
+	       (i->mode & (LINUX_S_ISGID | LINUX_S_IXGRP)) != (LINUX_S_ISGID | LINUX_S_IXGRP) &&
+	       inode_permission(i, t, t->cred, MAY_READ | MAY_WRITE) == 0;
+}
+
 static int64_t do_link(struct task *t, int odfd, gaddr_t old, int ndfd, gaddr_t new, uint32_t flags)
 {
 	struct parent_path p _cleanup_parent_ = { 0 };
@@ -134,6 +140,10 @@ static int64_t do_link(struct task *t, int odfd, gaddr_t old, int ndfd, gaddr_t 
 	err = namei(t, odfd, s, (flags & LINUX_AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) | (flags & LINUX_AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), &o);
 	if (!err)
 		err = make_parent(t, ndfd, new, &p);
+	if (!err && o.mnt != p.dir.mnt)
+		return -EXDEV;
+	if (!err && !may_link(t, o.dentry->inode))
+		return -EPERM;
 	return err ? err : vfs_link(t, &o, &p.dir, p.name);
 }
 
@@ -188,8 +198,6 @@ static int64_t do_rename(struct task *t, int odfd, gaddr_t old, int ndfd, gaddr_
 		return -EINVAL;
 	if (flags & LINUX_RENAME_EXCHANGE && flags & (LINUX_RENAME_NOREPLACE | LINUX_RENAME_WHITEOUT))
 		return -EINVAL;
-	if (flags & LINUX_RENAME_WHITEOUT)
-		return -EINVAL; /* what file systems without it answer */
 	err = parent_user(t, odfd, old, &o);
 	if (!err)
 		err = parent_user(t, ndfd, new, &n);

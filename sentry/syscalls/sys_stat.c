@@ -126,8 +126,8 @@ int64_t sys_statx(struct task *t, const struct sys_args *a)
 	x.stx_ino = k.ino;
 	x.stx_size = k.size;
 	x.stx_blocks = k.blocks;
-	x.stx_attributes_mask = LINUX_STATX_ATTR_MOUNT_ROOT;
-	x.stx_attributes = root ? LINUX_STATX_ATTR_MOUNT_ROOT : 0;
+	x.stx_attributes_mask = LINUX_STATX_ATTR_MOUNT_ROOT | k.attributes_mask;
+	x.stx_attributes = (root ? LINUX_STATX_ATTR_MOUNT_ROOT : 0) | k.attributes;
 	x.stx_atime = stx_time(&k.atime);
 	x.stx_mtime = stx_time(&k.mtime);
 	x.stx_ctime = stx_time(&k.ctime);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/fs/acl.h"
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/namei.h"
 #include "sentry/fs/notify.h"
@@ -27,6 +28,8 @@ static int target(struct task *t, const struct sys_args *a, bool by_fd, bool fol
 
 static int permission(struct task *t, struct inode *i, const char *name, int mask)
 {
+	if (mask & MAY_WRITE && (inode_immutable(i) || inode_append(i)))
+		return -EPERM;
 	if (!strncmp(name, "security.", 9) || !strncmp(name, "system.", 7)) {
 		if (mask & MAY_WRITE && !strncmp(name, "security.", 9) && !task_capable(t, LINUX_CAP_SYS_ADMIN) &&
 		    !(!strcmp(name, "security.capability") && task_capable(t, LINUX_CAP_SETFCAP)))
@@ -93,6 +96,12 @@ static int64_t do_set(struct task *t, const struct sys_args *a, bool by_fd, bool
 	err = permission(t, i, name, MAY_WRITE);
 	if (err)
 		return err;
+	if (acl_kind_of(name) >= 0) {
+		err = acl_set(i, t, acl_kind_of(name), val ? val : "", size);
+		if (!err)
+			fsnotify_path(&p, LINUX_IN_ATTRIB);
+		return err;
+	}
 	if (!i->ops->setxattr)
 		return -EOPNOTSUPP;
 	mutex_lock(&i->mu);
@@ -121,12 +130,12 @@ static int64_t do_get(struct task *t, const struct sys_args *a, bool by_fd, bool
 	err = permission(t, i, name, MAY_READ);
 	if (err)
 		return err;
-	if (!i->ops->getxattr)
+	if (!i->ops->getxattr && acl_kind_of(name) < 0)
 		return -EOPNOTSUPP;
 	val = malloc(size ? size : 1);
 	if (!val)
 		return -ENOMEM;
-	r = i->ops->getxattr(i, t, name, val, size);
+	r = acl_kind_of(name) >= 0 ? acl_get(i, acl_kind_of(name), val, size) : i->ops->getxattr(i, t, name, val, size);
 	if (r <= 0 || !size)
 		return r;
 	err = copy_out(t, ARG_ADDR(a, 2), val, (size_t)r);
@@ -151,6 +160,8 @@ static int64_t do_list(struct task *t, const struct sys_args *a, bool by_fd, boo
 	if (!buf)
 		return -ENOMEM;
 	r = i->ops->listxattr(i, t, buf, size);
+	if (r >= 0)
+		r = acl_list(i, buf, size, r);
 	if (r <= 0 || !size)
 		return r;
 	err = copy_out(t, ARG_ADDR(a, 1), buf, (size_t)r);
@@ -174,6 +185,12 @@ static int64_t do_remove(struct task *t, const struct sys_args *a, bool by_fd, b
 	err = permission(t, i, name, MAY_WRITE);
 	if (err)
 		return err;
+	if (acl_kind_of(name) >= 0) {
+		err = acl_set(i, t, acl_kind_of(name), NULL, 0);
+		if (!err)
+			fsnotify_path(&p, LINUX_IN_ATTRIB);
+		return err;
+	}
 	if (!i->ops->removexattr)
 		return -EOPNOTSUPP;
 	mutex_lock(&i->mu);

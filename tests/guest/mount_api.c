@@ -218,6 +218,18 @@ void guest_test(void)
 	OK(mount(NULL, "/", NULL, (1ul << 14) | (1ul << 18), NULL)); /* MS_REC | MS_PRIVATE */
 	SUBTEST("build");
 	test_build();
+	SUBTEST("ramfs");
+	struct statfs st;
+	OK(mkdir("ram", 0755));
+	OK(mount("none", "ram", "ramfs", 0, "mode=700,whatever"));
+	OK(mkdir("ram/x", 0755));
+	guest_checkpoint();
+	CHECK(strstr(info("ram"), " - ramfs none rw,mode=700") != NULL);
+	OK(statfs("ram", &st));
+	CHECK_EQ(st.f_type, 0x858458f6);
+	CHECK_EQ(st.f_blocks, 0);
+	OK(access("ram/x", F_OK));
+	OK(umount2("ram", 0));
 	SUBTEST("tree");
 	test_tree();
 	SUBTEST("setattr");

@@ -138,6 +138,7 @@ int overlay_new(struct kernel *k, struct super_block *lower, struct super_block 
 	}
 	sb_init(&s->sb, &ovl_sb_ops, &ovl_type, OVERLAY_MAGIC);
 	mutex_init(&s->table_mu, "overlay.table_mu");
+	s->sb.flags |= SB_ACL;
 	s->sb.next_ino = OVERLAY_FIRST_INO;
 	s->lower = sb_get(lower);
 	s->upper = upper;

@@ -60,6 +60,7 @@ static int sb_load(struct state_reader *r, void *obj, const void *msg)
 	if (err)
 		return err;
 	s->sb.magic = OVERLAY_MAGIC;
+	s->sb.flags |= SB_ACL;
 	s->load_pins = calloc(m->n_pinned + 1, sizeof(struct inode *));
 	if (!s->load_pins)
 		return -ENOMEM;

@@ -402,7 +402,7 @@ static const struct pnode fs_kids[] = {
 	PN_FILE("file-nr", 0444, show_file_nr),
 	ROW("inode-nr", 0444, NULL, 2, 0, 0, 0, 0),
 	PN_DIR("inotify", 0555, inotify_kids),
-	CONST("lease-break-time", 45),
+	NUM("lease-break-time", 45, 0, INT_MAX_),
 	CONST("leases-enable", 1),
 	NUM("mount-max", 100000, 1, INT_MAX_),
 	PN_DIR("mqueue", 0555, mqueue_kids),

@@ -399,6 +399,8 @@ static void set_type(struct super_block *sb, const struct fs_type *ft)
 {
 	sb->type = ft;
 	sb->magic = ft == &ramfs_type ? LINUX_RAMFS_MAGIC : LINUX_TMPFS_MAGIC;
+	if (ft == &ramfs_type)
+		sb->flags &= ~SB_ACL;
 }
 
 int tmpfs_new(struct kernel *k, uint32_t mode, uint32_t uid, uint32_t gid, struct super_block **ret)
@@ -412,7 +414,7 @@ int tmpfs_new(struct kernel *k, uint32_t mode, uint32_t uid, uint32_t gid, struc
 		return -ENOMEM;
 	s->mf = kernel_memfile(k ? k : the_kernel);
 	sb_init(&s->sb, &tmpfs_sb_ops, &tmpfs_type, LINUX_TMPFS_MAGIC);
-	s->sb.flags = SB_REAL_TREE;
+	s->sb.flags = SB_REAL_TREE | SB_ACL;
 	err = tmpfs_inode_new(s, &m, &root);
 	if (!err) {
 		s->sb.root = dentry_new_root(&s->sb, root);
@@ -544,9 +546,8 @@ static int sb_load(struct state_reader *r, void *obj, const void *msg)
 
 	if (err)
 		return err;
-	set_type(&s->sb, s->sb.type);
-	s->sb.flags = SB_REAL_TREE;
-	s->sb.type = &tmpfs_type;
+	s->sb.flags = SB_REAL_TREE | SB_ACL;
+	set_type(&s->sb, s->sb.type == &ramfs_type ? &ramfs_type : &tmpfs_type);
 	s->mf = kernel_memfile(state_reader_ctx(r));
 	s->max_pages = m->max_pages;
 	s->max_inodes = m->max_inodes;
