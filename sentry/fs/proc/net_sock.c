@@ -183,7 +183,7 @@ static void host_line(const struct diag_sock *d, void *arg)
 	strbuf_addf(l->b, tcp ? "%4d: " : "%5d: ", l->nr++);
 	addr_text(l->b, d->laddr, d->lport, l->v6);
 	addr_text(l->b, d->raddr, d->rport, l->v6);
-	strbuf_addf(l->b, "%02X %08X:%08X 00:00000000 00000000 %5u %8d %lu ", d->state, d->wqueue, d->rqueue, d->uid, 0, (unsigned long)d->ino);
+	strbuf_addf(l->b, "%02X %08X:%08X 00:00000000 00000000 %5u %8d %lu ", d->state, d->state == 10 /* LISTEN */ ? 0 : d->wqueue, d->rqueue, d->uid, 0, (unsigned long)d->ino);
 	strbuf_adds(l->b, tcp ? "1 0000000000000000 100 0 0 10 0\n" : "2 0000000000000000 0\n");
 }
 
