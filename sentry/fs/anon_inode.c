@@ -61,6 +61,7 @@ static void init(void)
 	for (size_t n = 0; n < ARRAY_SIZE(magics); n++) {
 		sb_init(&anon_sb[n], &anon_sb_ops, NULL, magics[n]);
 		anon_sb[n].dev = dev_make(0, 10 + (uint32_t)n);
+		anon_sb[n].next_ino = 1000; /* never one digit: netstat(8) takes "socket:[1]" for no socket */
 	}
 	shared = make(0, 0600, 0, 0);
 	if (!shared)

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sysfs: the parts that programs look into to learn about processors, memory nodes and the loopback interface. There are no devices.
+ * sysfs: the parts that programs look into to learn about processors, memory nodes and network interfaces (net.c). There are no devices.
  * Checkpoint: stateless (sentry/fs/pseudo). Linux: fs/sysfs, drivers/base.
  */
 #include <stdio.h>
 
 #include "sentry/fs/pseudo/pseudo.h"
+#include "sentry/fs/sys/sys_internal.h"
 
 static const struct pnode none[] = { { 0 } };
 
@@ -127,30 +128,10 @@ static const struct pnode node_dir[] = {
 
 /* --- the rest --- */
 
-static const struct pnode lo_stats[] = {
-	TEXT("rx_bytes", "0"), TEXT("rx_packets", "0"), TEXT("rx_errors", "0"), TEXT("rx_dropped", "0"),
-	TEXT("tx_bytes", "0"), TEXT("tx_packets", "0"), TEXT("tx_errors", "0"), TEXT("tx_dropped", "0"), { 0 },
-};
-static const struct pnode lo[] = {
-	TEXT("address", "00:00:00:00:00:00"),
-	TEXT("addr_len", "6"),
-	TEXT("broadcast", "00:00:00:00:00:00"),
-	TEXT("carrier", "1"),
-	TEXT("dev_id", "0x0"),
-	TEXT("flags", "0x9"),
-	TEXT("ifindex", "1"),
-	TEXT("iflink", "1"),
-	TEXT("mtu", "65536"),
-	TEXT("operstate", "unknown"),
-	PN_DIR("statistics", 0755, lo_stats),
-	TEXT("tx_queue_len", "1000"),
-	TEXT("type", "772"),
-	{ 0 },
-};
-static const struct pnode net_class[] = { PN_DIR("lo", 0755, lo), { 0 } };
-static const struct pnode class_dir[] = { PN_DIR("net", 0755, net_class), PN_DIR("block", 0755, none), { 0 } };
+static const struct pnode virtual_net[] = { PN_DIR("net", 0755, none, .dyn = &sys_net_dyn), { 0 } };
+static const struct pnode class_dir[] = { PN_DIR("net", 0755, none, .dyn = &sys_net_dyn), PN_DIR("block", 0755, none), { 0 } };
 static const struct pnode system_dir[] = { PN_DIR("cpu", 0755, cpu_dir, .dyn = &cpu_dyn), PN_DIR("node", 0755, node_dir), { 0 } };
-static const struct pnode devices[] = { PN_DIR("system", 0755, system_dir), { 0 } };
+static const struct pnode devices[] = { PN_DIR("system", 0755, system_dir), PN_DIR("virtual", 0755, virtual_net), { 0 } };
 static const struct pnode thp[] = {
 	TEXT("enabled", "always [madvise] never"),
 	TEXT("defrag", "always defer defer+madvise [madvise] never"),
