@@ -195,7 +195,7 @@ static bool has_level(const struct inet_sock *u, int level)
 	case SOL_IPV6_:
 		return u->sk.family == LINUX_AF_INET6;
 	case SOL_RAW_:
-		return inet_is_raw(u) && u->sk.family == LINUX_AF_INET;
+		return inet_is_raw(u);
 	case SOL_ICMPV6_:
 		return inet_is_raw(u) && u->sk.family == LINUX_AF_INET6;
 	default:

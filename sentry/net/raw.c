@@ -15,6 +15,7 @@
 
 #define IP_HDR 20u
 #define IP_HDRINCL_ 3
+#define IPV6_CHECKSUM_ 7
 #define IPV6_HDRINCL_ 36
 #define SOL_RAW_ 255
 #define SOL_ICMPV6_ 58
@@ -298,6 +299,27 @@ static int ping_prepare(struct inet_sock *u, struct inet_msg *m)
 	return 0;
 }
 
+/* IPv6: ICMP always has a checksum, other protocols where IPV6_CHECKSUM says. */
+static int fill_csum6(struct inet_sock *u, struct inet_msg *m)
+{
+	int32_t at = u->sk.protocol == LINUX_IPPROTO_ICMPV6 ? 2 : inet_opt_get(u, SOL_IPV6_, IPV6_CHECKSUM_);
+	uint32_t sum;
+	uint16_t c;
+
+	if (at < 0)
+		return 0;
+	if ((uint32_t)at + 2 > m->len)
+		return -EINVAL;
+	m->data[at] = m->data[at + 1] = 0;
+	sum = csum_add(csum_add(0, m->from.ip, 16), m->to.ip, 16) + m->len + u->sk.protocol;
+	c = csum_end(csum_add(sum, m->data, m->len));
+	if (!c)
+		c = 0xffff;
+	m->data[at] = (uint8_t)(c >> 8);
+	m->data[at + 1] = (uint8_t)c;
+	return 0;
+}
+
 static int resolve_locked(struct inet_sock *u, const struct sock_msg *m, const struct inet_tx *tx, uint32_t scope, struct inet_addr *dst,
 			  struct inet_addr *src)
 {
@@ -369,8 +391,8 @@ static int64_t raw_sendmsg(struct sock *sk, struct task *t, struct sock_msg *m)
 		r = ping_prepare(u, msg);
 	else if (hdrincl(u))
 		r = take_header(u, &msg, &protocol);
-	else if (sk->protocol == LINUX_IPPROTO_ICMPV6 && msg->len >= 4)
-		set_csum(msg);
+	else if (sk->family == LINUX_AF_INET6)
+		r = fill_csum6(u, msg);
 	if (!r)
 		ip_input_locked(sk->net, protocol, msg);
 	mutex_unlock(inet_mu(u));
@@ -384,8 +406,21 @@ int raw_setsockopt(struct inet_sock *u, struct task *t, int level, int opt, gadd
 {
 	uint64_t f[4] = { 0 };
 	uint32_t size;
+	int32_t v;
 	int r;
 
+	if (level == SOL_RAW_ && u->sk.family == LINUX_AF_INET6) {
+		if (opt != IPV6_CHECKSUM_)
+			return -ENOPROTOOPT;
+		if (len < sizeof(v))
+			return -EINVAL;
+		r = copy_in(t, &v, val, sizeof(v));
+		if (!r && v > 0 && v & 1)
+			r = -EINVAL;
+		if (!r)
+			inet_opt_set(u, SOL_IPV6_, IPV6_CHECKSUM_, MAX(v, -1));
+		return r;
+	}
 	if (opt != 1)
 		return -ENOPROTOOPT;
 	if (u->sk.protocol != (level == SOL_RAW_ ? LINUX_IPPROTO_ICMP : LINUX_IPPROTO_ICMPV6))
@@ -402,6 +437,15 @@ int raw_setsockopt(struct inet_sock *u, struct task *t, int level, int opt, gadd
 
 int raw_getsockopt(struct inet_sock *u, int level, int opt, void *buf, uint32_t *len)
 {
+	if (level == SOL_RAW_ && u->sk.family == LINUX_AF_INET6) {
+		int32_t v = inet_opt_get(u, SOL_IPV6_, IPV6_CHECKSUM_);
+
+		if (opt != IPV6_CHECKSUM_)
+			return -ENOPROTOOPT;
+		*len = MIN(*len, (uint32_t)sizeof(v));
+		memcpy(buf, &v, *len);
+		return 0;
+	}
 	if (opt != 1)
 		return -ENOPROTOOPT;
 	if (u->sk.protocol != (level == SOL_RAW_ ? LINUX_IPPROTO_ICMP : LINUX_IPPROTO_ICMPV6))
