@@ -147,6 +147,10 @@ void udp_input_locked(struct net_ns *net, struct inet_sock *u, struct inet_msg *
 		group_input_locked(net, msg, nr);
 		return;
 	}
+	if (type != INET_A_LOCAL) { /* routed to a device with nobody behind */
+		free(msg);
+		return;
+	}
 	o = inet_lookup_table_locked(net, nr, &msg->to, &msg->from, msg->data, msg->len);
 	if (o) {
 		queue_locked(o, msg);

@@ -3,6 +3,7 @@
 #include "tests/sentry/fs/fdobj_util.h"
 
 #include "sentry/net/inet.h"
+#include "sentry/net/netdev/netdev.h"
 
 static struct net_ns *net;
 
@@ -167,6 +168,7 @@ static void survives(void **state)
 static int setup(void **state)
 {
 	net = net_ns_new();
+	net_cfg_lo_up(net->cfg);
 	return 0;
 }
 
