@@ -293,7 +293,7 @@ static int set_filter(struct sock *sk, struct task *t, int opt, gaddr_t val, uin
 	mutex_lock(&sk->opt_mu);
 	if (sk->opts.lock_filter)
 		r = -EPERM;
-	else if (p && reuse && !sk->opts.reuseport)
+	else if (reuse && !sk->opts.reuseport)
 		r = -EINVAL;
 	else if (!p && !*at)
 		r = -ENOENT;
