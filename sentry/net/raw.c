@@ -185,12 +185,41 @@ static void icmp_input_locked(struct net_ns *net, struct inet_msg *m)
 	free(reply);
 }
 
+uint32_t inet_headers(const struct inet_msg *msg, int protocol, uint8_t buf[48])
+{
+	bool udp = protocol == LINUX_IPPROTO_UDP || protocol == LINUX_IPPROTO_UDPLITE;
+	uint32_t len = msg->len + (udp ? 8 : 0);
+	struct inet_msg h = *msg;
+	uint8_t *p = buf;
+
+	memset(buf, 0, 48);
+	if (inet_mapped(&msg->to)) {
+		h.len = len;
+		ip_header(&h, protocol, p);
+		p += IP_HDR;
+	} else {
+		p[0] = 0x60;
+		p[4] = (uint8_t)(len >> 8);
+		p[5] = (uint8_t)len;
+		p[6] = (uint8_t)protocol;
+		p[7] = (uint8_t)msg->ttl;
+		memcpy(p + 8, msg->from.ip, 16);
+		memcpy(p + 24, msg->to.ip, 16);
+		p += 40;
+	}
+	if (udp) {
+		memcpy(p, (const uint8_t[6]){ (uint8_t)(msg->from.port >> 8), (uint8_t)msg->from.port, (uint8_t)(msg->to.port >> 8),
+					      (uint8_t)msg->to.port, (uint8_t)(len >> 8), (uint8_t)len }, 6);
+		p += 8;
+	}
+	return (uint32_t)(p - buf);
+}
+
 void icmp_unreachable_locked(struct net_ns *net, const struct inet_msg *msg)
 {
 	bool v4 = inet_mapped(&msg->to);
 	uint32_t head = v4 ? IP_HDR + 8 : 48, quoted = MIN(msg->len, v4 ? 520u : 1184u);
 	struct inet_msg *e = inet_msg_alloc(8 + head + quoted);
-	uint8_t *p;
 
 	if (!e)
 		return;
@@ -202,26 +231,8 @@ void icmp_unreachable_locked(struct net_ns *net, const struct inet_msg *msg)
 	memset(e->data, 0, 8 + head);
 	e->data[0] = v4 ? 3 : 1;
 	e->data[1] = v4 ? 3 : 4;
-	p = e->data + 8;
-	if (v4) {
-		struct inet_msg h = *msg;
-
-		h.len += 8;
-		ip_header(&h, LINUX_IPPROTO_UDP, p);
-		p += IP_HDR;
-	} else {
-		p[0] = 0x60;
-		p[4] = (uint8_t)((msg->len + 8) >> 8);
-		p[5] = (uint8_t)(msg->len + 8);
-		p[6] = LINUX_IPPROTO_UDP;
-		p[7] = (uint8_t)msg->ttl;
-		memcpy(p + 8, msg->from.ip, 16);
-		memcpy(p + 24, msg->to.ip, 16);
-		p += 40;
-	}
-	memcpy(p, (const uint8_t[6]){ (uint8_t)(msg->from.port >> 8), (uint8_t)msg->from.port, (uint8_t)(msg->to.port >> 8), (uint8_t)msg->to.port,
-				      (uint8_t)((msg->len + 8) >> 8), (uint8_t)(msg->len + 8) }, 6);
-	memcpy(p + 8, msg->data, quoted);
+	(void)inet_headers(msg, LINUX_IPPROTO_UDP, e->data + 8);
+	memcpy(e->data + 8 + head, msg->data, quoted);
 	set_csum(e);
 	raw_input_locked(net, v4 ? LINUX_IPPROTO_ICMP : LINUX_IPPROTO_ICMPV6, e);
 	free(e);
@@ -393,8 +404,11 @@ static int64_t raw_sendmsg(struct sock *sk, struct task *t, struct sock_msg *m)
 		r = take_header(u, &msg, &protocol);
 	else if (sk->family == LINUX_AF_INET6)
 		r = fill_csum6(u, msg);
-	if (!r)
+	if (!r) {
+		if (inet_err_tx_stamps_locked(u, tx.tsflags, msg, protocol))
+			waitq_wake(&sk->wq, LINUX_POLLERR);
 		ip_input_locked(sk->net, protocol, msg);
+	}
 	mutex_unlock(inet_mu(u));
 	free(msg);
 	return r ? r : (int64_t)n;

@@ -311,6 +311,8 @@ int64_t udp_sendmsg(struct sock *sk, struct task *t, struct sock_msg *m)
 	msg->gso = tx.gso;
 	mutex_lock(inet_mu(u));
 	inet_tx_stamp_locked(u, &tx, &dst, msg);
+	if (inet_err_tx_stamps_locked(u, tx.tsflags, msg, sk->protocol))
+		waitq_wake(&sk->wq, LINUX_POLLERR);
 	if (more && !u->cork) {
 		u->cork = msg;
 	} else {

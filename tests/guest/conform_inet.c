@@ -88,4 +88,5 @@ void guest_test(void)
 		for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
 			for (int o = ranges[i].first; o <= ranges[i].last; o++)
 				one(&kinds[k], ranges[i].level, o);
+	fflush(stdout);
 }
