@@ -138,7 +138,7 @@ static int64_t take(struct inet_sock *u, struct inet_msg *msg, size_t off, struc
 int64_t dgram_recvmsg(struct sock *sk, struct task *t, struct sock_msg *m)
 {
 	struct inet_sock *u = inet_of(sk);
-	bool peek = m->flags & LINUX_MSG_PEEK;
+	bool peek = m->flags & LINUX_MSG_PEEK, stamped;
 	struct inet_msg *msg;
 	int64_t r = 0;
 	size_t off;
@@ -148,6 +148,9 @@ int64_t dgram_recvmsg(struct sock *sk, struct task *t, struct sock_msg *m)
 		return inet_recv_error(u, m);
 	if (m->flags & LINUX_MSG_OOB && (inet_is_raw(u) || inet_is_ping(u)))
 		return -EOPNOTSUPP;
+	mutex_lock(&sk->opt_mu);
+	stamped = sk->opts.timestamp; /* told with the message, and not again by SIOCGSTAMP */
+	mutex_unlock(&sk->opt_mu);
 	mutex_lock(&u->rx_mu);
 	mutex_lock(inet_mu(u));
 	msg = choose_locked(u, peek, &off);
@@ -169,6 +172,8 @@ int64_t dgram_recvmsg(struct sock *sk, struct task *t, struct sock_msg *m)
 			mutex_lock(inet_mu(u));
 			list_del(&msg->node);
 			u->rq_bytes -= dgram_charge(msg->len);
+			if (!stamped)
+				u->last_stamp = msg->stamp;
 			mutex_unlock(inet_mu(u));
 			move_peek_off(u, -(int64_t)msg->len);
 			free(msg);
@@ -253,12 +258,29 @@ uint32_t dgram_poll(struct sock *sk)
 	return ev;
 }
 
+/* SIOCGSTAMP and SIOCGSTAMPNS: when the last message that was read arrived. */
+static int64_t get_stamp(struct inet_sock *u, struct task *t, bool ns, gaddr_t arg)
+{
+	int64_t v[2], stamp;
+
+	mutex_lock(inet_mu(u));
+	stamp = u->last_stamp;
+	mutex_unlock(inet_mu(u));
+	if (!stamp)
+		return -ENOENT;
+	v[0] = stamp / NSEC_PER_SEC;
+	v[1] = stamp % NSEC_PER_SEC / (ns ? 1 : 1000);
+	return copy_out(t, arg, v, sizeof(v));
+}
+
 int64_t dgram_ioctl(struct sock *sk, struct task *t, uint32_t cmd, uint64_t arg)
 {
 	struct inet_sock *u = inet_of(sk);
 	struct inet_msg *m;
 	int32_t v = 0;
 
+	if (cmd == LINUX_SIOCGSTAMP || cmd == LINUX_SIOCGSTAMP_NEW || cmd == LINUX_SIOCGSTAMPNS || cmd == LINUX_SIOCGSTAMPNS_NEW)
+		return get_stamp(u, t, cmd == LINUX_SIOCGSTAMPNS || cmd == LINUX_SIOCGSTAMPNS_NEW, GADDR(arg));
 	if (cmd != LINUX_SIOCINQ && cmd != LINUX_SIOCOUTQ)
 		return -ENOTTY;
 	mutex_lock(inet_mu(u));

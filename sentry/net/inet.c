@@ -52,6 +52,7 @@ struct inet_sock *inet_new_proto(struct net_ns *net, int family, int type, int p
 		u->sk.opts.sndbuf = (uint32_t)proc_sysctl_get("net/core/wmem_default", SOCK_WMEM_DEF);
 		u->sk.opts.rcvbuf = (uint32_t)proc_sysctl_get("net/core/rmem_default", SOCK_WMEM_DEF);
 	}
+	u->sk.opts.reuseaddr = type == LINUX_SOCK_RAW || inet_is_ping(u); /* Linux's INET_PROTOSW_REUSE */
 	inet_set_any(u, &u->laddr);
 	inet_opts_init(u);
 	u->v6only = family == LINUX_AF_INET6 && proc_sysctl_get("net/ipv6/bindv6only", 0);

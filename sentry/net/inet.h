@@ -151,6 +151,7 @@ struct inet_sock {
 	uint64_t drops; /* saved: 31; shown in /proc/net/udp and SO_RXQ_OVFL */
 	uint64_t icmp_filter[4]; /* saved: 32; ICMP_FILTER (one word of 32 bits) or ICMP6_FILTER; bits set are dropped */
 	uint32_t tskey; /* saved: 33; SOF_TIMESTAMPING_OPT_ID */
+	int64_t last_stamp; /* saved: 34; of the last message received, for SIOCGSTAMP; 0: none */
 };
 
 #define INET_BUCKETS 1024u
@@ -306,6 +307,8 @@ int tcp_getsockopt(struct inet_sock *u, int opt, void *buf, uint32_t *len);
 void tcp_fill_info_locked(struct inet_sock *u, uint8_t buf[TCP_INFO_LEN]);
 
 /* inet_err.c: the error queue */
+/* Transmission time stamps that @tsflags ask for about @msg, of @protocol. The caller wakes (LINUX_POLLERR) when true. */
+bool inet_err_tx_stamps_locked(struct inet_sock *u, uint32_t tsflags, const struct inet_msg *msg, int protocol);
 struct inet_err *inet_err_new(uint32_t err, uint32_t origin, size_t len); /* zeroed, or NULL */
 /* Appends @e, unless there are too many: then frees it. The caller wakes (LINUX_POLLERR). */
 void inet_err_add_locked(struct inet_sock *u, struct inet_err *e);
@@ -321,6 +324,7 @@ struct inet_tx { /* how one message is sent */
 	int32_t ttl, tos; /* -1: the socket's */
 	uint32_t gso; /* UDP_SEGMENT, 0: none */
 	uint32_t flow; /* host order */
+	uint32_t tsflags; /* SOF_TIMESTAMPING_* of this message */
 };
 /* What the socket's options and the control messages of @m say; -EINVAL, -EPERM... */
 int inet_tx_init(struct inet_sock *u, struct task *t, const struct sock_msg *m, struct inet_tx *tx);
@@ -363,6 +367,8 @@ int udp_set_cork(struct inet_sock *u, bool on); /* off: sends what was collected
 void raw_input_locked(struct net_ns *net, int protocol, const struct inet_msg *msg);
 int raw_setsockopt(struct inet_sock *u, struct task *t, int level, int opt, gaddr_t val, uint32_t len);
 int raw_getsockopt(struct inet_sock *u, int level, int opt, void *buf, uint32_t *len);
+/* The IP and, of UDP, transport headers that a packet with @msg would have: bytes written, at most 48. */
+uint32_t inet_headers(const struct inet_msg *msg, int protocol, uint8_t buf[48]);
 /* A destination unreachable message (port) about @msg, as raw sockets see it. */
 void icmp_unreachable_locked(struct net_ns *net, const struct inet_msg *msg);
 

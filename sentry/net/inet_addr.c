@@ -2,15 +2,15 @@
 /*
  * Internet addresses: parsing and showing, what kind they are, which local address goes with a destination, and bind(2).
  *
- * Local are 127.0.0.0/8 and ::1, all on lo; 127.255.255.255 is lo's broadcast address. There are no other routes, so that everything else is
- * unreachable, but for multicast with an interface given (IP_MULTICAST_IF, a bound address, a scope id). Linux: net/ipv4/af_inet.c, route.c,
- * net/ipv6/af_inet6.c. Checkpoint: stateless.
+ * Which addresses are local is what the routing tables say (netdev/); 127.255.255.255 is lo's broadcast address. What is routed to another device
+ * is lost. IPv4 multicast needs an interface (IP_MULTICAST_IF, a bound address). Linux: net/ipv4/af_inet.c, route.c, net/ipv6/af_inet6.c.
+ * Checkpoint: stateless.
  */
 #include <string.h>
 
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/inet.h"
-#include "sentry/net/loopback.h"
+#include "sentry/net/netdev/netdev.h"
 
 #define SIN_LEN 16u
 #define SIN6_LEN 28u
@@ -71,19 +71,22 @@ enum inet_addr_type inet_addr_type(struct net_ns *net, const struct inet_addr *a
 {
 	const uint8_t *p = a->ip + 12;
 
-	(void)net;
 	if (inet_any(a))
 		return INET_A_ANY;
 	if (!inet_mapped(a)) {
 		if (a->ip[0] == 0xff)
 			return INET_A_MULTICAST;
-		return !memcmp(a->ip, zero, 15) && a->ip[15] == 1 ? INET_A_LOCAL : INET_A_OTHER;
+		if (!memcmp(a->ip, zero, 15) && a->ip[15] == 1)
+			return atomic_load_explicit(&net->lo6, memory_order_relaxed) ? INET_A_LOCAL : INET_A_OTHER;
+		return net_is_local(net, a->ip) ? INET_A_LOCAL : INET_A_OTHER;
 	}
 	if ((p[0] & 0xf0) == 0xe0)
 		return INET_A_MULTICAST;
 	if (!memcmp(p, (const uint8_t[]){ 255, 255, 255, 255 }, 4) || !memcmp(p, (const uint8_t[]){ 127, 255, 255, 255 }, 4))
 		return INET_A_BROADCAST;
-	return p[0] == 127 ? INET_A_LOCAL : INET_A_OTHER;
+	if (p[0] == 127)
+		return atomic_load_explicit(&net->lo4, memory_order_relaxed) ? INET_A_LOCAL : INET_A_OTHER;
+	return net_is_local(net, a->ip) ? INET_A_LOCAL : INET_A_OTHER;
 }
 
 static bool is_linklocal(const struct inet_addr *a)
@@ -190,6 +193,29 @@ static int multicast_route(struct inet_sock *u, const struct inet_addr *dst, uin
 	return dev && dev != LO_IFINDEX ? -ENETUNREACH : 0;
 }
 
+/* A destination that is no address of ours: the routing table says why, or that what is sent is lost behind a device. */
+static int away_route(struct inet_sock *u, const struct inet_addr *dst, struct inet_addr *ret)
+{
+	struct inet_addr src = *ret;
+
+	switch (net_reach(u->sk.net, dst->ip, src.ip)) {
+	case NET_LOCAL:
+	case NET_AWAY:
+		if (inet_any(ret))
+			*ret = src;
+		return 0;
+	case NET_PROHIBITED:
+		return -EACCES;
+	case NET_NO_HOST:
+		return -EHOSTUNREACH;
+	case NET_INVALID:
+		return -EINVAL;
+	case NET_UNREACHABLE:
+	default:
+		return -ENETUNREACH;
+	}
+}
+
 int inet_route_locked(struct inet_sock *u, const struct inet_addr *dst, uint32_t dev, struct inet_addr *ret)
 {
 	enum inet_addr_type type = inet_addr_type(u->sk.net, dst);
@@ -223,9 +249,14 @@ int inet_route_locked(struct inet_sock *u, const struct inet_addr *dst, uint32_t
 			return -EACCES;
 		break;
 	case INET_A_LOCAL:
+		/* Addresses of other interfaces have their own source. */
+		if (inet_any(ret) && !(inet_mapped(dst) ? dst->ip[12] == 127 : dst->ip[15] == 1 && !memcmp(dst->ip, zero, 15)))
+			r = away_route(u, dst, ret);
+		break;
+	case INET_A_OTHER:
+		r = away_route(u, dst, ret);
 		break;
 	case INET_A_ANY:
-	case INET_A_OTHER:
 	default:
 		return -ENETUNREACH;
 	}

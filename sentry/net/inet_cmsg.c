@@ -15,6 +15,7 @@ enum { IP_TOS_ = 1, IP_TTL_ = 2, IP_PKTINFO_ = 8, IP_RECVTTL_ = 12, IP_RECVTOS_ 
 enum { V6_2292PKTINFO = 2, V6_2292HOPLIMIT = 8, V6_FLOWINFO = 11, V6_UNICAST_HOPS = 16, V6_MULTICAST_IF = 17, V6_MULTICAST_HOPS = 18,
        V6_FLOWINFO_SEND = 33, V6_RECVPKTINFO = 49, V6_PKTINFO = 50, V6_RECVHOPLIMIT = 51, V6_HOPLIMIT = 52, V6_DONTFRAG = 62,
        V6_RECVTCLASS = 66, V6_TCLASS = 67, V6_ORIGDSTADDR = 74, V6_UNICAST_IF = 76 };
+#define TX_RECORD (1u << 0 | 1u << 1 | 1u << 8 | 1u << 9) /* SOF_TIMESTAMPING_TX_RECORD_MASK; sock_check_control() has checked */
 #define UDP_SEGMENT_ 103
 #define UDP_GRO_     104
 
@@ -133,10 +134,14 @@ static int one(struct inet_sock *u, const struct linux_cmsghdr *h, const uint8_t
 
 int inet_tx_init(struct inet_sock *u, struct task *t, const struct sock_msg *m, struct inet_tx *tx)
 {
+	uint32_t tsflags, record;
 	size_t at = 0;
 	int r;
 
-	*tx = (struct inet_tx){ .ttl = -1, .tos = -1, .gso = (uint32_t)inet_opt_get(u, SOL_UDP_, UDP_SEGMENT_) };
+	mutex_lock(&u->sk.opt_mu);
+	tsflags = u->sk.opts.timestamping;
+	mutex_unlock(&u->sk.opt_mu);
+	*tx = (struct inet_tx){ .tsflags = tsflags, .ttl = -1, .tos = -1, .gso = (uint32_t)inet_opt_get(u, SOL_UDP_, UDP_SEGMENT_) };
 	if (u->sk.family == LINUX_AF_INET6 && m->namelen >= 8 && inet_opt_get(u, SOL_IPV6_, V6_FLOWINFO_SEND))
 		tx->flow = (uint32_t)m->name[4] << 24 | (uint32_t)m->name[5] << 16 | (uint32_t)m->name[6] << 8 | m->name[7];
 	if (!m->ctllen)
@@ -148,6 +153,10 @@ int inet_tx_init(struct inet_sock *u, struct task *t, const struct sock_msg *m, 
 		memcpy(&h, m->ctl + at, sizeof(h));
 		if (h.len < sizeof(h) || h.len > m->ctllen - at)
 			return -EINVAL;
+		if (h.level == LINUX_SOL_SOCKET && (h.type == LINUX_SO_TIMESTAMPING || h.type == LINUX_SO_TIMESTAMPING_NEW)) {
+			memcpy(&record, m->ctl + at + sizeof(h), sizeof(record));
+			tx->tsflags = (tsflags & ~TX_RECORD) | record;
+		}
 		if (h.level != LINUX_SOL_SOCKET)
 			r = one(u, &h, m->ctl + at + sizeof(h), tx);
 		if (LINUX_CMSG_ALIGN(h.len) >= m->ctllen - at)

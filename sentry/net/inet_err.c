@@ -14,6 +14,15 @@
 #define ORIGIN_ICMP6 3u
 #define ORIGIN_ZEROCOPY 5u
 #define ZEROCOPY_COPIED 1u
+#define ORIGIN_TIMESTAMPING 4u
+#define TSTAMP_SND   0u
+#define TSTAMP_SCHED 1u
+#define TX_SOFTWARE  (1u << 1) /* SOF_TIMESTAMPING_* */
+#define SOFTWARE     (1u << 4)
+#define OPT_ID	     (1u << 7)
+#define TX_SCHED     (1u << 8)
+#define OPT_TSONLY   (1u << 11)
+#define ETH_HDR	     14u
 #define IP_RECVERR_ 11
 #define IPV6_RECVERR_ 25
 
@@ -55,6 +64,41 @@ void inet_err_zerocopy_locked(struct inet_sock *u, uint32_t id)
 	inet_err_add_locked(u, e);
 }
 
+bool inet_err_tx_stamps_locked(struct inet_sock *u, uint32_t tsflags, const struct inet_msg *msg, int protocol)
+{
+	static const struct {
+		uint32_t flag, what;
+	} kinds[] = { { TX_SCHED, TSTAMP_SCHED }, { TX_SOFTWARE, TSTAMP_SND } };
+	uint8_t head[ETH_HDR + 48] = { 0 };
+	uint32_t len = 0, id = u->tskey;
+	bool any = false;
+
+	if (!(tsflags & (TX_SCHED | TX_SOFTWARE)))
+		return false;
+	if (tsflags & OPT_ID)
+		u->tskey++;
+	if (!(tsflags & OPT_TSONLY)) {
+		memcpy(head + ETH_HDR - 2, inet_mapped(&msg->to) ? "\x08\x00" : "\x86\xdd", 2);
+		len = ETH_HDR + inet_headers(msg, protocol, head + ETH_HDR);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+		struct inet_err *e = tsflags & kinds[i].flag ? inet_err_new(ENOMSG, ORIGIN_TIMESTAMPING, len + (len ? msg->len : 0)) : NULL;
+
+		if (!e)
+			continue;
+		e->info = kinds[i].what;
+		e->edata = tsflags & OPT_ID ? id : 0;
+		e->stamp = ktime_real();
+		if (len) {
+			memcpy(e->data, head, len);
+			memcpy(e->data + len, msg->data, msg->len);
+		}
+		inet_err_add_locked(u, e);
+		any = true;
+	}
+	return any;
+}
+
 static bool is_icmp(const struct inet_err *e)
 {
 	return e->origin == ORIGIN_ICMP || e->origin == ORIGIN_ICMP6;
@@ -78,6 +122,8 @@ static void put_error(struct inet_sock *u, const struct inet_err *e, struct sock
 int64_t inet_recv_error(struct inet_sock *u, struct sock_msg *m)
 {
 	struct inet_err *e, *next;
+	bool stamped;
+	int type;
 	size_t n;
 	int64_t r;
 
@@ -105,9 +151,12 @@ int64_t inet_recv_error(struct inet_sock *u, struct sock_msg *m)
 		m->ret_flags |= LINUX_MSG_TRUNC;
 	m->ret_flags |= LINUX_MSG_ERRQUEUE;
 	m->namelen = e->has_dst ? (uint32_t)inet_fill_name(u, &e->dst, m->name) : 0;
-	if (e->stamp)
-		sock_put_control(m, LINUX_SOL_SOCKET, LINUX_SO_TIMESTAMPING,
-				 (int64_t[6]){ e->stamp / NSEC_PER_SEC, e->stamp % NSEC_PER_SEC }, 48);
+	mutex_lock(&u->sk.opt_mu);
+	stamped = e->stamp && u->sk.opts.timestamping & SOFTWARE;
+	type = u->sk.opts.ts_new ? LINUX_SO_TIMESTAMPING_NEW : LINUX_SO_TIMESTAMPING;
+	mutex_unlock(&u->sk.opt_mu);
+	if (stamped)
+		sock_put_control(m, LINUX_SOL_SOCKET, type, (int64_t[6]){ e->stamp / NSEC_PER_SEC, e->stamp % NSEC_PER_SEC }, 48);
 	put_error(u, e, m);
 	free(e);
 	return r;

@@ -20,7 +20,7 @@
 enum { IP_HDRINCL_ = 3, IP_OPTIONS_ = 4, IP_PKTOPTIONS_ = 9, IP_RECVERR_ = 11, IP_MTU_ = 14, IP_TRANSPARENT_ = 19, IP_NODEFRAG_ = 22, IP_RECVFRAGSIZE_ = 25,
        IP_MULTICAST_IF_ = 32, IP_MULTICAST_TTL_ = 33, IP_MULTICAST_LOOP_ = 34, IP_UNICAST_IF_ = 50 };
 enum { V6_CHECKSUM_ = 7, V6_MULTICAST_IF_ = 17, V6_MULTICAST_HOPS_ = 18, V6_MTU_ = 24, V6_RECVERR_ = 25, V6_V6ONLY_ = 26, V6_HDRINCL_ = 36,
-       V6_PATHMTU_ = 61, V6_TRANSPARENT_ = 75, V6_UNICAST_IF_ = 76 };
+       V6_PATHMTU_ = 61, V6_DONTFRAG_ = 62, V6_TCLASS_ = 67, V6_RECVFRAGSIZE_ = 77, V6_TRANSPARENT_ = 75, V6_UNICAST_IF_ = 76 };
 enum { UDP_CORK_ = 1, UDP_ENCAP_ = 100 };
 
 enum kind {
@@ -28,6 +28,8 @@ enum kind {
 	FLAG, /* any value counts as 0 or 1 */
 	BIT, /* only 0 and 1 */
 	HOPS, /* -1 means the default */
+	BYTE, /* any value, cut to a byte */
+	NULL_BIT, /* 0 and 1 are taken, 0 is shown */
 };
 
 struct stored {
@@ -45,7 +47,7 @@ static const struct stored stored[] = {
 	{ TCP_, 12, FLAG, 0, 1, 1 }, /* QUICKACK */
 	{ TCP_, 18, NUM, 0, INT32_MAX, 0 }, /* USER_TIMEOUT */
 	{ TCP_, 25, NUM, INT32_MIN, INT32_MAX, 0 }, /* NOTSENT_LOWAT */
-	{ SOL_IP_, 1, NUM, 0, 255, 0 }, /* TOS */
+	{ SOL_IP_, 1, BYTE, 0, 255, 0 }, /* TOS */
 	{ SOL_IP_, 2, HOPS, 1, 255, -1 }, /* TTL */
 	{ SOL_IP_, 10, NUM, 0, 5, 1 }, /* MTU_DISCOVER */
 	{ SOL_IP_, 24, FLAG, 0, 1, 0 }, /* BIND_ADDRESS_NO_PORT */
@@ -61,7 +63,7 @@ static const struct stored stored[] = {
 	{ TCP_, 9, NUM, 0, INT32_MAX, 0 }, /* DEFER_ACCEPT, seconds as shown */
 	{ TCP_, 10, NUM, 0, INT32_MAX, 0 }, /* WINDOW_CLAMP */
 	{ TCP_, 16, BIT, 0, 1, 0 }, /* THIN_LINEAR_TIMEOUTS */
-	{ TCP_, 17, BIT, 0, 1, 0 }, /* THIN_DUPACK */
+	{ TCP_, 17, NULL_BIT, 0, 1, 0 }, /* THIN_DUPACK */
 	{ TCP_, 23, NUM, 0, INT32_MAX, 0 }, /* FASTOPEN */
 	{ TCP_, 27, NUM, 0, 2, 0 }, /* SAVE_SYN */
 	{ TCP_, 30, BIT, 0, 1, 0 }, /* FASTOPEN_CONNECT */
@@ -92,9 +94,9 @@ static const struct stored stored[] = {
 	{ SOL_IPV6_, 2, FLAG, 0, 1, 0 }, /* 2292PKTINFO */
 	{ SOL_IPV6_, 8, FLAG, 0, 1, 0 }, /* 2292HOPLIMIT */
 	{ SOL_IPV6_, 11, FLAG, 0, 1, 0 }, /* FLOWINFO */
-	{ SOL_IPV6_, 17, NUM, 0, INT32_MAX, 0 }, /* MULTICAST_IF */
+	{ SOL_IPV6_, 17, NUM, INT32_MIN, INT32_MAX, 0 }, /* MULTICAST_IF */
 	{ SOL_IPV6_, 25, FLAG, 0, 1, 0 }, /* RECVERR */
-	{ SOL_IPV6_, 29, BIT, 0, 1, 1 }, /* MULTICAST_ALL */
+	{ SOL_IPV6_, 29, FLAG, 0, 1, 1 }, /* MULTICAST_ALL */
 	{ SOL_IPV6_, 31, BIT, 0, 1, 0 }, /* RECVERR_RFC4884 */
 	{ SOL_IPV6_, 33, FLAG, 0, 1, 0 }, /* FLOWINFO_SEND */
 	{ SOL_IPV6_, 36, FLAG, 0, 1, 0 }, /* HDRINCL */
@@ -191,11 +193,11 @@ static bool has_level(const struct inet_sock *u, int level)
 	case SOL_UDPLITE_:
 		return is_udp(u) && u->sk.protocol == LINUX_IPPROTO_UDPLITE;
 	case SOL_IP_:
-		return true;
+		return u->sk.family == LINUX_AF_INET || !inet_is_raw(u);
 	case SOL_IPV6_:
 		return u->sk.family == LINUX_AF_INET6;
 	case SOL_RAW_:
-		return inet_is_raw(u) && u->sk.family == LINUX_AF_INET;
+		return inet_is_raw(u);
 	case SOL_ICMPV6_:
 		return inet_is_raw(u) && u->sk.family == LINUX_AF_INET6;
 	default:
@@ -311,7 +313,7 @@ static int set_v6only(struct inet_sock *u, int32_t v)
 	int r;
 
 	mutex_lock(inet_mu(u));
-	r = u->laddr.port && !inet_is_raw(u) ? -EINVAL : 0;
+	r = u->laddr.port ? -EINVAL : 0;
 	if (!r)
 		u->v6only = v;
 	mutex_unlock(inet_mu(u));
@@ -345,7 +347,7 @@ static int set_special(struct inet_sock *u, struct task *t, int level, int opt, 
 	if (level == SOL_IPV6_ && opt == V6_V6ONLY_)
 		return len < sizeof(v) ? -EINVAL : set_v6only(u, v);
 	if (level == SOL_IPV6_ && opt == V6_MTU_)
-		return v && v < 1280 ? -EINVAL : 0;
+		return len < sizeof(v) || (v && v < 1280) ? -EINVAL : 0;
 	if (level == SOL_UDP_ && opt == UDP_ENCAP_)
 		return v ? -ENOPROTOOPT : 0;
 	return 1;
@@ -360,8 +362,12 @@ static int set_stored(struct inet_sock *u, struct task *t, int level, int opt, i
 	r = allowed(u, t, level, opt, v, len);
 	if (r)
 		return r;
+	if (level == SOL_IPV6_ && len < sizeof(v) && opt != V6_DONTFRAG_ && opt != V6_RECVFRAGSIZE_)
+		return -EINVAL;
 	if (stored[i].kind == FLAG)
 		v = !!v;
+	else if (stored[i].kind == BYTE)
+		v &= 0xff;
 	else if (stored[i].kind == HOPS && v == -1)
 		v = stored[i].def;
 	else if (v < stored[i].min || v > stored[i].max)
@@ -375,6 +381,11 @@ static int set_stored(struct inet_sock *u, struct task *t, int level, int opt, i
 		if (r)
 			return r;
 	}
+	/* A stream's congestion bits are not the application's. */
+	if (inet_is_tcp(u) && ((level == SOL_IP_ && opt == 1) || (level == SOL_IPV6_ && opt == V6_TCLASS_)))
+		v &= ~3;
+	if (stored[i].kind == NULL_BIT)
+		v = 0;
 	__atomic_store_n(&u->opt[i], v, __ATOMIC_RELAXED);
 	if (level == SOL_IPV6_ && opt == V6_TRANSPARENT_)
 		inet_opt_set(u, SOL_IP_, IP_TRANSPARENT_, v);
@@ -423,8 +434,6 @@ int inet_setsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t
 	r = set_special(u, t, level, opt, val, len, v);
 	if (r != 1)
 		return r;
-	if (level == SOL_IPV6_ && len < sizeof(v) && find(level, opt) >= 0)
-		return -EINVAL;
 	return set_stored(u, t, level, opt, v, len);
 }
 
@@ -559,7 +568,7 @@ int inet_getsockopt(struct sock *sk, struct task *t, int level, int opt, void *b
 		return 0;
 	}
 	if (!has_level(u, level))
-		return -EOPNOTSUPP;
+		return sk->family == LINUX_AF_INET ? -EOPNOTSUPP : -ENOPROTOOPT;
 	if (level == SOL_RAW_ || level == SOL_ICMPV6_)
 		return raw_getsockopt(u, level, opt, buf, len);
 	if (level == TCP_) {

@@ -25,7 +25,7 @@ static void fill(struct inet_sock *u, struct inet_diag_info *i)
 	}
 	mutex_lock(&u->sk.opt_mu);
 	i->mark = u->sk.opts.mark;
-	if (!u->sk.cookie)
+	if (!u->sk.cookie && the_kernel)
 		u->sk.cookie = kernel_next_ino(the_kernel);
 	i->cookie = u->sk.cookie;
 	mutex_unlock(&u->sk.opt_mu);

@@ -156,6 +156,7 @@ static int inet_sock_save(struct state_writer *w, const void *obj, void *msg)
 	m->n_icmp_filter = ARRAY_SIZE(u->icmp_filter);
 	m->icmp_filter = (uint64_t *)(uintptr_t)u->icmp_filter;
 	m->tskey = u->tskey;
+	m->last_stamp = u->last_stamp;
 	return sock_save_base(w, &u->sk, m->sock_base);
 }
 
@@ -347,6 +348,7 @@ static int inet_sock_load(struct state_reader *r, void *obj, const void *msg)
 	u->drops = m->drops;
 	memcpy(u->icmp_filter, m->icmp_filter, sizeof(u->icmp_filter));
 	u->tskey = m->tskey;
+	u->last_stamp = m->last_stamp;
 	err = load_addr(r, m->laddr, &u->laddr);
 	if (!err)
 		err = load_addr(r, m->raddr, &u->raddr);

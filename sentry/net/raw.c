@@ -15,6 +15,7 @@
 
 #define IP_HDR 20u
 #define IP_HDRINCL_ 3
+#define IPV6_CHECKSUM_ 7
 #define IPV6_HDRINCL_ 36
 #define SOL_RAW_ 255
 #define SOL_ICMPV6_ 58
@@ -184,12 +185,41 @@ static void icmp_input_locked(struct net_ns *net, struct inet_msg *m)
 	free(reply);
 }
 
+uint32_t inet_headers(const struct inet_msg *msg, int protocol, uint8_t buf[48])
+{
+	bool udp = protocol == LINUX_IPPROTO_UDP || protocol == LINUX_IPPROTO_UDPLITE;
+	uint32_t len = msg->len + (udp ? 8 : 0);
+	struct inet_msg h = *msg;
+	uint8_t *p = buf;
+
+	memset(buf, 0, 48);
+	if (inet_mapped(&msg->to)) {
+		h.len = len;
+		ip_header(&h, protocol, p);
+		p += IP_HDR;
+	} else {
+		p[0] = 0x60;
+		p[4] = (uint8_t)(len >> 8);
+		p[5] = (uint8_t)len;
+		p[6] = (uint8_t)protocol;
+		p[7] = (uint8_t)msg->ttl;
+		memcpy(p + 8, msg->from.ip, 16);
+		memcpy(p + 24, msg->to.ip, 16);
+		p += 40;
+	}
+	if (udp) {
+		memcpy(p, (const uint8_t[6]){ (uint8_t)(msg->from.port >> 8), (uint8_t)msg->from.port, (uint8_t)(msg->to.port >> 8),
+					      (uint8_t)msg->to.port, (uint8_t)(len >> 8), (uint8_t)len }, 6);
+		p += 8;
+	}
+	return (uint32_t)(p - buf);
+}
+
 void icmp_unreachable_locked(struct net_ns *net, const struct inet_msg *msg)
 {
 	bool v4 = inet_mapped(&msg->to);
 	uint32_t head = v4 ? IP_HDR + 8 : 48, quoted = MIN(msg->len, v4 ? 520u : 1184u);
 	struct inet_msg *e = inet_msg_alloc(8 + head + quoted);
-	uint8_t *p;
 
 	if (!e)
 		return;
@@ -201,26 +231,8 @@ void icmp_unreachable_locked(struct net_ns *net, const struct inet_msg *msg)
 	memset(e->data, 0, 8 + head);
 	e->data[0] = v4 ? 3 : 1;
 	e->data[1] = v4 ? 3 : 4;
-	p = e->data + 8;
-	if (v4) {
-		struct inet_msg h = *msg;
-
-		h.len += 8;
-		ip_header(&h, LINUX_IPPROTO_UDP, p);
-		p += IP_HDR;
-	} else {
-		p[0] = 0x60;
-		p[4] = (uint8_t)((msg->len + 8) >> 8);
-		p[5] = (uint8_t)(msg->len + 8);
-		p[6] = LINUX_IPPROTO_UDP;
-		p[7] = (uint8_t)msg->ttl;
-		memcpy(p + 8, msg->from.ip, 16);
-		memcpy(p + 24, msg->to.ip, 16);
-		p += 40;
-	}
-	memcpy(p, (const uint8_t[6]){ (uint8_t)(msg->from.port >> 8), (uint8_t)msg->from.port, (uint8_t)(msg->to.port >> 8), (uint8_t)msg->to.port,
-				      (uint8_t)((msg->len + 8) >> 8), (uint8_t)(msg->len + 8) }, 6);
-	memcpy(p + 8, msg->data, quoted);
+	(void)inet_headers(msg, LINUX_IPPROTO_UDP, e->data + 8);
+	memcpy(e->data + 8 + head, msg->data, quoted);
 	set_csum(e);
 	raw_input_locked(net, v4 ? LINUX_IPPROTO_ICMP : LINUX_IPPROTO_ICMPV6, e);
 	free(e);
@@ -298,6 +310,27 @@ static int ping_prepare(struct inet_sock *u, struct inet_msg *m)
 	return 0;
 }
 
+/* IPv6: ICMP always has a checksum, other protocols where IPV6_CHECKSUM says. */
+static int fill_csum6(struct inet_sock *u, struct inet_msg *m)
+{
+	int32_t at = u->sk.protocol == LINUX_IPPROTO_ICMPV6 ? 2 : inet_opt_get(u, SOL_IPV6_, IPV6_CHECKSUM_);
+	uint32_t sum;
+	uint16_t c;
+
+	if (at < 0)
+		return 0;
+	if ((uint32_t)at + 2 > m->len)
+		return -EINVAL;
+	m->data[at] = m->data[at + 1] = 0;
+	sum = csum_add(csum_add(0, m->from.ip, 16), m->to.ip, 16) + m->len + u->sk.protocol;
+	c = csum_end(csum_add(sum, m->data, m->len));
+	if (!c)
+		c = 0xffff;
+	m->data[at] = (uint8_t)(c >> 8);
+	m->data[at + 1] = (uint8_t)c;
+	return 0;
+}
+
 static int resolve_locked(struct inet_sock *u, const struct sock_msg *m, const struct inet_tx *tx, uint32_t scope, struct inet_addr *dst,
 			  struct inet_addr *src)
 {
@@ -369,10 +402,13 @@ static int64_t raw_sendmsg(struct sock *sk, struct task *t, struct sock_msg *m)
 		r = ping_prepare(u, msg);
 	else if (hdrincl(u))
 		r = take_header(u, &msg, &protocol);
-	else if (sk->protocol == LINUX_IPPROTO_ICMPV6 && msg->len >= 4)
-		set_csum(msg);
-	if (!r)
+	else if (sk->family == LINUX_AF_INET6)
+		r = fill_csum6(u, msg);
+	if (!r) {
+		if (inet_err_tx_stamps_locked(u, tx.tsflags, msg, protocol))
+			waitq_wake(&sk->wq, LINUX_POLLERR);
 		ip_input_locked(sk->net, protocol, msg);
+	}
 	mutex_unlock(inet_mu(u));
 	free(msg);
 	return r ? r : (int64_t)n;
@@ -384,8 +420,21 @@ int raw_setsockopt(struct inet_sock *u, struct task *t, int level, int opt, gadd
 {
 	uint64_t f[4] = { 0 };
 	uint32_t size;
+	int32_t v;
 	int r;
 
+	if (level == SOL_RAW_ && u->sk.family == LINUX_AF_INET6) {
+		if (opt != IPV6_CHECKSUM_)
+			return -ENOPROTOOPT;
+		if (len < sizeof(v))
+			return -EINVAL;
+		r = copy_in(t, &v, val, sizeof(v));
+		if (!r && v > 0 && v & 1)
+			r = -EINVAL;
+		if (!r)
+			inet_opt_set(u, SOL_IPV6_, IPV6_CHECKSUM_, MAX(v, -1));
+		return r;
+	}
 	if (opt != 1)
 		return -ENOPROTOOPT;
 	if (u->sk.protocol != (level == SOL_RAW_ ? LINUX_IPPROTO_ICMP : LINUX_IPPROTO_ICMPV6))
@@ -402,6 +451,15 @@ int raw_setsockopt(struct inet_sock *u, struct task *t, int level, int opt, gadd
 
 int raw_getsockopt(struct inet_sock *u, int level, int opt, void *buf, uint32_t *len)
 {
+	if (level == SOL_RAW_ && u->sk.family == LINUX_AF_INET6) {
+		int32_t v = inet_opt_get(u, SOL_IPV6_, IPV6_CHECKSUM_);
+
+		if (opt != IPV6_CHECKSUM_)
+			return -ENOPROTOOPT;
+		*len = MIN(*len, (uint32_t)sizeof(v));
+		memcpy(buf, &v, *len);
+		return 0;
+	}
 	if (opt != 1)
 		return -ENOPROTOOPT;
 	if (u->sk.protocol != (level == SOL_RAW_ ? LINUX_IPPROTO_ICMP : LINUX_IPPROTO_ICMPV6))

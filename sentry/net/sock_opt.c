@@ -10,7 +10,7 @@
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/kernel.h"
-#include "sentry/net/loopback.h"
+#include "sentry/net/netdev/netdev.h"
 #include "sentry/net/sock_filter.h"
 #include "sentry/net/socket.h"
 
@@ -293,7 +293,7 @@ static int set_filter(struct sock *sk, struct task *t, int opt, gaddr_t val, uin
 	mutex_lock(&sk->opt_mu);
 	if (sk->opts.lock_filter)
 		r = -EPERM;
-	else if (p && reuse && !sk->opts.reuseport)
+	else if (reuse && !sk->opts.reuseport)
 		r = -EINVAL;
 	else if (!p && !*at)
 		r = -ENOENT;
@@ -357,6 +357,32 @@ uint32_t sock_filter_message(struct sock *sk, const uint8_t *data, uint32_t len,
 
 /* --- options with other types --- */
 
+/* Interfaces by name and index; 0 and false: none. A name needs IFNAMSIZ_ bytes. */
+static uint32_t net_index_of(struct net_ns *net, const char *name)
+{
+	struct netdev *d;
+	uint32_t r = 0;
+
+	net_cfg_lock(net->cfg);
+	d = netdev_by_name(net->cfg, name);
+	if (d)
+		r = (uint32_t)d->index;
+	net_cfg_unlock(net->cfg);
+	return r;
+}
+
+static bool net_name_of(struct net_ns *net, uint32_t index, char *ret)
+{
+	struct netdev *d;
+
+	net_cfg_lock(net->cfg);
+	d = netdev_by_index(net->cfg, (int32_t)index);
+	if (d)
+		memcpy(ret, d->name, IFNAMSIZ_);
+	net_cfg_unlock(net->cfg);
+	return d;
+}
+
 static int set_device(struct sock *sk, struct task *t, int opt, gaddr_t val, uint32_t len)
 {
 	char name[IFNAMSIZ_] = { 0 };
@@ -375,9 +401,9 @@ static int set_device(struct sock *sk, struct task *t, int opt, gaddr_t val, uin
 	} else {
 		r = copy_in(t, name, val, MIN(len, (uint32_t)sizeof(name) - 1));
 		if (!r && name[0]) {
-			if (strcmp(name, "lo"))
+			dev = net_index_of(sk->net, name);
+			if (!dev)
 				r = -ENODEV;
-			dev = LO_IFINDEX;
 		}
 	}
 	if (r)
@@ -398,10 +424,9 @@ static int get_device(struct sock *sk, void *buf, uint32_t *len)
 	}
 	if (*len < IFNAMSIZ_)
 		return -EINVAL;
-	if (dev != LO_IFINDEX)
+	if (!net_name_of(sk->net, dev, buf))
 		return -ENODEV;
-	memcpy(buf, "lo", 3);
-	*len = 3;
+	*len = (uint32_t)strlen(buf) + 1;
 	return 0;
 }
 
@@ -638,8 +663,6 @@ static int get_other_locked(struct sock *sk, int opt, void *buf, uint32_t *len)
 	case LINUX_SO_SNDTIMEO_NEW:
 		timeo_get(o->sndtimeo, buf, len);
 		return 0;
-	case LINUX_SO_BINDTODEVICE:
-		return get_device(sk, buf, len);
 	case LINUX_SO_TIMESTAMPING:
 	case LINUX_SO_TIMESTAMPING_NEW:
 		pair[0] = o->ts_new == (opt == LINUX_SO_TIMESTAMPING_NEW) || !o->timestamping ? o->timestamping : 0;
@@ -695,6 +718,8 @@ static int get_opt(struct sock *sk, struct task *t, int level, int opt, void *bu
 	int v = 0, r;
 
 	if (level == LINUX_SOL_SOCKET && (!sk->ops->own_sol_socket || is_timeo(opt))) {
+		if (opt == LINUX_SO_BINDTODEVICE)
+			return get_device(sk, buf, len);
 		mutex_lock(&sk->opt_mu);
 		r = get_other_locked(sk, opt, buf, len);
 		if (r <= 0) {

@@ -256,6 +256,12 @@ static int begin_locked(struct inet_sock *u, const struct inet_addr *dst, uint32
 		tcp_hash_locked(u);
 		return 0;
 	}
+	if (!l && inet_addr_type(u->sk.net, dst) != INET_A_LOCAL) {
+		/* Routed to where nobody answers. */
+		tcp_hash_locked(u);
+		set_deadline_locked(u, syn_time(u));
+		return 0;
+	}
 	if (!l) {
 		(void)tcp_reset_locked(u);
 		return 0;

@@ -98,9 +98,7 @@ int tcp_setsockopt(struct inet_sock *u, struct task *t, int opt, gaddr_t val, ui
 	case MAXSEG:
 		return v && v < MSS_MIN ? -EINVAL : 1;
 	case LINGER2:
-		if (v >= 0 && v <= 120)
-			return 1;
-		inet_opt_set(u, TCP_, opt, -1);
+		inet_opt_set(u, TCP_, opt, v < 0 ? -1 : MIN(v, 120));
 		return 0;
 	case DEFER_ACCEPT:
 		inet_opt_set(u, TCP_, opt, defer_seconds(v));
@@ -112,7 +110,10 @@ int tcp_setsockopt(struct inet_sock *u, struct task *t, int opt, gaddr_t val, ui
 		return 0;
 	case FASTOPEN:
 		state = state_of(u);
-		return v >= 0 && (state == INET_CLOSE || state == INET_LISTEN) ? 1 : -EINVAL;
+		if (v < 0 || (state != INET_CLOSE && state != INET_LISTEN))
+			return -EINVAL;
+		inet_opt_set(u, TCP_, opt, (int32_t)MIN((uint64_t)v, proc_sysctl_get("net/core/somaxconn", SOCK_SOMAXCONN)));
+		return 0;
 	case FASTOPEN_CONNECT:
 	case FASTOPEN_NO_COOKIE:
 		if (v < 0 || v > 1)

@@ -147,6 +147,10 @@ void udp_input_locked(struct net_ns *net, struct inet_sock *u, struct inet_msg *
 		group_input_locked(net, msg, nr);
 		return;
 	}
+	if (type != INET_A_LOCAL) { /* routed to a device with nobody behind */
+		free(msg);
+		return;
+	}
 	o = inet_lookup_table_locked(net, nr, &msg->to, &msg->from, msg->data, msg->len);
 	if (o) {
 		queue_locked(o, msg);
@@ -307,6 +311,8 @@ int64_t udp_sendmsg(struct sock *sk, struct task *t, struct sock_msg *m)
 	msg->gso = tx.gso;
 	mutex_lock(inet_mu(u));
 	inet_tx_stamp_locked(u, &tx, &dst, msg);
+	if (inet_err_tx_stamps_locked(u, tx.tsflags, msg, sk->protocol))
+		waitq_wake(&sk->wq, LINUX_POLLERR);
 	if (more && !u->cork) {
 		u->cork = msg;
 	} else {

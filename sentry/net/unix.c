@@ -268,21 +268,25 @@ void unix_unlock2(struct unix_sock *a, struct unix_sock *b)
 		mutex_unlock(&b->mu);
 }
 
-static void set_peer_cred(struct unix_sock *u, struct pid *pid, uint32_t uid, uint32_t gid)
+static void set_peer_cred(struct unix_sock *u, struct pid *pid, uint32_t uid, uint32_t gid, struct cred *cred)
 {
 	struct pid *old = u->peer_pid;
+	struct cred *old_cred = u->peer_cred;
 
 	u->peer_pid = pid ? pid_get(pid) : NULL;
 	u->peer_uid = uid;
 	u->peer_gid = gid;
+	u->peer_cred = cred ? cred_get(cred) : NULL;
 	if (old)
 		pid_put(old);
+	if (old_cred)
+		cred_put(old_cred);
 }
 
 static void set_own_cred(struct unix_sock *u, struct task *t)
 {
 	if (t)
-		set_peer_cred(u, t->tg->pid, t->cred->euid, t->cred->egid);
+		set_peer_cred(u, t->tg->pid, t->cred->euid, t->cred->egid, t->cred);
 }
 
 int unix_pair(struct task *t, struct net_ns *net, int type, struct unix_sock *ret[2])
@@ -392,6 +396,7 @@ static void unix_teardown(struct unix_sock *u, bool embryo)
 	list_splice_tail(&msgs, &u->rq);
 	u->rq_len = 0;
 	u->rq_bytes = 0;
+	u->oob = NULL;
 	list_splice_tail(&embryos, &u->backlog);
 	u->nr_backlog = 0;
 	path = u->path;
@@ -440,6 +445,8 @@ static void unix_destroy(struct sock *sk)
 		unix_teardown(u, true);
 	if (u->peer_pid)
 		pid_put(u->peer_pid);
+	if (u->peer_cred)
+		cred_put(u->peer_cred);
 	unix_addr_put(u->addr);
 	mutex_destroy(&u->mu);
 	sock_done(sk);
@@ -629,7 +636,7 @@ static int64_t connect_try(void *arg)
 			n->addr = l->addr;
 		}
 		set_own_cred(n, o->t);
-		set_peer_cred(c, l->peer_pid, l->peer_uid, l->peer_gid);
+		set_peer_cred(c, l->peer_pid, l->peer_uid, l->peer_gid, l->peer_cred);
 		n->child = true;
 		list_add_tail(&l->backlog, &n->backlog_node); /* takes over o->n's reference */
 		l->nr_backlog++;
@@ -709,7 +716,7 @@ static int dgram_connect(struct unix_sock *u, struct task *t, const void *addr, 
 		u->peer = unix_get(o);
 		u->state = UNIX_ESTABLISHED;
 		list_add_tail(&o->senders, &u->conn_node);
-		set_peer_cred(u, o->peer_pid, o->peer_uid, o->peer_gid);
+		set_peer_cred(u, o->peer_pid, o->peer_uid, o->peer_gid, o->peer_cred);
 	}
 	unix_unlock2(u, o);
 	unix_put(o);
@@ -823,10 +830,36 @@ static int64_t unix_ioctl(struct sock *sk, struct task *t, uint32_t cmd, uint64_
 	case LINUX_SIOCOUTQ:
 		v = (int32_t)atomic_load(&u->wmem);
 		break;
+	case LINUX_SIOCATMARK:
+		mutex_lock(&u->mu);
+		v = unix_at_mark_locked(u);
+		mutex_unlock(&u->mu);
+		break;
 	default:
 		return -ENOTTY;
 	}
 	return copy_out(t, GADDR(arg), &v, sizeof(v));
+}
+
+static int get_groups(struct unix_sock *u, void *buf, uint32_t *len)
+{
+	struct cred *c;
+	uint32_t n;
+	int r = 0;
+
+	mutex_lock(&u->mu);
+	c = u->peer_cred ? cred_get(u->peer_cred) : NULL;
+	mutex_unlock(&u->mu);
+	if (!c)
+		return -ENODATA;
+	n = (uint32_t)(c->nr_groups * sizeof(c->groups[0]));
+	if (*len < n)
+		r = -ERANGE;
+	else if (n)
+		memcpy(buf, c->groups, n);
+	*len = n;
+	cred_put(c);
+	return r;
 }
 
 static int unix_getsockopt(struct sock *sk, struct task *t, int level, int opt, void *buf, uint32_t *len)
@@ -846,6 +879,8 @@ static int unix_getsockopt(struct sock *sk, struct task *t, int level, int opt, 
 		*len = MIN(*len, (uint32_t)sizeof(c));
 		memcpy(buf, &c, *len);
 		return 0;
+	case LINUX_SO_PEERGROUPS:
+		return get_groups(u, buf, len);
 	case LINUX_SO_PEERNAME:
 		n = unix_getname(sk, t, name, true);
 		if (n < 0)
@@ -889,6 +924,7 @@ static int unix_take_error(struct sock *sk)
 
 const struct sock_ops unix_sock_ops = {
 	.name = "unix",
+	.peek_off = true,
 	.state = &unix_sock_state_type,
 	.close = unix_close,
 	.destroy = unix_destroy,

@@ -34,6 +34,7 @@ struct unix_msg {
 	struct scm scm; /* saved: files, has_creds, pid, uid and gid */
 	uint32_t truesize; /* saved: 3; what the sender is charged */
 	size_t len, off; /* derived: what is left becomes all of it; off: bytes already read (stream) */
+	bool oob; /* saved: 9; an urgent byte; the queue's last of them, unless read, is unix_sock.oob */
 	uint8_t data[]; /* saved: 2 */
 };
 
@@ -51,6 +52,7 @@ struct unix_sock {
 	struct list rq; /* saved: 9 queue; unix_msg, oldest first */
 	uint32_t rq_len; /* derived: length of rq */
 	size_t rq_bytes; /* derived: bytes left in rq */
+	struct unix_msg *oob; /* derived: the message in rq that is oob; NULL: none */
 	struct list backlog; /* saved: 10; connections waiting for accept, each referenced */
 	uint32_t nr_backlog; /* derived: length of backlog */
 	uint32_t backlog_max; /* saved: 11 */
@@ -58,6 +60,7 @@ struct unix_sock {
 	bool child; /* saved: 15; made by connect(): shows its listener's name without being bound to it */
 	struct pid *peer_pid; /* saved: 12, referenced; SO_PEERCRED (of a listener: its own) */
 	uint32_t peer_uid, peer_gid; /* saved: 13, 14 */
+	struct cred *peer_cred; /* saved: 16, referenced; SO_PEERGROUPS; NULL: none */
 	struct list senders; /* derived: datagram sockets connected to this one (conn_node) */
 
 	struct list conn_node; /* derived; guarded by peer->mu */
@@ -122,6 +125,7 @@ void unix_each(struct net_ns *net, void (*fn)(struct unix_sock *u, void *arg), v
 int64_t unix_sendmsg(struct sock *sk, struct task *t, struct sock_msg *m);
 int64_t unix_recvmsg(struct sock *sk, struct task *t, struct sock_msg *m);
 uint32_t unix_poll(struct sock *sk);
+bool unix_at_mark_locked(const struct unix_sock *u); /* SIOCATMARK */
 uint32_t unix_truesize(size_t len, bool stream);
 static inline bool unix_rq_full(const struct unix_sock *u)
 {

@@ -72,6 +72,12 @@ static void queue_locked(struct unix_sock *o, struct unix_msg *msg, struct sock_
 {
 	msg->scm.fds = m->scm.fds;
 	m->scm.fds = NULL;
+	if (msg->oob) {
+		/* An older urgent byte becomes one of the others. */
+		if (o->oob)
+			o->oob->oob = false;
+		o->oob = msg;
+	}
 	list_add_tail(&o->rq, &msg->node);
 	o->rq_len++;
 	o->rq_bytes += msg->len;
@@ -81,11 +87,13 @@ static void queue_locked(struct unix_sock *o, struct unix_msg *msg, struct sock_
 
 static int64_t stream_send(struct unix_sock *u, struct task *t, struct sock_msg *m)
 {
+	bool urgent = m->flags & LINUX_MSG_OOB;
+	struct file *f = NULL;
 	struct unix_sock *o;
 	int64_t done = 0, r = 0;
 	int err;
 
-	if (m->flags & LINUX_MSG_OOB)
+	if (urgent && !m->u->left)
 		return -EOPNOTSUPP;
 	mutex_lock(&u->mu);
 	o = u->peer ? unix_get(u->peer) : NULL;
@@ -110,6 +118,8 @@ static int64_t stream_send(struct unix_sock *u, struct task *t, struct sock_msg 
 		bool broken;
 
 		n = MIN(n, (size_t)SKB_MAX_DATA);
+		if (urgent && m->u->left > 1) /* the last byte goes by itself */
+			n = MIN(n, m->u->left - 1);
 		if (wmem_full(u)) {
 			r = -EAGAIN;
 			break;
@@ -119,10 +129,14 @@ static int64_t stream_send(struct unix_sock *u, struct task *t, struct sock_msg 
 			break;
 		if (fds)
 			unix_flight(fds);
+		msg->oob = urgent && !m->u->left;
 		mutex_lock(&o->mu);
 		broken = o->dead || (o->shutdown & UNIX_SHUT_RCV);
-		if (!broken)
+		if (!broken) {
+			if (msg->oob && o->sk.file && ref_tryget(&o->sk.file->ref))
+				f = o->sk.file;
 			queue_locked(o, msg, m);
+		}
 		mutex_unlock(&o->mu);
 		if (broken) {
 			if (fds)
@@ -131,8 +145,12 @@ static int64_t stream_send(struct unix_sock *u, struct task *t, struct sock_msg 
 			r = done ? -EPIPE : sock_broken_pipe(t, m);
 			break;
 		}
-		waitq_wake(&o->sk.wq, POLL_READ);
+		waitq_wake(&o->sk.wq, urgent ? POLL_READ | LINUX_POLLPRI : POLL_READ);
 		done += (int64_t)n;
+	}
+	if (f) {
+		file_send_sigurg(f);
+		file_put(f);
 	}
 	unix_put(o);
 	return done ? done : r;
@@ -321,32 +339,140 @@ static void set_sender_name(struct sock_msg *m, struct unix_sock *sender, bool e
 		m->namelen = 0;
 }
 
+bool unix_at_mark_locked(const struct unix_sock *u)
+{
+	const struct unix_msg *first = list_first(&u->rq, struct unix_msg, node);
+
+	if (!first)
+		return false;
+	if (first == u->oob)
+		return true;
+	/* An urgent byte that was read leaves its place. */
+	return first->off == first->len && (!u->oob || first->node.next == &u->oob->node);
+}
+
+static bool oob_inline(struct unix_sock *u)
+{
+	bool r;
+
+	mutex_lock(&u->sk.opt_mu);
+	r = u->sk.opts.oobinline;
+	mutex_unlock(&u->sk.opt_mu);
+	return r;
+}
+
+static int64_t recv_urgent(struct unix_sock *u, struct sock_msg *m)
+{
+	bool inl = oob_inline(u);
+	struct unix_msg *msg;
+	int64_t r = 1;
+
+	m->stop = true;
+	mutex_lock(&u->mu);
+	msg = u->oob;
+	if (u->state != UNIX_ESTABLISHED || inl || !msg) {
+		r = -EINVAL;
+	} else {
+		if (m->u->left && uio_put(m->u, msg->data, 1) != 1)
+			r = -EFAULT;
+		if (!(m->flags & LINUX_MSG_PEEK)) {
+			msg->off = msg->len; /* its place stays */
+			msg->oob = false;
+			u->rq_bytes--;
+			u->oob = NULL;
+		}
+	}
+	mutex_unlock(&u->mu);
+	if (r > 0)
+		m->ret_flags |= LINUX_MSG_OOB;
+	return r;
+}
+
+enum pass { TAKE_IT, STEP_OVER, END_HERE };
+
+/* What a stream reader does at @msg because of urgent bytes; @copied: it has read something before. What is stepped over is gone unless @peek. */
+static enum pass at_urgent_locked(struct unix_sock *u, struct unix_msg *msg, bool inl, bool peek, bool copied)
+{
+	if (msg->off == msg->len)
+		return copied && (!u->oob || msg->node.next == &u->oob->node) ? END_HERE : STEP_OVER;
+	if (msg != u->oob)
+		return TAKE_IT;
+	if (copied)
+		return END_HERE;
+	if (!peek) {
+		u->oob = NULL;
+		msg->oob = false;
+	}
+	return inl ? TAKE_IT : STEP_OVER;
+}
+
+static void move_peek_off(struct unix_sock *u, int64_t by)
+{
+	mutex_lock(&u->sk.opt_mu);
+	if (u->sk.opts.peek_off >= 0) {
+		by = MAX(u->sk.opts.peek_off + by, (int64_t)0);
+		u->sk.opts.peek_off = (int32_t)MIN(by, (int64_t)INT32_MAX);
+	}
+	mutex_unlock(&u->sk.opt_mu);
+}
+
+/* Bytes that a peek leaves out (SO_PEEK_OFF). */
+static size_t peek_skip(struct unix_sock *u, bool peek)
+{
+	int32_t r;
+
+	mutex_lock(&u->sk.opt_mu);
+	r = peek ? u->sk.opts.peek_off : 0;
+	mutex_unlock(&u->sk.opt_mu);
+	return r > 0 ? (size_t)r : 0;
+}
+
 static int64_t stream_recv(struct unix_sock *u, struct task *t, struct sock_msg *m)
 {
-	bool peek = m->flags & LINUX_MSG_PEEK, passcred = sock_passcred(&u->sk), first = !m->done;
+	bool peek = m->flags & LINUX_MSG_PEEK, passcred = sock_passcred(&u->sk), first = !m->done, inl = oob_inline(u);
 	struct list gone = LIST_INIT(gone);
 	struct scm_fds *landed = NULL;
+	size_t skip = peek_skip(u, peek);
 	struct unix_msg *msg, *tmp;
 	int64_t done = 0, r = 0;
 
 	if (m->flags & LINUX_MSG_OOB)
-		return -EOPNOTSUPP;
+		return recv_urgent(u, m);
 	mutex_lock(&u->mu);
 	if (u->state != UNIX_ESTABLISHED && !u->dead) {
 		mutex_unlock(&u->mu);
 		return -EINVAL;
 	}
 	list_for_each_safe(msg, tmp, &u->rq, node) {
-		size_t n = MIN(msg->len - msg->off, m->u->left);
+		enum pass pass;
+		size_t n;
 		int64_t k;
 
 		if (!m->u->left && done)
 			break;
+		pass = at_urgent_locked(u, msg, inl, peek, done || m->done);
+		if (pass == END_HERE) {
+			m->stop = true;
+			break;
+		}
+		if (pass == STEP_OVER) {
+			if (!peek) {
+				u->rq_bytes -= msg->len - msg->off;
+				unqueue_locked(u, msg, &gone);
+			}
+			continue;
+		}
+		if (skip >= msg->len - msg->off && skip) {
+			skip -= msg->len - msg->off;
+			continue;
+		}
+		n = MIN(msg->len - msg->off - skip, m->u->left);
 		if (!first && passcred && !same_writer(&m->scm, &msg->scm)) {
 			m->stop = true;
 			break;
 		}
-		k = n ? uio_put(m->u, msg->data + msg->off, n) : 0;
+		k = n ? uio_put(m->u, msg->data + msg->off + skip, n) : 0;
+		skip = 0;
 		if (k < (int64_t)n) {
 			if (!done)
 				r = -EFAULT;
@@ -383,10 +509,27 @@ static int64_t stream_recv(struct unix_sock *u, struct task *t, struct sock_msg 
 		}
 	}
 	mutex_unlock(&u->mu);
+	if (done)
+		move_peek_off(u, peek ? done : -done);
 	if (landed)
 		unix_unflight(landed);
 	free_gone(&gone);
 	return done ? done : r;
+}
+
+/* The message a reader is at when *@skip bytes are left out; *@skip becomes how many of its own. */
+static struct unix_msg *skip_messages_locked(struct unix_sock *u, size_t *skip)
+{
+	struct unix_msg *msg;
+
+	if (!*skip)
+		return list_first(&u->rq, struct unix_msg, node);
+	list_for_each(msg, &u->rq, node) {
+		if (*skip < msg->len)
+			return msg;
+		*skip -= msg->len;
+	}
+	return NULL;
 }
 
 static int64_t dgram_recv(struct unix_sock *u, struct task *t, struct sock_msg *m)
@@ -394,15 +537,15 @@ static int64_t dgram_recv(struct unix_sock *u, struct task *t, struct sock_msg *
 	bool peek = m->flags & LINUX_MSG_PEEK, was_full, room = false;
 	struct list gone = LIST_INIT(gone);
 	struct scm_fds *landed = NULL;
+	size_t n, skip = peek_skip(u, peek), have;
 	struct unix_sock *s;
 	struct unix_msg *msg;
 	int64_t r = 0;
-	size_t n;
 
 	if (m->flags & LINUX_MSG_OOB)
 		return -EOPNOTSUPP;
 	mutex_lock(&u->mu);
-	msg = list_first(&u->rq, struct unix_msg, node);
+	msg = skip_messages_locked(u, &skip);
 	if (u->sk.type == LINUX_SOCK_SEQPACKET && u->state != UNIX_ESTABLISHED && !u->dead) {
 		r = -ENOTCONN;
 	} else if (!msg) {
@@ -415,8 +558,9 @@ static int64_t dgram_recv(struct unix_sock *u, struct task *t, struct sock_msg *
 		}
 	} else {
 		was_full = unix_rq_full(u);
-		n = MIN(msg->len, m->u->left);
-		if (n && uio_put(m->u, msg->data, n) != (int64_t)n) {
+		have = msg->len - skip;
+		n = MIN(have, m->u->left);
+		if (n && uio_put(m->u, msg->data + skip, n) != (int64_t)n) {
 			r = -EFAULT;
 		} else {
 			copy_creds(&m->scm, &msg->scm);
@@ -424,10 +568,11 @@ static int64_t dgram_recv(struct unix_sock *u, struct task *t, struct sock_msg *
 			r = take_fds_locked(msg, m, peek, &landed);
 		}
 		if (!r) {
-			if (n < msg->len)
+			if (n < have)
 				m->ret_flags |= LINUX_MSG_TRUNC;
-			r = (int64_t)(m->flags & LINUX_MSG_TRUNC ? msg->len : n);
+			r = (int64_t)(m->flags & LINUX_MSG_TRUNC ? have : n);
 			m->stop = true;
+			move_peek_off(u, peek ? (int64_t)n : -(int64_t)msg->len);
 		}
 		/* As in Linux a message is used up even when it could not be copied out. */
 		if (!peek) {
@@ -472,6 +617,8 @@ uint32_t unix_poll(struct sock *sk)
 		ev |= LINUX_POLLRDHUP | POLL_READ;
 	if (!list_empty(&u->rq) || !list_empty(&u->backlog))
 		ev |= POLL_READ;
+	if (u->oob)
+		ev |= LINUX_POLLPRI;
 	if (!unix_is_dgram(u) && u->state == UNIX_CLOSED)
 		ev |= LINUX_POLLHUP;
 	if (u->state == UNIX_LISTEN)

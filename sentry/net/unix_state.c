@@ -13,6 +13,7 @@
 #include "sentry/net/unix.h"
 #include "state/state.h"
 
+extern const struct state_type cred_state_type;
 extern const struct state_type pid_state_type; /* also when this build has no tasks */
 
 static void save_msg(struct state_writer *w, const struct unix_msg *m, Sentry__UnixMsg *mm)
@@ -22,6 +23,7 @@ static void save_msg(struct state_writer *w, const struct unix_msg *m, Sentry__U
 	mm->data.data = (uint8_t *)(uintptr_t)m->data + m->off;
 	mm->data.len = m->len - m->off;
 	mm->truesize = m->truesize;
+	mm->oob = m->oob;
 	if (m->scm.fds) {
 		mm->n_files = m->scm.fds->nr;
 		mm->files = state_zalloc(w, mm->n_files, sizeof(*mm->files));
@@ -65,6 +67,7 @@ static int unix_sock_save(struct state_writer *w, const void *obj, void *msg)
 		m->backlog[m->n_backlog++] = state_ref(w, &unix_sock_state_type, e);
 	m->backlog_max = u->backlog_max;
 	m->peer_pid = state_ref(w, &pid_state_type, u->peer_pid);
+	m->peer_cred = state_ref(w, &cred_state_type, u->peer_cred);
 	m->peer_uid = u->peer_uid;
 	m->peer_gid = u->peer_gid;
 	m->child = u->child;
@@ -83,6 +86,9 @@ static int load_msg(struct state_reader *r, struct unix_sock *u, const Sentry__U
 		memcpy(m->data, mm->data.data, mm->data.len);
 	m->len = mm->data.len;
 	m->truesize = mm->truesize;
+	m->oob = mm->oob;
+	if (m->oob)
+		u->oob = m;
 	m->scm.has_creds = mm->has_creds;
 	m->scm.uid = mm->uid;
 	m->scm.gid = mm->gid;
@@ -91,7 +97,7 @@ static int load_msg(struct state_reader *r, struct unix_sock *u, const Sentry__U
 	u->rq_bytes += m->len;
 	err = state_deref(r, mm->sender, &unix_sock_state_type, (void **)&m->sender);
 	if (!err)
-		err = state_check(r, m->sender && mm->truesize <= INT32_MAX && mm->n_files <= LINUX_SCM_MAX_FD, "queued message");
+		err = state_check(r, m->sender && (!m->oob || m->len == 1) && mm->truesize <= INT32_MAX && mm->n_files <= LINUX_SCM_MAX_FD, "queued message");
 	if (!err)
 		err = state_deref(r, mm->pid, &pid_state_type, (void **)&m->scm.pid);
 	if (err || !mm->n_files)
@@ -148,6 +154,8 @@ static int unix_sock_load(struct state_reader *r, void *obj, const void *msg)
 		err = state_check(r, u->peer || u->state != UNIX_ESTABLISHED, "connected unix socket without peer");
 	if (!err)
 		err = state_deref(r, m->peer_pid, &pid_state_type, (void **)&u->peer_pid);
+	if (!err)
+		err = state_deref(r, m->peer_cred, &cred_state_type, (void **)&u->peer_cred);
 	for (size_t i = 0; !err && i < m->n_queue; i++)
 		err = load_msg(r, u, m->queue[i]);
 	for (size_t i = 0; !err && i < m->n_backlog; i++) {

@@ -3,6 +3,7 @@
 #include "guest.h"
 
 #include <linux/errqueue.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 
@@ -249,6 +250,40 @@ void guest_test(void)
 		CHECK_EQ(ee->ee_info, next);
 		next = ee->ee_data + 1;
 	}
+	SUBTEST("transmission time stamps");
+	int t = OK(socket(AF_INET, SOCK_DGRAM, 0));
+	OK(connect(t, SA(to)));
+	set(t, SOL_SOCKET, SO_TIMESTAMPING, 1 << 1 | 1 << 4 | 1 << 7 | 1 << 11); /* TX_SOFTWARE, SOFTWARE, OPT_ID, OPT_TSONLY */
+	for (int i = 0; i < 2; i++)
+		CHECK_EQ(send(t, "stamp", 5, 0), 5);
+	guest_checkpoint();
+	for (unsigned i = 0; i < 2; i++) {
+		pf = (struct pollfd){t, 0, 0};
+		CHECK_EQ(poll(&pf, 1, 1000), 1);
+		CHECK_EQ(rx(t, 100, MSG_ERRQUEUE), 0);
+		ee = cm(IPPROTO_IP, IP_RECVERR);
+		CHECK(ee);
+		CHECK_EQ(ee->ee_errno, ENOMSG);
+		CHECK_EQ(ee->ee_origin, SO_EE_ORIGIN_TIMESTAMPING);
+		CHECK_EQ(ee->ee_info, 0);
+		CHECK_EQ(ee->ee_data, i);
+		CHECK(cm(SOL_SOCKET, SO_TIMESTAMPING));
+	}
+	set(t, SOL_SOCKET, SO_TIMESTAMPING, 1 << 1 | 1 << 4);
+	CHECK_EQ(send(t, "whole", 5, 0), 5);
+	pf = (struct pollfd){t, 0, 0};
+	CHECK_EQ(poll(&pf, 1, 1000), 1);
+	CHECK_EQ(rx(t, 100, MSG_ERRQUEUE), 14 + 20 + 8 + 5);
+	CHECK(memcmp(data + 42, "whole", 5) == 0);
+	for (int i = 0; i < 5; i++)
+		CHECK_EQ(rx(r, 10, 0), i < 2 ? 2 : 5);
+	struct timeval tv;
+	CHECK_ERRNO(ioctl(r, SIOCGSTAMP, &tv), ENOENT); /* SO_TIMESTAMP got them all */
+	set(r, SOL_SOCKET, SO_TIMESTAMP, 0);
+	CHECK_EQ(send(t, "x", 1, 0), 1);
+	CHECK_EQ(rx(r, 10, 0), 1);
+	guest_checkpoint();
+	OK(ioctl(r, SIOCGSTAMP, &tv));
 	SUBTEST("IPv6 ancillary data and a dual-stack socket");
 	int six = OK(socket(AF_INET6, SOCK_DGRAM, 0));
 	a6.sin6_addr = in6addr_any;

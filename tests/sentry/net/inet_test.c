@@ -2,7 +2,8 @@
 /* TCP and UDP on loopback: connections, resets, refusals, and a round trip of pairs, a listener with waiting ones, and datagrams. */
 #include "tests/sentry/fs/fdobj_util.h"
 
-#include "sentry/net/inet.h"
+#include "sentry/net/inet_diag.h"
+#include "sentry/net/netdev/netdev.h"
 
 static struct net_ns *net;
 
@@ -164,9 +165,92 @@ static void survives(void **state)
 	}
 }
 
+static int64_t send_flags(struct file *f, const char *s, uint32_t flags)
+{
+	struct uio u;
+	struct sock_msg m = { .u = &u, .flags = flags, .nonblock = true };
+
+	uio_kernel(&u, (void *)(uintptr_t)s, strlen(s));
+	return file_sock(f)->ops->sendmsg(file_sock(f), NULL, &m);
+}
+
+static int64_t recv_flags(struct file *f, char *buf, size_t n, uint32_t flags)
+{
+	struct uio u;
+	struct sock_msg m = { .u = &u, .flags = flags, .nonblock = true };
+	int64_t r;
+
+	uio_kernel(&u, buf, n);
+	r = file_sock(f)->ops->recvmsg(file_sock(f), NULL, &m);
+	sock_msg_done(&m);
+	return r;
+}
+
+struct states {
+	unsigned of[16];
+};
+
+static bool count_state(void *arg, const struct inet_diag_info *i)
+{
+	((struct states *)arg)->of[i->state]++;
+	return true;
+}
+
+static struct states states_of(struct net_ns *ns)
+{
+	struct states s = { { 0 } };
+
+	inet_diag_each(ns, LINUX_SOCK_STREAM, 0, count_state, &s);
+	return s;
+}
+
+/* Urgent data, FIN_WAIT2 of an orphan, TIME_WAIT, errors in the queue and a corked datagram, before and after. */
+static void leftovers(void **state)
+{
+	struct file *in[3], *out[3], *f[2];
+	struct net_ns *loaded;
+	char buf[16];
+
+	pair(f, 7100);
+	file_put(f[1]);
+	assert_int_equal(states_of(net).of[INET_FIN_WAIT2], 1);
+	file_put(f[0]);
+	assert_int_equal(states_of(net).of[INET_FIN_WAIT2], 0);
+	assert_int_equal(states_of(net).of[INET_TIME_WAIT], 1);
+	pair(in, 7101);
+	assert_int_equal(send_flags(in[0], "abU", LINUX_MSG_OOB), 3);
+	assert_int_equal(send_flags(in[0], "cd", 0), 2);
+	in[2] = mk(LINUX_AF_INET, LINUX_SOCK_DGRAM);
+	inet_opt_set(inet_of(file_sock(in[2])), SOL_IP_, 11, 1); /* IP_RECVERR */
+	assert_int_equal(cn(in[2], 7102), 0);
+	assert_int_equal(op_write(in[2], NULL, "lost", 4), 4);
+	assert_int_equal(inet_take_error(file_sock(in[2])), ECONNREFUSED);
+	assert_int_equal(send_flags(in[2], "cork", LINUX_MSG_MORE), 4);
+	round_trip(in, out, 3);
+	loaded = file_sock(out[0])->net;
+	assert_ptr_not_equal(loaded, net);
+	assert_int_equal(states_of(loaded).of[INET_TIME_WAIT], 1);
+	assert_int_equal(states_of(loaded).of[INET_ESTABLISHED], 2);
+	assert_int_equal(file_poll(out[1]) & LINUX_POLLPRI, LINUX_POLLPRI);
+	assert_int_equal(op_read(out[1], NULL, buf, 16), 2);
+	assert_int_equal(recv_flags(out[1], buf, 1, LINUX_MSG_OOB), 1);
+	assert_int_equal(buf[0], 'U');
+	assert_int_equal(op_read(out[1], NULL, buf, 16), 2);
+	assert_memory_equal(buf, "cd", 2);
+	assert_int_equal(recv_flags(out[2], buf, 16, LINUX_MSG_ERRQUEUE), 4);
+	assert_memory_equal(buf, "lost", 4);
+	assert_int_equal(recv_flags(out[2], buf, 16, LINUX_MSG_ERRQUEUE), -EAGAIN);
+	assert_non_null(inet_of(file_sock(out[2]))->cork);
+	for (int i = 0; i < 3; i++) {
+		file_put(in[i]);
+		file_put(out[i]);
+	}
+}
+
 static int setup(void **state)
 {
 	net = net_ns_new();
+	net_cfg_lo_up(net->cfg);
 	return 0;
 }
 
@@ -182,6 +266,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(tcp, setup, teardown),
 		cmocka_unit_test_setup_teardown(udp, setup, teardown),
 		cmocka_unit_test_setup_teardown(survives, setup, teardown),
+		cmocka_unit_test_setup_teardown(leftovers, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
