@@ -68,6 +68,12 @@ uint64_t mm_mmap_base(const struct mm *mm);
 uint64_t mm_pie_base(const struct mm *mm);
 /* Sets where the heap begins (page-aligned inside) and that it is empty. */
 void mm_set_brk(struct mm *mm, uint64_t start);
+/* prctl(PR_SET_MM): the present break; where the heap begins and ends, as told; is there a mapping that ends above @addr; is the program's
+ * file still mapped? */
+uint64_t mm_brk_end(struct mm *mm);
+void mm_move_brk(struct mm *mm, uint64_t start, uint64_t end);
+bool mm_mapped_above(struct mm *mm, uint64_t addr);
+bool mm_exe_mapped(struct mm *mm);
 struct kernel *mm_kernel(const struct mm *mm);
 
 /* The result of a fault that could not be resolved. */

@@ -149,8 +149,11 @@ int64_t mm_mmap(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint
 		return -EINVAL;
 	if (t && (t->personality & LINUX_READ_IMPLIES_EXEC) && (s.prot & LINUX_PROT_READ))
 		s.prot |= LINUX_PROT_EXEC;
-	if (map_flags & LINUX_MAP_HUGETLB)
-		return -ENOMEM;
+	if (map_flags & LINUX_MAP_HUGETLB) {
+		uint32_t log = map_flags >> LINUX_MAP_HUGE_SHIFT & 63;
+
+		return log == 0 || log == 21 || log == 30 ? -ENOMEM : -EINVAL;
+	}
 	len = ALIGN_UP(len, PAGE_SIZE);
 	if (len == 0)
 		return -ENOMEM;
