@@ -105,6 +105,7 @@ int64_t mm_set_anon_name(struct mm *mm, uint64_t addr, uint64_t len, const char 
  * brackets marks a mapping of the kernel's own: without PROT_WRITE it is private, whatever @flags say. */
 int64_t mm_map_object(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t prot, uint32_t flags, struct mappable *obj,
 		      uint64_t off, const char *name);
+#define MM_MAP_NEVER_WRITE (1u << 31) /* among @flags: mprotect() cannot make it writable either */
 /* Removes every mapping (execve on a sole-user mm, exit). */
 void mm_clear(struct mm *mm, struct plat_ctx *self);
 

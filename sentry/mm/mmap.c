@@ -201,6 +201,8 @@ int64_t mm_map_object(struct mm *mm, struct task *t, uint64_t addr, uint64_t len
 		return -EINVAL;
 	if ((map_flags & LINUX_MAP_TYPE) != LINUX_MAP_PRIVATE)
 		s.flags |= VMA_SHARED;
+	if (map_flags & MM_MAP_NEVER_WRITE)
+		s.max_prot &= ~LINUX_PROT_WRITE;
 	if (name) {
 		s.name = vma_name_new(name);
 		if (!s.name)
