@@ -30,6 +30,7 @@
 #define LINUX_MAP_NONBLOCK        0x10000u
 #define LINUX_MAP_STACK           0x20000u
 #define LINUX_MAP_HUGETLB         0x40000u
+#define LINUX_MAP_HUGE_SHIFT      26
 #define LINUX_MAP_SYNC            0x80000u
 #define LINUX_MAP_FIXED_NOREPLACE 0x100000u
 /* What MAP_SHARED_VALIDATE accepts. */

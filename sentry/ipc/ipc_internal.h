@@ -58,6 +58,7 @@ struct ipc_ids { /* message: IpcNs */
 	int n; /* derived: objects in slot */
 	int max; /* derived: highest used slot */
 	uint16_t seq; /* saved */
+	int next_slot; /* saved: one behind the slot given last */
 };
 
 struct ipc_ns {
@@ -107,7 +108,8 @@ _must_check_ int ipc_access(struct task *t, const struct ipc_obj *o, uint32_t ma
 /* Owner, creator or CAP_SYS_ADMIN: for SET and RMID. */
 _must_check_ int ipc_owner(struct task *t, const struct ipc_obj *o);
 void ipc_fill_perm(const struct ipc_obj *o, struct linux_ipc_perm *p);
-void ipc_set_perm(struct ipc_obj *o, const struct linux_ipc_perm *p);
+/* -EINVAL: an id that is none. */
+_must_check_ int ipc_set_perm(struct ipc_obj *o, const struct linux_ipc_perm *p);
 static inline struct ipc_ns *task_ipc(struct task *t)
 {
 	return t->ns->ipc;

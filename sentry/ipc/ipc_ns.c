@@ -107,19 +107,34 @@ static void put_at(struct ipc_ids *ids, struct ipc_obj *o, int i)
 	ids->max = MAX(ids->max, i);
 }
 
+/* The first free slot of [from, to), or -1. */
+static int free_slot(const struct ipc_ids *ids, int from, int to)
+{
+	for (int i = from; i < to; i++)
+		if ((size_t)i >= ids->cap || !ids->slot[i])
+			return i;
+	return -1;
+}
+
+#define MIN_CYCLE 64 /* slots are given in turn, at least so many, before one is used again under the next sequence number */
+
 int ipc_add(struct ipc_ids *ids, struct ipc_obj *o, int max)
 {
-	int i = 0, r;
+	int cycle = MAX(ids->n * 3 / 2, MIN_CYCLE), i, r;
 
+	cycle = MIN(cycle, IPC_MNI);
 	if (ids->n >= MIN(max, IPC_MNI))
 		return -ENOSPC;
-	while ((size_t)i < ids->cap && ids->slot[i])
-		i++;
+	i = free_slot(ids, MIN(ids->next_slot, cycle), cycle);
+	if (i < 0)
+		i = free_slot(ids, 0, cycle);
 	r = grow(ids, (size_t)i + 1);
 	if (r < 0)
 		return r;
+	if (i < ids->next_slot)
+		ids->seq = ids->seq + 1 >= IPC_SEQ_MAX ? 0 : ids->seq + 1;
+	ids->next_slot = i + 1;
 	o->seq = ids->seq;
-	ids->seq = ids->seq == IPC_SEQ_MAX ? 0 : ids->seq + 1;
 	o->id = i + IPC_MNI * o->seq;
 	put_at(ids, o, i);
 	return 0;
@@ -199,11 +214,14 @@ void ipc_fill_perm(const struct ipc_obj *o, struct linux_ipc_perm *p)
 				      .seq = o->seq };
 }
 
-void ipc_set_perm(struct ipc_obj *o, const struct linux_ipc_perm *p)
+int ipc_set_perm(struct ipc_obj *o, const struct linux_ipc_perm *p)
 {
+	if (p->uid == UINT32_MAX || p->gid == UINT32_MAX)
+		return -EINVAL;
 	o->uid = p->uid;
 	o->gid = p->gid;
 	o->mode = (o->mode & ~0777u) | (p->mode & 0777);
+	return 0;
 }
 
 int64_t ipc_get_or_make(struct task *t, struct ipc_ids *ids, int32_t key, int flg, const struct ipc_make *m)
@@ -305,6 +323,7 @@ static int ns_save(struct state_writer *w, const void *obj, void *msg)
 {
 	const struct ipc_ns *ns = obj;
 	Sentry__IpcNs *m = msg;
+	const uint32_t next_slot[3] = { (uint32_t)ns->shm.next_slot, (uint32_t)ns->sem.next_slot, (uint32_t)ns->msg.next_slot };
 	const uint32_t seq[3] = { ns->shm.seq, ns->sem.seq, ns->msg.seq };
 	const uint64_t limits[NR_LIMITS] = { ns->shmmax,
 					     ns->shmall,
@@ -321,6 +340,9 @@ static int ns_save(struct state_writer *w, const void *obj, void *msg)
 	save_ids(w, &ns->shm, &sysv_shm_state_type, &m->n_shm, &m->shm);
 	save_ids(w, &ns->sem, &sysv_sem_state_type, &m->n_sem, &m->sem);
 	save_ids(w, &ns->msg, &sysv_msg_state_type, &m->n_msg, &m->msg);
+	m->n_next_slot = 3;
+	m->next_slot = state_zalloc(w, 3, sizeof(next_slot[0]));
+	memcpy(m->next_slot, next_slot, sizeof(next_slot));
 	m->n_seq = 3;
 	m->seq = state_zalloc(w, 3, sizeof(seq[0]));
 	memcpy(m->seq, seq, sizeof(seq));
@@ -354,7 +376,7 @@ static int ns_load(struct state_reader *r, void *obj, const void *msg)
 {
 	struct ipc_ns *ns = obj;
 	const Sentry__IpcNs *m = msg;
-	int e = state_check(r, m->n_seq == 3 && m->n_limits == NR_LIMITS, "malformed IPC namespace");
+	int e = state_check(r, m->n_seq == 3 && m->n_next_slot == 3 && m->n_limits == NR_LIMITS, "malformed IPC namespace");
 
 	if (e == 0)
 		e = load_ids(r, &ns->shm, &sysv_shm_state_type, m->n_shm, m->shm);
@@ -367,6 +389,14 @@ static int ns_load(struct state_reader *r, void *obj, const void *msg)
 	if (e < 0)
 		return e;
 	ns->ino = m->ino;
+	for (size_t i = 0; i < 3; i++) {
+		e = state_check(r, m->next_slot[i] <= IPC_MNI, "IPC ids");
+		if (e < 0)
+			return e;
+	}
+	ns->shm.next_slot = (int)m->next_slot[0];
+	ns->sem.next_slot = (int)m->next_slot[1];
+	ns->msg.next_slot = (int)m->next_slot[2];
 	ns->shm.seq = (uint16_t)m->seq[0];
 	ns->sem.seq = (uint16_t)m->seq[1];
 	ns->msg.seq = (uint16_t)m->seq[2];

@@ -15,4 +15,11 @@ void sysv_sem_exit(struct task *t);
 /* After @t has left its memory: removed segments that nobody maps go. */
 void sysv_shm_exit(struct task *t);
 
+struct strbuf;
+struct task;
+/* The lines of /proc/sysvipc/{shm,sem,msg}; process ids as @viewer sees them. */
+void ipc_show_shm(struct ipc_ns *ns, struct task *viewer, struct strbuf *b);
+void ipc_show_sem(struct ipc_ns *ns, struct task *viewer, struct strbuf *b);
+void ipc_show_msg(struct ipc_ns *ns, struct task *viewer, struct strbuf *b);
+
 #endif

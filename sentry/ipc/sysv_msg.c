@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/strbuf.h"
 #include "schemas/ipc.pb-c.h"
 #include "sentry/ipc/ipc_internal.h"
 #include "sentry/syscalls/syscalls.h"
@@ -342,8 +343,7 @@ static int64_t msg_set_or_rm(struct task *t, struct ipc_ns *ns, int id, int cmd,
 			ipc_remove(&ns->msg, o);
 		} else if (ds.qbytes > (uint64_t)ns->msgmnb && !task_capable(t, LINUX_CAP_SYS_RESOURCE)) {
 			r = -EPERM;
-		} else {
-			ipc_set_perm(o, &ds.perm);
+		} else if ((r = ipc_set_perm(o, &ds.perm)) == 0) {
 			q->qbytes = ds.qbytes;
 			q->ctime = now_sec();
 			waitq_wake(&q->wq, ~0u);
@@ -374,6 +374,22 @@ int64_t sys_msgctl(struct task *t, const struct sys_args *a)
 	default:
 		return -EINVAL;
 	}
+}
+
+void ipc_show_msg(struct ipc_ns *ns, struct task *viewer, struct strbuf *b)
+{
+	(void)viewer; /* ids of processes are kept in their own numbering */
+	mutex_lock(&ns->msg.mu);
+	for (int i = 0; i <= ns->msg.max; i++) {
+		struct ipc_obj *o = ns->msg.slot ? ns->msg.slot[i] : NULL;
+		const struct sysv_msg *q = o ? msg_of(o) : NULL;
+
+		if (!q)
+			continue;
+		strbuf_addf(b, "%10d %10d  %4o  %10lu %10lu %5d %5d %5u %5u %5u %5u %10ld %10ld %10ld\n", o->key, o->id, o->mode, q->cbytes, q->qnum,
+			    q->lspid, q->lrpid, o->uid, o->gid, o->cuid, o->cgid, (long)q->stime, (long)q->rtime, (long)q->ctime);
+	}
+	mutex_unlock(&ns->msg.mu);
 }
 
 /* --- state --- */

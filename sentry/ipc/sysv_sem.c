@@ -10,6 +10,7 @@
  */
 #include <string.h>
 
+#include "base/strbuf.h"
 #include "schemas/ipc.pb-c.h"
 #include "sentry/ipc/ipc_internal.h"
 #include "sentry/syscalls/syscalls.h"
@@ -450,8 +451,9 @@ static int64_t sem_set_or_rm(struct task *t, struct ipc_ns *ns, int id, int cmd,
 	o = ipc_find(&ns->sem, id);
 	r = o ? ipc_owner(t, o) : -EINVAL;
 	if (r == 0 && cmd == LINUX_IPC_SET) {
-		ipc_set_perm(o, &ds.perm);
-		sem_of(o)->ctime = now_sec();
+		r = ipc_set_perm(o, &ds.perm);
+		if (r == 0)
+			sem_of(o)->ctime = now_sec();
 	} else if (r == 0) {
 		o->removed = true;
 		waitq_wake(&sem_of(o)->wq, ~0u);
@@ -591,6 +593,22 @@ int64_t sys_semctl(struct task *t, const struct sys_args *a)
 	default:
 		return -EINVAL;
 	}
+}
+
+void ipc_show_sem(struct ipc_ns *ns, struct task *viewer, struct strbuf *b)
+{
+	(void)viewer; /* ids of processes are kept in their own numbering */
+	mutex_lock(&ns->sem.mu);
+	for (int i = 0; i <= ns->sem.max; i++) {
+		struct ipc_obj *o = ns->sem.slot ? ns->sem.slot[i] : NULL;
+		const struct sysv_sem *s = o ? sem_of(o) : NULL;
+
+		if (!s)
+			continue;
+		strbuf_addf(b, "%10d %10d  %4o %10u %5u %5u %5u %5u %10ld %10ld\n", o->key, o->id, o->mode, s->n, o->uid, o->gid, o->cuid, o->cgid,
+			    (long)s->otime, (long)s->ctime);
+	}
+	mutex_unlock(&ns->sem.mu);
 }
 
 /* --- state --- */

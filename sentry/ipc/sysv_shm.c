@@ -6,11 +6,12 @@
  * segments that lost their last attachment are collected when somebody looks (every call here, and the end of every process).
  *
  * Locks: ipc_ns.shm.mu > mappable.mu; mm.lock is not held under it. Checkpoint: the segment and its memory object; attachments are
- * VMAs. Linux: ipc/shm.c. DEVIATION: mprotect may make a SHM_RDONLY attachment writable; SHM_HUGETLB is refused.
+ * VMAs. Linux: ipc/shm.c. DEVIATION: SHM_HUGETLB is refused.
  */
 #include <stdio.h>
 #include <string.h>
 
+#include "base/strbuf.h"
 #include "schemas/ipc.pb-c.h"
 #include "sentry/abi/mman.h"
 #include "sentry/ipc/ipc_internal.h"
@@ -173,8 +174,11 @@ int64_t sys_shmget(struct task *t, const struct sys_args *a)
 
 	if (size > UINT64_MAX - (1 << 24))
 		return -EINVAL; /* shmmax */
-	if (ARG_INT(a, 2) & SHM_L_HUGETLB)
-		return -ENOMEM; /* no huge pages are reserved */
+	if (ARG_INT(a, 2) & SHM_L_HUGETLB) {
+		uint32_t log = ARG_U32(a, 2) >> LINUX_MAP_HUGE_SHIFT & 63;
+
+		return log == 0 || log == 21 || log == 30 ? -ENOMEM : -EINVAL; /* no huge pages are reserved */
+	}
 	lock_swept(ns);
 	mutex_unlock(&ns->shm.mu);
 	r = ipc_get_or_make(t, &ns->shm, ARG_INT(a, 0), ARG_INT(a, 2), &m);
@@ -208,7 +212,9 @@ int64_t sys_shmat(struct task *t, const struct sys_args *a)
 	} else if (flg & SHM_L_REMAP) {
 		return -EINVAL;
 	}
-	if (!(flg & SHM_L_RDONLY)) {
+	if (flg & SHM_L_RDONLY) {
+		map |= MM_MAP_NEVER_WRITE;
+	} else {
 		prot |= LINUX_PROT_WRITE;
 		mask |= 0200;
 	}
@@ -328,8 +334,9 @@ static int64_t shm_set_or_rm(struct task *t, struct ipc_ns *ns, int id, int cmd,
 	o = ipc_find(&ns->shm, id);
 	r = o ? ipc_owner(t, o) : -EINVAL;
 	if (r == 0 && cmd == LINUX_IPC_SET) {
-		ipc_set_perm(o, &ds.perm);
-		shm_of(o)->ctime = now_sec();
+		r = ipc_set_perm(o, &ds.perm);
+		if (r == 0)
+			shm_of(o)->ctime = now_sec();
 	} else if (r == 0) {
 		o->mode |= SHM_L_DEST;
 		o->key = LINUX_IPC_PRIVATE;
@@ -387,6 +394,23 @@ int64_t sys_shmctl(struct task *t, const struct sys_args *a)
 	default:
 		return -EINVAL;
 	}
+}
+
+void ipc_show_shm(struct ipc_ns *ns, struct task *viewer, struct strbuf *b)
+{
+	(void)viewer; /* ids of processes are kept in their own numbering */
+	lock_swept(ns);
+	for (int i = 0; i <= ns->shm.max; i++) {
+		struct ipc_obj *o = ns->shm.slot ? ns->shm.slot[i] : NULL;
+		struct sysv_shm *s = o ? shm_of(o) : NULL;
+
+		if (!s)
+			continue;
+		strbuf_addf(b, "%10d %10d  %4o %21lu %5d %5d  %5u %5u %5u %5u %5u %10ld %10ld %10ld %21lu %21lu\n", o->key, o->id, o->mode, s->size,
+			    s->cpid, s->lpid, mappable_nr_vmas(s->mem), o->uid, o->gid, o->cuid, o->cgid, (long)s->atime, (long)s->dtime,
+			    (long)s->ctime, shmobj_resident(s->mem), 0UL);
+	}
+	mutex_unlock(&ns->shm.mu);
 }
 
 /* --- state --- */

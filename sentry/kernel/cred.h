@@ -45,6 +45,7 @@ struct user_ns;
 #define LINUX_CAP_AUDIT_CONTROL    30
 #define LINUX_CAP_SETFCAP          31
 #define LINUX_CAP_SYSLOG           34
+#define LINUX_CAP_CHECKPOINT_RESTORE 40
 #define LINUX_CAP_LAST             40
 #define LINUX_CAP_FULL             ((1ULL << (LINUX_CAP_LAST + 1)) - 1)
 

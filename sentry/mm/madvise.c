@@ -129,7 +129,7 @@ static int advise_vma(struct mm *mm, struct plat_ctx *self, struct vma *v, uint6
 	case LINUX_MADV_DONTNEED_LOCKED:
 		return dontneed(mm, self, v, start, end);
 	case LINUX_MADV_FREE:
-		return v->obj ? -EINVAL : dontneed(mm, self, v, start, end);
+		return v->obj || (v->flags & VMA_LOCKED) ? -EINVAL : dontneed(mm, self, v, start, end);
 	case LINUX_MADV_POPULATE_READ:
 	case LINUX_MADV_POPULATE_WRITE:
 		if (!(v->prot & (advice == LINUX_MADV_POPULATE_WRITE ? LINUX_PROT_WRITE : LINUX_PROT_RWX)))
@@ -160,7 +160,7 @@ static int advise_remove(struct mm *mm, struct task *t, uint64_t start, uint64_t
 			stop = MIN(end, v->r.end);
 			if ((v->flags & VMA_LOCKED) || !v->obj)
 				r = -EINVAL;
-			else if (!(v->flags & VMA_SHARED) || !(v->prot & LINUX_PROT_WRITE))
+			else if (!(v->flags & VMA_SHARED) || !(v->max_prot & LINUX_PROT_WRITE))
 				r = -EACCES;
 			off = v->off + (start - v->r.start);
 			if (r == 0 && mappable_is_shmobj(v->obj)) {
@@ -233,6 +233,7 @@ static uint64_t locked_in(const struct mm *mm, uint64_t start, uint64_t end)
 /* Sets or clears the lock over a range; holes end it with -ENOMEM, what was done stays. */
 static int lock_range(struct mm *mm, struct plat_ctx *self, uint64_t start, uint64_t end, const struct flag_change *c, bool stop_at_hole)
 {
+	bool untouchable = false;
 	uint64_t pos = start;
 	int r = 0;
 
@@ -252,14 +253,16 @@ static int lock_range(struct mm *mm, struct plat_ctx *self, uint64_t start, uint
 			r = set_flags(mm, pos, stop, c);
 		if (r == 0 && (c->set & VMA_LOCKED) && !(c->set & VMA_LOCKONFAULT)) {
 			v = vma_find(mm, pos);
-			if ((v->prot & LINUX_PROT_RWX) &&
-			    mm_populate_locked(mm, self, pos, stop, (v->prot & LINUX_PROT_WRITE) && !(v->flags & VMA_SHARED)) == -ENOMEM)
+			/* What cannot be touched cannot be brought in: the whole range is locked, and that is the answer. */
+			if (!(v->prot & LINUX_PROT_RWX))
+				untouchable = true;
+			else if (mm_populate_locked(mm, self, pos, stop, (v->prot & LINUX_PROT_WRITE) && !(v->flags & VMA_SHARED)) == -ENOMEM)
 				r = -ENOMEM;
 		}
 		pos = stop;
 	}
 	rangemap_merge_in(&mm->vmas, start, end);
-	return r;
+	return r == 0 && untouchable && stop_at_hole ? -ENOMEM : r;
 }
 
 int64_t mm_mlock(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, bool on, bool onfault)
@@ -327,7 +330,7 @@ int64_t mm_msync(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uin
 	if ((flags & ~(LINUX_MS_ASYNC | LINUX_MS_INVALIDATE | LINUX_MS_SYNC)) || !IS_ALIGNED(addr, PAGE_SIZE) ||
 	    ((flags & LINUX_MS_ASYNC) && (flags & LINUX_MS_SYNC)))
 		return -EINVAL;
-	if (add_overflow(addr, ALIGN_UP(len, PAGE_SIZE), &end) || (len && !ALIGN_UP(len, PAGE_SIZE)))
+	if (add_overflow(addr, ALIGN_UP(len, PAGE_SIZE), &end))
 		return -ENOMEM;
 	while (addr < end) {
 		struct mappable *obj = NULL;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "sentry/fs/file.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/mm/mm_internal.h"
 #include "sentry/mm/safecopy.h"
@@ -78,6 +79,45 @@ void mm_set_brk(struct mm *mm, uint64_t start)
 	mm->brk = start;
 	mm->layout.start_brk = start;
 	mm_wunlock(mm);
+}
+
+uint64_t mm_brk_end(struct mm *mm)
+{
+	uint64_t end;
+
+	rwlock_rdlock(&mm->lock);
+	end = mm->brk;
+	rwlock_unlock(&mm->lock);
+	return end;
+}
+
+void mm_move_brk(struct mm *mm, uint64_t start, uint64_t end)
+{
+	mm_wlock(mm);
+	mm->layout.start_brk = start;
+	mm->brk = end;
+	mm_wunlock(mm);
+}
+
+bool mm_mapped_above(struct mm *mm, uint64_t addr)
+{
+	bool r;
+
+	rwlock_rdlock(&mm->lock);
+	r = rangemap_find_next(&mm->vmas, addr) != NULL;
+	rwlock_unlock(&mm->lock);
+	return r;
+}
+
+bool mm_exe_mapped(struct mm *mm)
+{
+	bool r = false;
+
+	rwlock_rdlock(&mm->lock);
+	for (struct range *i = mm->vmas.first; mm->exe_file && i && !r; i = i->next)
+		r = vma_of(i)->file && vma_of(i)->file->inode == mm->exe_file->inode;
+	rwlock_unlock(&mm->lock);
+	return r;
 }
 
 struct kernel *mm_kernel(const struct mm *mm)

@@ -68,6 +68,12 @@ uint64_t mm_mmap_base(const struct mm *mm);
 uint64_t mm_pie_base(const struct mm *mm);
 /* Sets where the heap begins (page-aligned inside) and that it is empty. */
 void mm_set_brk(struct mm *mm, uint64_t start);
+/* prctl(PR_SET_MM): the present break; where the heap begins and ends, as told; is there a mapping that ends above @addr; is the program's
+ * file still mapped? */
+uint64_t mm_brk_end(struct mm *mm);
+void mm_move_brk(struct mm *mm, uint64_t start, uint64_t end);
+bool mm_mapped_above(struct mm *mm, uint64_t addr);
+bool mm_exe_mapped(struct mm *mm);
 struct kernel *mm_kernel(const struct mm *mm);
 
 /* The result of a fault that could not be resolved. */
@@ -99,6 +105,7 @@ int64_t mm_set_anon_name(struct mm *mm, uint64_t addr, uint64_t len, const char 
  * brackets marks a mapping of the kernel's own: without PROT_WRITE it is private, whatever @flags say. */
 int64_t mm_map_object(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint32_t prot, uint32_t flags, struct mappable *obj,
 		      uint64_t off, const char *name);
+#define MM_MAP_NEVER_WRITE (1u << 31) /* among @flags: mprotect() cannot make it writable either */
 /* Removes every mapping (execve on a sole-user mm, exit). */
 void mm_clear(struct mm *mm, struct plat_ctx *self);
 

@@ -149,8 +149,11 @@ int64_t mm_mmap(struct mm *mm, struct task *t, uint64_t addr, uint64_t len, uint
 		return -EINVAL;
 	if (t && (t->personality & LINUX_READ_IMPLIES_EXEC) && (s.prot & LINUX_PROT_READ))
 		s.prot |= LINUX_PROT_EXEC;
-	if (map_flags & LINUX_MAP_HUGETLB)
-		return -ENOMEM;
+	if (map_flags & LINUX_MAP_HUGETLB) {
+		uint32_t log = map_flags >> LINUX_MAP_HUGE_SHIFT & 63;
+
+		return log == 0 || log == 21 || log == 30 ? -ENOMEM : -EINVAL;
+	}
 	len = ALIGN_UP(len, PAGE_SIZE);
 	if (len == 0)
 		return -ENOMEM;
@@ -198,6 +201,8 @@ int64_t mm_map_object(struct mm *mm, struct task *t, uint64_t addr, uint64_t len
 		return -EINVAL;
 	if ((map_flags & LINUX_MAP_TYPE) != LINUX_MAP_PRIVATE)
 		s.flags |= VMA_SHARED;
+	if (map_flags & MM_MAP_NEVER_WRITE)
+		s.max_prot &= ~LINUX_PROT_WRITE;
 	if (name) {
 		s.name = vma_name_new(name);
 		if (!s.name)

@@ -102,11 +102,12 @@ static int64_t mremap_to(struct mm *mm, struct task *t, struct plat_ctx *self, s
 	struct vma *v;
 	int r;
 
-	if ((q->flags & LINUX_MREMAP_FIXED) && (!IS_ALIGNED(to, PAGE_SIZE) || add_overflow(to, q->new_len, &end) || end > LINUX_TASK_SIZE_MAX))
+	/* A hint that is none (MREMAP_DONTUNMAP alone) is checked all the same. */
+	if (!IS_ALIGNED(to, PAGE_SIZE) || add_overflow(to, q->new_len, &end) || end > LINUX_TASK_SIZE_MAX)
+		return -EINVAL;
+	if (to < q->old + q->old_len && q->old < to + q->new_len)
 		return -EINVAL;
 	if (q->flags & LINUX_MREMAP_FIXED) {
-		if (to < q->old + q->old_len && q->old < to + q->new_len)
-			return -EINVAL;
 		if (end > mm->hi)
 			return -ENOMEM;
 		if (to < mm->lo)

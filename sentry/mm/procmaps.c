@@ -141,9 +141,9 @@ static void show_vmflags(const struct vma *v, struct strbuf *b)
 		uint32_t flag;
 		char text[3];
 	} names[] = {
-		{ VMA_GROWSDOWN, "gd" }, { VMA_LOCKED, "lo" }, { VMA_SEQUENTIAL, "sr" }, { VMA_RANDOM, "rr" }, { VMA_DONTFORK, "dc" },
-		{ VMA_SPECIAL, "de" }, { VMA_NORESERVE, "nr" }, { VMA_WIPEONFORK, "wf" }, { VMA_DONTDUMP, "dd" }, { VMA_HUGEPAGE, "hg" },
-		{ VMA_NOHUGEPAGE, "nh" },
+		{ VMA_GROWSDOWN, "gd" }, { VMA_UFFD_MISSING, "um" }, { VMA_UFFD_WP, "uw" }, { VMA_LOCKED, "lo" }, { VMA_SEQUENTIAL, "sr" },
+		{ VMA_RANDOM, "rr" }, { VMA_DONTFORK, "dc" }, { VMA_SPECIAL, "de" }, { VMA_LOCKONFAULT, "lf" }, { VMA_NORESERVE, "nr" },
+		{ VMA_WIPEONFORK, "wf" }, { VMA_DONTDUMP, "dd" }, { VMA_HUGEPAGE, "hg" }, { VMA_NOHUGEPAGE, "nh" }, { VMA_UFFD_MINOR, "ui" },
 	};
 
 	strbuf_adds(b, "VmFlags:");
@@ -157,9 +157,13 @@ static void show_vmflags(const struct vma *v, struct strbuf *b)
 		if (v->flags & VMA_SHARED)
 			strbuf_addf(b, " %s", text[may][3]);
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (v->flags & names[i].flag)
 			strbuf_addf(b, " %s", names[i].text);
+		/* What counts against the commit limit. */
+		if (names[i].flag == VMA_LOCKONFAULT && (v->prot & LINUX_PROT_WRITE) && !(v->flags & (VMA_SHARED | VMA_NORESERVE)))
+			strbuf_adds(b, " ac");
+	}
 	strbuf_adds(b, " \n");
 }
 

@@ -22,11 +22,14 @@ struct mappable *mm_object_at(struct mm *mm, uint64_t addr, const char *name_pre
 	struct vma *v;
 
 	rwlock_rdlock(&mm->lock);
-	v = vma_find(mm, addr);
-	/* The attachment begins here; the part at its beginning may have been unmapped, then off tells. */
-	if (v && v->r.start == addr && v->off == 0 && v->obj && v->name && !strncmp(v->name->s, name_prefix, strlen(name_prefix))) {
-		m = v->obj;
-		m->ops->get(m);
+	/* The attachment began here: its beginning may have been unmapped, or mapped over, then the offset of what is left tells. */
+	for (struct range *i = rangemap_find_next(&mm->vmas, addr); i && !m; i = i->next) {
+		v = vma_of(i);
+		if (i->start >= addr && i->start - addr == v->off && v->obj && v->name &&
+		    !strncmp(v->name->s, name_prefix, strlen(name_prefix))) {
+			m = v->obj;
+			m->ops->get(m);
+		}
 	}
 	rwlock_unlock(&mm->lock);
 	return m;

@@ -179,6 +179,17 @@ uint64_t shmobj_size(const struct mappable *m)
 	return container_of(m, const struct shmobj, m)->size;
 }
 
+uint64_t shmobj_resident(struct mappable *m)
+{
+	struct shmobj *s = shm_of(m);
+	uint64_t n = 0;
+
+	mutex_guard(&s->mu);
+	for (struct range *i = s->pages.first; i; i = i->next)
+		n += memfile_resident(s->mf, container_of(i, struct shm_pages, r)->off, i->end - i->start);
+	return n;
+}
+
 int shmobj_new(struct memfile *mf, uint64_t size, struct mappable **ret)
 {
 	struct shmobj *s = shmobj_alloc();

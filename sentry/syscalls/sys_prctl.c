@@ -7,6 +7,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/syscalls/sys_seccomp.h"
+#include "sentry/syscalls/sys_prctl_mm.h"
 #include "sentry/syscalls/syscalls.h"
 
 enum {
@@ -183,51 +184,6 @@ static int64_t set_vma(struct task *t, const struct sys_args *a)
 	return mm_set_anon_name(t->mm, a->a[2], a->a[3], name);
 }
 
-/* The addresses that /proc shows; the brk fields would need the heap to move and are refused. */
-static int64_t set_mm(struct task *t, const struct sys_args *a)
-{
-	struct mm_layout *l = mm_layout(t->mm);
-	uint64_t addr = a->a[2];
-
-	if (a->a[4] || (a->a[3] && a->a[1] != 12))
-		return -EINVAL;
-	if (!task_capable(t, LINUX_CAP_SYS_RESOURCE))
-		return -EPERM;
-	if (addr >= (1ULL << 47) || addr < 65536)
-		return -EINVAL;
-	switch (a->a[1]) {
-	case 1:
-		l->start_code = addr;
-		return 0;
-	case 2:
-		l->end_code = addr;
-		return 0;
-	case 3:
-		l->start_data = addr;
-		return 0;
-	case 4:
-		l->end_data = addr;
-		return 0;
-	case 5:
-		l->start_stack = addr;
-		return 0;
-	case 8:
-		l->arg_start = addr;
-		return 0;
-	case 9:
-		l->arg_end = addr;
-		return 0;
-	case 10:
-		l->env_start = addr;
-		return 0;
-	case 11:
-		l->env_end = addr;
-		return 0;
-	default:
-		return -EINVAL;
-	}
-}
-
 static int64_t put_int(struct task *t, uint64_t addr, int32_t v)
 {
 	return copy_out(t, GADDR(addr), &v, sizeof(v));
@@ -279,7 +235,7 @@ static int64_t prctl_mm(struct task *t, const struct sys_args *a)
 	case PR_L_SET_VMA:
 		return set_vma(t, a);
 	case PR_L_SET_MM:
-		return set_mm(t, a);
+		return prctl_set_mm(t, a);
 	case PR_L_SET_THP_DISABLE:
 		if (a->a[2] | a->a[3] | a->a[4])
 			return -EINVAL;

@@ -1,21 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /proc/sysvipc: System V objects of the caller's ipc namespace. The headers are here; the lines come from sentry/ipc, where that has them.
+ * /proc/sysvipc: System V objects of the caller's ipc namespace. The headers are here; the lines come from sentry/ipc.
  */
 #include "sentry/fs/proc/machine.h"
 #include "sentry/fs/proc/proc_internal.h"
+#include "sentry/ipc/ipc_ns.h"
 #include "sentry/kernel/nsproxy.h"
-
-/* In sentry/ipc; what a build does not have shows no objects, as there can be none. */
-void ipc_show_shm(struct ipc_ns *ns, struct task *viewer, struct strbuf *b) __attribute__((weak));
-void ipc_show_sem(struct ipc_ns *ns, struct task *viewer, struct strbuf *b) __attribute__((weak));
-void ipc_show_msg(struct ipc_ns *ns, struct task *viewer, struct strbuf *b) __attribute__((weak));
 
 static int with_ns(struct pctx *c, struct strbuf *b, void (*show)(struct ipc_ns *, struct task *, struct strbuf *))
 {
 	struct nsproxy *n = c->t ? task_ns_get(c->t) : NULL;
 
-	if (n && n->ipc && show)
+	if (n && n->ipc)
 		show(n->ipc, c->t, b);
 	if (n)
 		nsproxy_put(n);

@@ -163,7 +163,7 @@ static int punch(struct tmpfs_inode *ti, uint64_t start, uint64_t end)
 
 static int fill(struct tmpfs_inode *ti, uint64_t start, uint64_t end, bool keep_size)
 {
-	if (!keep_size && end > ti->i.size && ti->seals & LINUX_F_SEAL_GROW)
+	if (end > ti->i.size && ti->seals & LINUX_F_SEAL_GROW)
 		return -EPERM;
 	for (uint64_t at = ALIGN_DOWN(start, PAGE_SIZE); at < end;) {
 		uint64_t off, len;
