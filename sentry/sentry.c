@@ -16,6 +16,8 @@
 
 #include "base/log.h"
 #include "sentry/fs/tty/tty.h"
+#include "sentry/kernel/cgroup.h"
+#include "sentry/kernel/klog.h"
 #include "sentry/kernel/checkpoint.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/exit.h"
@@ -105,6 +107,7 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	r = host_net_init(cfg, err);
 	if (r < 0)
 		return r;
+	cgroup_mem_init();
 	r = memfile_new(&k->mf);
 	if (r < 0)
 		return error_set(err, r, "cannot make the memory file");

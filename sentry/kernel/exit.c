@@ -17,6 +17,7 @@
 #include "sentry/fs/fs_ctx.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/ipc/ipc_ns.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/itimer.h"
@@ -114,6 +115,7 @@ static void unlink_thread_locked(struct task *t)
 	list_del(&t->tg_node);
 	tg->nr_tasks--;
 	tg->k->nr_tasks--;
+	cgroup_release(t);
 	t->pid->task = NULL;
 	pid_release_nr_locked(t->pid);
 	list_add_tail(&tg->k->deferred_tasks, &t->tg_node);
@@ -174,6 +176,7 @@ void tg_reap_locked(struct thread_group *tg)
 	list_del(&leader->tg_node);
 	tg->nr_tasks--;
 	tg->k->nr_tasks--;
+	cgroup_release(leader);
 	tg->parent = NULL;
 	/* Their last references may need tasks_mu for the pid, so they are dropped by the deferred list. */
 	kernel_defer_put(tg->k, leader, tg);
@@ -442,6 +445,9 @@ void task_exit(struct task *t, int status)
 	account_locked(t, tg);
 	ptrace_exit_tracer_locked(t);
 	last = leave_group_locked(t, status, &unlinked);
+	cgroup_exit(t);
+	if (unlinked)
+		cgroup_release(t);
 	for (struct list *n = k->groups.next; n != &k->groups; n = n->next) {
 		struct thread_group *c = list_entry(n, struct thread_group, all_node);
 
@@ -483,6 +489,9 @@ void task_abort_unstarted(struct task *t, int status)
 	release_resources(t);
 	mutex_lock(&k->tasks_mu);
 	last = leave_group_locked(t, status, &unlinked);
+	cgroup_exit(t);
+	if (unlinked)
+		cgroup_release(t);
 	if (last)
 		group_dead_locked(tg, status);
 	mutex_unlock(&k->tasks_mu);

@@ -28,6 +28,7 @@ struct container {
 	struct fs_ctx *fs; /* saved: root of the container */
 	struct p9_client *gofer; /* nosave: re-attached */
 	struct list execs; /* nosave: exec'd processes whose status nobody has asked for yet (struct exec_wait) */
+	struct cgroup *cgroup; /* saved: 80, referenced; root of its control groups; NULL in tests */
 	uint64_t pids_limit; /* saved */
 	uint64_t memory_limit; /* saved */
 	char *cgroups_path; /* saved */

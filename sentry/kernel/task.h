@@ -37,6 +37,7 @@
 #include "sentry/mm/mempolicy.h"
 #include "sentry/mm/mm.h"
 
+struct cgroup;
 struct container;
 struct fd_table;
 struct fs_ctx; /* root, cwd, umask: sentry/fs/fs_ctx.h */
@@ -166,6 +167,7 @@ struct thread_group {
 #define WORK_SIGNAL (1u << 0) /* an unblocked signal is pending, or a group stop, or a kill */
 #define WORK_FREEZE (1u << 1)
 #define WORK_TRACE  (1u << 2) /* ptrace_work() has something to do; set on the own edge only */
+#define WORK_CGROUP (1u << 3) /* its control group is frozen, over its quota, or out of memory: cgroup_edge() */
 
 /* What survives of a system call that a freeze (or a restart) interrupted, so that the re-run continues instead of beginning again. */
 struct sysctx {
@@ -260,6 +262,15 @@ struct task {
 	struct waitq vfork_wq; /* nosave: woken when this task releases its mm (exec or exit) */
 	bool vfork_done; /* saved */
 
+	/* control groups: cgroup.h; guarded by tasks_mu */
+	struct cgroup *cgroup; /* saved: 86, referenced; NULL when reaped, and in tests */
+	bool cg_loaded; /* nosave: cgroup is the loader's reference, not a member's yet */
+	bool cg_frozen; /* derived: stands still for a freeze; it comes back to that */
+	int64_t cg_user, cg_system; /* saved: 87, 88; CPU time when it came to its group */
+	uint64_t cg_cpus[2]; /* derived: cpuset that was applied last */
+	_Atomic uint32_t mem_owner; /* derived: account that pays for its memory */
+	bool mem_over; /* nosave: an account came to its limit; own; the next allocation says so again */
+
 	/* misc; own unless said */
 	uint64_t rseq_addr; /* saved */
 	uint32_t rseq_len, rseq_sig; /* saved */
@@ -338,6 +349,8 @@ void task_block_prepare(struct task *t);
 _must_check_ int task_block(struct task *t, int64_t deadline);
 /* The same, but only a fatal signal interrupts (-ERESTARTSYS); other signals wait (Linux TASK_KILLABLE). */
 _must_check_ int task_block_killable(struct task *t, int64_t deadline);
+/* Sleeps until task_wake(), a kill, or new work. For a task that stands still on its edge. */
+void task_stand(struct task *t);
 /* Wakes @t out of task_block() with 0. Any thread, any lock. */
 void task_wake(struct task *t);
 /* The absolute deadline of a relative timeout: computed on the first run of the system call and remembered over freezes and

@@ -5,6 +5,7 @@
 #include "schemas/task.pb-c.h"
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_ctx.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
@@ -246,6 +247,9 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 	m->counts = state_zalloc(w, ARRAY_SIZE(counts), sizeof(counts[0]));
 	memcpy(m->counts, counts, sizeof(counts));
 	m->ptrace = ptrace_save(w, t);
+	m->cgroup = state_ref(w, &cgroup_state_type, t->cgroup);
+	m->cg_user = t->cg_user;
+	m->cg_system = t->cg_system;
 	m->seccomp_mode = t->seccomp_mode;
 	m->filter = state_ref(w, &seccomp_filter_state_type, t->filter);
 	m->no_new_privs = t->no_new_privs;
@@ -329,6 +333,9 @@ static int load_refs(struct state_reader *r, struct task *t, const Sentry__Task 
 					   (t->filter || m->seccomp_mode != SECCOMP_L_FILTER || m->is_zombie),
 				"seccomp filters without their mode");
 	if (e >= 0)
+		e = state_deref(r, m->cgroup, &cgroup_state_type, (void **)&t->cgroup);
+	t->cg_loaded = t->cgroup != NULL;
+	if (e >= 0)
 		e = state_check(r, t->pid && t->tg && t->cred && t->sighand, "a task without id, group, credentials or signals");
 	if (e >= 0 && !m->is_zombie)
 		e = state_check(r, t->mm && t->files && t->fs && t->ns, "a live task without memory, files or namespaces");
@@ -385,6 +392,8 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	memcpy(t->cpu_mask, m->cpu_mask, sizeof(t->cpu_mask));
 	t->timer_slack = m->timer_slack;
 	t->mce_kill = (uint8_t)m->mce_kill;
+	t->cg_user = m->cg_user;
+	t->cg_system = m->cg_system;
 	t->utime = m->utime;
 	t->stime = m->stime;
 	t->start_time = m->start_time;

@@ -74,10 +74,10 @@ static struct shm_pages *fill(struct shmobj *s, uint64_t off)
 		start = MAX(start, prev->end);
 	if (next)
 		end = MIN(end, next->start);
-	if (memfile_alloc(s->mf, end - start, false, &p->off) < 0) {
+	if (memfile_alloc_shared(s->mf, end - start, false, &p->off) < 0) {
 		start = off;
 		end = off + PAGE_SIZE;
-		if (memfile_alloc(s->mf, PAGE_SIZE, false, &p->off) < 0) {
+		if (memfile_alloc_shared(s->mf, PAGE_SIZE, false, &p->off) < 0) {
 			free(p);
 			return NULL;
 		}
