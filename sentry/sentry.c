@@ -72,6 +72,7 @@ static struct kernel *kernel_new(const struct sentry_config *cfg)
 	list_init(&k->deferred_tasks);
 	k->next_ino = 4026531840u; /* where Linux's namespace inode numbers begin */
 	k->boot_mono = ktime_mono();
+	klog_boot(k);
 	k->boot_real = ktime_real();
 	kernel_random(&k->generation, sizeof(k->generation));
 	the_kernel = k;

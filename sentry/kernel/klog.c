@@ -16,12 +16,12 @@
 #define TEXT_MAX     (128 << 10) /* of all messages together */
 #define DEFAULT_PRIO 4
 
-struct klog_slot {
-	uint64_t seq; /* saved: 1 in entries */
-	int64_t time;
-	uint32_t prio;
-	uint32_t len;
-	char *text;
+struct klog_slot { /* message: KlogEntry */
+	uint64_t seq; /* saved: 1 */
+	int64_t time; /* saved: 2 */
+	uint32_t prio; /* saved: 3 */
+	uint32_t len; /* derived: of text */
+	char *text; /* saved: 4; owned */
 };
 
 struct klog {
@@ -114,6 +114,12 @@ uint64_t klog_next(void)
 	return the_klog.next;
 }
 
+uint64_t klog_cleared(void)
+{
+	mutex_guard(&the_klog.mu);
+	return the_klog.clear;
+}
+
 struct waitq *klog_wq(void)
 {
 	return &the_klog.wq;
@@ -124,11 +130,11 @@ void *klog_object(void)
 	return &the_klog;
 }
 
-void klog_boot(void)
+void klog_boot(const struct kernel *k)
 {
 	klog(5, "Linux version 6.1.0 (runsc)");
-	klog(6, "Memory: %luK available", (unsigned long)(the_kernel->cfg.total_memory >> 10));
-	klog(6, "smp: Brought up 1 node, %zu CPU%s", the_kernel->cfg.nr_cpus, the_kernel->cfg.nr_cpus == 1 ? "" : "s");
+	klog(6, "Memory: %luK available", (unsigned long)(k->cfg.total_memory >> 10));
+	klog(6, "smp: Brought up 1 node, %zu CPU%s", k->cfg.nr_cpus, k->cfg.nr_cpus == 1 ? "" : "s");
 }
 
 /* --- syslog(2) --- */

@@ -10,6 +10,8 @@
 #include "base/cleanup.h"
 #include "sentry/kernel/waitq.h"
 
+struct kernel;
+
 #define KLOG_LINE  976 /* longest text of a message, as LOG_LINE_MAX in Linux less its prefix */
 #define KLOG_SLOTS 1024
 
@@ -28,10 +30,11 @@ void klog_add(uint32_t prio, const char *text, size_t n);
 bool klog_get(uint64_t seq, struct klog_msg *ret);
 uint64_t klog_first(void); /* number of the oldest message */
 uint64_t klog_next(void); /* number of the next one to come */
+uint64_t klog_cleared(void); /* number of the first message after the last syslog(2) CLEAR */
 /* Woken with every message. */
 struct waitq *klog_wq(void);
 /* The first messages of a boot. */
-void klog_boot(void);
+void klog_boot(const struct kernel *k);
 /* The object for the saver. */
 void *klog_object(void);
 
