@@ -132,9 +132,11 @@ static void memory(void)
 	CHECK(read(pf.fd, buf, sizeof(buf)) > 0);
 	quiet = guest_fork();
 	if (quiet == 0) {
-		char *m = mmap(NULL, 20 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *m;
 
 		PUT("mnt/m/cgroup.procs", "0");
+		m = mmap(NULL, 20 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		CHECK(m != MAP_FAILED);
 		memset(m, 1, 20 << 20);
 		for (;;)
 			pause();
