@@ -143,17 +143,12 @@ void tg_reap_locked(struct thread_group *tg)
 	if (tg->state == TG_REAPED)
 		return;
 	tg->state = TG_REAPED;
+	usage_add(&tg->k->reaped, &tg->self);
 	if (tg->parent) {
 		struct tg_usage *c = &tg->parent->children_usage;
 
-		c->utime += tg->self.utime + tg->children_usage.utime;
-		c->stime += tg->self.stime + tg->children_usage.stime;
-		c->minflt += tg->self.minflt + tg->children_usage.minflt;
-		c->majflt += tg->self.majflt + tg->children_usage.majflt;
-		c->nvcsw += tg->self.nvcsw + tg->children_usage.nvcsw;
-		c->nivcsw += tg->self.nivcsw + tg->children_usage.nivcsw;
-		c->maxrss_kb = MAX(c->maxrss_kb, tg->self.maxrss_kb);
-		c->maxrss_kb = MAX(c->maxrss_kb, tg->children_usage.maxrss_kb);
+		usage_add(c, &tg->self);
+		usage_add(c, &tg->children_usage);
 	}
 	for (struct list *n = tg->tasks.next, *next; n != &tg->tasks; n = next) {
 		struct task *z = list_entry(n, struct task, tg_node);
@@ -370,6 +365,10 @@ static void account_locked(struct task *t, struct thread_group *tg)
 	tg->self.majflt += t->majflt;
 	tg->self.nvcsw += t->nvcsw;
 	tg->self.nivcsw += t->nivcsw;
+	tg->self.rchar += t->rchar;
+	tg->self.wchar += t->wchar;
+	tg->self.syscr += t->syscr;
+	tg->self.syscw += t->syscw;
 	mutex_unlock(&tg->limits_mu);
 }
 

@@ -60,6 +60,8 @@ struct kernel {
 
 	int64_t boot_mono; /* saved: guest monotonic when the kernel began, for uptime */
 	int64_t boot_real; /* saved */
+	struct tg_usage reaped; /* saved: 81; of processes that are no more; guarded by tasks_mu */
+	uint64_t forks; /* saved: 82; tasks made so far; guarded by tasks_mu */
 	_Atomic uint64_t next_ino; /* saved: inode numbers of anonymous objects */
 	struct mappable *vdso; /* nosave: this build's vDSO; mappings made by an older build keep theirs */
 	uint64_t vdso_len; /* nosave: of this build */

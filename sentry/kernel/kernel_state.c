@@ -14,6 +14,7 @@
 #include "sentry/kernel/klog.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/task_usage_state.h"
 #include "state/state.h"
 
 #define MAX_GROUPS     (1u << 20)
@@ -143,6 +144,8 @@ static int kernel_save(struct state_writer *w, const void *obj, void *msg)
 	m->boot_real = k->boot_real;
 	m->next_ino = k->next_ino;
 	m->mono = k->saved_mono;
+	m->reaped = usage_save(w, &k->reaped);
+	m->forks = k->forks;
 	m->klog = state_ref(w, &klog_state_type, klog_object());
 	return 0;
 }
@@ -184,6 +187,9 @@ static int kernel_load(struct state_reader *r, void *obj, const void *msg)
 
 		e = state_deref(r, m->klog, &klog_state_type, &log);
 	}
+	if (e >= 0)
+		e = usage_load(r, &k->reaped, m->reaped);
+	k->forks = m->forks;
 	k->boot_mono = m->boot_mono;
 	k->boot_real = m->boot_real;
 	k->next_ino = MAX(m->next_ino, k->next_ino);

@@ -18,7 +18,7 @@
 
 struct klog_slot { /* message: KlogEntry */
 	uint64_t seq; /* saved: 1 */
-	int64_t time; /* saved: 2 */
+	int64_t time; /* saved: 2; since boot */
 	uint32_t prio; /* saved: 3 */
 	uint32_t len; /* derived: of text */
 	char *text; /* saved: 4; owned */
@@ -53,6 +53,12 @@ static void drop_oldest_locked(struct klog *l)
 	l->first++;
 }
 
+/* As uptime counts. */
+static int64_t since_boot(void)
+{
+	return the_kernel ? ktime_mono() - the_kernel->boot_mono : 0;
+}
+
 void klog_add(uint32_t prio, const char *text, size_t n)
 {
 	struct klog *l = &the_klog;
@@ -67,7 +73,7 @@ void klog_add(uint32_t prio, const char *text, size_t n)
 	mutex_lock(&l->mu);
 	while (l->first < l->next && (l->next - l->first == KLOG_SLOTS || l->bytes + n > TEXT_MAX))
 		drop_oldest_locked(l);
-	l->slots[l->next % KLOG_SLOTS] = (struct klog_slot){ l->next, ktime_mono(), prio, (uint32_t)n, copy };
+	l->slots[l->next % KLOG_SLOTS] = (struct klog_slot){ l->next, since_boot(), prio, (uint32_t)n, copy };
 	l->bytes += n;
 	l->next++;
 	mutex_unlock(&l->mu);

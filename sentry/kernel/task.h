@@ -85,6 +85,7 @@ struct session {
 	struct pid *id; /* saved */
 	struct thread_group *leader; /* saved; NULL after its exit; guarded by tasks_mu */
 	struct tty *ctty; /* saved: controlling terminal, referenced; guarded by tasks_mu */
+	int32_t autogroup_nice; /* saved: 80; /proc/pid/autogroup */
 	struct list pgrps; /* derived: linked by after_load */
 };
 
@@ -106,6 +107,7 @@ struct linux_rlimit64 {
 struct tg_usage {
 	int64_t utime, stime; /* ns */
 	int64_t minflt, majflt, inblock, oublock, nvcsw, nivcsw, maxrss_kb;
+	int64_t rchar, wchar, syscr, syscw; /* /proc/pid/io: bytes and calls of reading and writing */
 };
 
 struct thread_group {
@@ -287,6 +289,7 @@ struct task {
 	int64_t utime, stime; /* saved: ns */
 	int64_t start_time; /* saved */
 	int64_t minflt, majflt, nvcsw, nivcsw; /* saved: 42 counts */
+	int64_t rchar, wchar, syscr, syscw; /* saved: 89 io */
 	int64_t maxrss_kb; /* nosave: of memory that exec or exit gave back; the mm keeps the peak of the present one */
 };
 

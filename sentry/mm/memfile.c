@@ -54,6 +54,7 @@ struct memfile {
 
 	struct mutex mu;
 	struct rangemap allocs; /* derived: by memfile_adopt(); guarded by mu */
+	uint64_t shared; /* derived: bytes of shared ranges; guarded by mu */
 	struct rangemap absent; /* nosave: a save makes content present; guarded by mu */
 	struct warm warm; /* nosave: given back before a save; guarded by mu */
 
@@ -207,6 +208,7 @@ static int alloc(struct memfile *mf, uint64_t len, bool huge, bool shared, uint6
 	n = node_new(off, off + len, 1);
 	n->owner = (uint16_t)payer_hook();
 	n->shared = shared;
+	mf->shared += shared ? len : 0;
 	account_hook(n->owner, (int64_t)len);
 	(void)rangemap_insert(&mf->allocs, &n->r);
 	(void)rangemap_merge(&mf->allocs, &n->r);
@@ -411,7 +413,9 @@ static void uncharge_locked(struct memfile *mf, uint64_t from, uint64_t to)
 		struct mf_range *n = container_of(r, struct mf_range, r);
 
 		account_hook(n->owner, -(int64_t)(r->end - r->start));
+		mf->shared -= n->shared ? r->end - r->start : 0;
 		n->owner = 0;
+		n->shared = false;
 	}
 }
 
@@ -831,7 +835,7 @@ int memfile_for_each(struct memfile *mf, int (*fn)(void *arg, uint64_t off, uint
 	return 0;
 }
 
-int memfile_adopt(struct memfile *mf, uint64_t off, uint64_t len)
+static int adopt(struct memfile *mf, uint64_t off, uint64_t len, bool shared)
 {
 	uint64_t end, pos = off;
 
@@ -849,9 +853,15 @@ int memfile_adopt(struct memfile *mf, uint64_t off, uint64_t len)
 			if (n->refs == 0 || n->refs == UINT32_MAX)
 				return -EINVAL;
 			n->refs++;
+			if (shared && !n->shared) {
+				n->shared = true;
+				mf->shared += n->r.end - n->r.start;
+			}
 		} else {
 			n = node_new(pos, r ? MIN(r->start, end) : end, 1);
 			n->owner = 1;
+			n->shared = shared;
+			mf->shared += shared ? n->r.end - n->r.start : 0;
 			account_hook(1, (int64_t)(n->r.end - n->r.start));
 			(void)rangemap_insert(&mf->allocs, &n->r);
 		}
@@ -859,6 +869,21 @@ int memfile_adopt(struct memfile *mf, uint64_t off, uint64_t len)
 	}
 	rangemap_merge_in(&mf->allocs, off, end);
 	return mf->allocs.total > mf->limit ? -ENOMEM : 0;
+}
+
+int memfile_adopt(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	return adopt(mf, off, len, false);
+}
+
+int memfile_adopt_shared(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	return adopt(mf, off, len, true);
+}
+
+uint64_t memfile_shared(const struct memfile *mf)
+{
+	return __atomic_load_n(&mf->shared, __ATOMIC_RELAXED);
 }
 
 int memfile_save_pages(struct memfile *mf, struct pages_writer *pw)

@@ -45,6 +45,10 @@ void memfile_owner_move(struct memfile *mf, uint32_t from, uint32_t to);
 void memfile_set_owner(struct memfile *mf, uint64_t off, uint64_t len, uint32_t owner);
 /* Bytes that are not holes, of the owners in @set (a bit map); *@ret_shared: of them in files and shared memory. Slow: asks the host for each range. */
 uint64_t memfile_owner_resident(struct memfile *mf, const uint64_t set[MEMFILE_OWNERS / 64], uint64_t *ret_shared);
+/* Bytes allocated for files and shared memory. */
+uint64_t memfile_shared(const struct memfile *mf);
+/* As memfile_adopt(), for those. */
+_must_check_ int memfile_adopt_shared(struct memfile *mf, uint64_t off, uint64_t len);
 /* The ranges of @owner as pairs of offset and length, malloc'd; how many numbers. */
 size_t memfile_owner_ranges(struct memfile *mf, uint32_t owner, uint64_t **ret);
 void memfile_ref(struct memfile *mf, uint64_t off, uint64_t len);

@@ -264,7 +264,7 @@ static int shmobj_after_load(struct state_reader *r, void *obj)
 
 	s->mf = kernel_memfile(state_reader_ctx(r));
 	for (struct range *i = s->pages.first; e == 0 && i; i = i->next)
-		e = state_check(r, memfile_adopt(s->mf, container_of(i, struct shm_pages, r)->off, i->end - i->start) == 0,
+		e = state_check(r, memfile_adopt_shared(s->mf, container_of(i, struct shm_pages, r)->off, i->end - i->start) == 0,
 				"pages: bad place in the memory file");
 	return e;
 }
