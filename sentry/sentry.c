@@ -16,6 +16,8 @@
 
 #include "base/log.h"
 #include "sentry/fs/tty/tty.h"
+#include "sentry/kernel/cgroup.h"
+#include "sentry/kernel/klog.h"
 #include "sentry/kernel/checkpoint.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/exit.h"
@@ -70,6 +72,7 @@ static struct kernel *kernel_new(const struct sentry_config *cfg)
 	list_init(&k->deferred_tasks);
 	k->next_ino = 4026531840u; /* where Linux's namespace inode numbers begin */
 	k->boot_mono = ktime_mono();
+	klog_boot(k);
 	k->boot_real = ktime_real();
 	kernel_random(&k->generation, sizeof(k->generation));
 	the_kernel = k;
@@ -105,6 +108,7 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	r = host_net_init(cfg, err);
 	if (r < 0)
 		return r;
+	cgroup_mem_init();
 	r = memfile_new(&k->mf);
 	if (r < 0)
 		return error_set(err, r, "cannot make the memory file");

@@ -54,7 +54,7 @@ static int block(struct task *t, int64_t deadline, bool killable)
 			r = -ERESTARTSYS;
 			break;
 		}
-		if (work & WORK_FREEZE) {
+		if (work & (WORK_FREEZE | WORK_CGROUP)) {
 			r = -EFREEZE;
 			break;
 		}
@@ -104,6 +104,17 @@ int task_block_dying(struct task *t)
 int task_block_killable(struct task *t, int64_t deadline)
 {
 	return block(t, deadline, true);
+}
+
+void task_stand(struct task *t)
+{
+	uint32_t known = atomic_load(&t->work) & ~WORK_FREEZE;
+
+	mutex_lock(&t->park_mu);
+	while (!t->woken && !(atomic_load(&t->work) & ~known) && !fatal_pending(t))
+		cond_wait(&t->park_cv, &t->park_mu);
+	t->woken = false;
+	mutex_unlock(&t->park_mu);
 }
 
 void task_wake(struct task *t)

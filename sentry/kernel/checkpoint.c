@@ -6,6 +6,7 @@
  * Load:  manifest and its requirements, parts, objects (all phases of state.h), pages attached lazily, then files re-attached, threads
  *        made. Timers were armed by their owners while the timer thread is frozen. The caller thaws.
  */
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/checkpoint.h"
 
 #include <string.h>
@@ -186,7 +187,7 @@ static void restore_work(struct task *t)
 	if (t->is_zombie || !t->sysctx.redo || t->tg->cont_notify)
 		return;
 	s = sighand_lock(t);
-	atomic_store(&t->work, 0);
+	atomic_fetch_and(&t->work, WORK_CGROUP);
 	signal_recalc_locked(t);
 	mutex_unlock(&s->mu);
 }
@@ -223,8 +224,6 @@ static int adopt_container(struct kernel *k, const struct restore_ctx *ctx, stru
 	c->id = id;
 	c->gofer = ctx->gofer;
 	c->started = true;
-	if (c->memory_limit)
-		memfile_set_limit(k->mf, c->memory_limit);
 	return 0;
 }
 
@@ -252,6 +251,11 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 		r = seccomp_restore(k);
 		if (r < 0)
 			(void)error_set(err, r, "a task's seccomp filters are no chain");
+	}
+	if (r == 0) {
+		r = cgroup_after_restore(k);
+		if (r < 0)
+			(void)error_set(err, r, "control groups");
 	}
 	if (r == 0)
 		r = start_threads(k, err);

@@ -14,6 +14,7 @@
 #include "sentry/fs/mount.h"
 #include "sentry/fs/pidfd.h"
 #include "sentry/ipc/ipc_ns.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
@@ -46,6 +47,7 @@ struct clone_req {
 	uint64_t stack, tls; /* stack: initial stack pointer, 0 keeps the parent's */
 	int32_t set_tid[PID_LEVELS];
 	size_t nr_set_tid;
+	struct cgroup *into; /* CLONE_INTO_CGROUP: the child's; referenced by the caller */
 };
 
 static int check_flags(struct task *t, const struct clone_req *q)
@@ -270,28 +272,40 @@ static bool over_nproc_locked(struct task *t)
 	return n >= limit;
 }
 
+/* Which group the child is born in: *@ret, borrowed. */
+static int into_cgroup_locked(struct task *t, const struct clone_req *q, struct cgroup **ret)
+{
+	*ret = q->into ? q->into : t->cgroup;
+	return q->into ? cgroup_may_fork_into(q->into, t->cgroup, q->flags & CLONE_THREAD) : 0;
+}
+
 /* The commit: from here the child exists. tasks_mu held. */
 static int link_child_locked(struct task *t, struct task *c, const struct clone_req *q)
 {
 	struct kernel *k = t->k;
-	struct container *ct = t->tg->container;
+	struct cgroup *cg;
 	struct pid_ns *ns = c->ns->pid_for_children;
 	struct sighand *s;
 	int r;
 
 	if (ns->dying || (ns != k->root_pid_ns && !ns->init && ns->last > 0))
 		return -ENOMEM;
-	if (ct && ct->pids_limit && container_nr_tasks_locked(ct) >= ct->pids_limit)
-		return -EAGAIN;
 	if (over_nproc_locked(t))
 		return -EAGAIN;
+	r = into_cgroup_locked(t, q, &cg);
+	if (r < 0)
+		return r;
 	r = pid_new(k, ns, q->set_tid, q->nr_set_tid, &c->pid);
+	if (r == 0 && cg)
+		r = cgroup_fork(cg, c);
 	if (r < 0)
 		return r;
 	s = sighand_lock(t);
 	/* A signal that arrived must be seen by both or by the parent alone: run it first, then fork again. */
 	if (q->flags & CLONE_THREAD ? t->tg->group_exiting || t->tg->exec_task : signal_pending(t)) {
 		mutex_unlock(&s->mu);
+		cgroup_exit(c);
+		cgroup_release(c);
 		return -ERESTARTNOINTR;
 	}
 	if (q->flags & CLONE_THREAD) {
@@ -509,6 +523,7 @@ int64_t sys_vfork(struct task *t, const struct sys_args *a)
 }
 
 #define CLONE_ARGS_SIZE_VER0 64
+#define CLONE_ARGS_SIZE_VER2 88
 
 int64_t sys_clone3(struct task *t, const struct sys_args *a)
 {
@@ -531,7 +546,9 @@ int64_t sys_clone3(struct task *t, const struct sys_args *a)
 		return -EINVAL;
 	if (v[4] & ~0xffull || v[4] > NSIG_MAX)
 		return -EINVAL;
-	if ((v[0] & ~known) || (v[0] & (CLONE_INTO_CGROUP_L | CLONE_NEWTIME_L)))
+	if ((v[0] & ~known) || (v[0] & CLONE_NEWTIME_L))
+		return -EINVAL;
+	if ((v[0] & CLONE_INTO_CGROUP_L) && (v[10] > INT32_MAX || size < CLONE_ARGS_SIZE_VER2))
 		return -EINVAL;
 	if ((v[0] & (CLONE_THREAD | CLONE_PARENT)) && v[4])
 		return -EINVAL;
@@ -553,6 +570,16 @@ int64_t sys_clone3(struct task *t, const struct sys_args *a)
 		r = copy_in(t, q.set_tid, GADDR(v[8]), v[9] * sizeof(q.set_tid[0]));
 		if (r < 0)
 			return r;
+	}
+	if (v[0] & CLONE_INTO_CGROUP_L) {
+		int64_t ret;
+
+		r = cgroup_from_fd(t, (int)v[10], &q.into);
+		if (r < 0)
+			return r;
+		ret = do_clone(t, &q);
+		cgroup_put(q.into);
+		return ret;
 	}
 	return do_clone(t, &q);
 }

@@ -5,6 +5,7 @@
  * The init of a container, and every process exec'd into it, has no parent inside; its exit status is kept here for
  * sentry_wait(). Locks: kernel.tasks_mu guards the lists and statuses. Checkpoint: everything tagged saved in kernel.h.
  */
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/container.h"
 
 #include <stdio.h>
@@ -56,6 +57,7 @@ void container_put(struct container *c)
 		free(e);
 	nsproxy_put(c->ns);
 	fs_ctx_put(c->fs);
+	cgroup_put(c->cgroup);
 	p9_client_put(c->gofer);
 	seccomp_filter_put(c->seccomp);
 	free(c->id);
@@ -330,10 +332,10 @@ static int link_process(struct container *c, struct task *t, struct pid_ns *ns)
 
 	mutex_lock(&k->tasks_mu);
 	r = ns->dying ? -ESRCH : 0;
-	if (r == 0 && c->pids_limit && container_nr_tasks_locked(c) >= c->pids_limit)
-		r = -EAGAIN;
 	if (r == 0)
 		r = pid_new(k, ns, NULL, 0, &t->pid);
+	if (r == 0 && c->cgroup)
+		r = cgroup_fork(c->cgroup, t);
 	if (r == 0) {
 		tg->pid = pid_get(t->pid);
 		r = session_new_locked(tg);
@@ -491,6 +493,10 @@ int container_make(struct kernel *k, const struct sentry_container *sc, struct c
 		if (r < 0)
 			(void)error_set(err, r, "gofer of container %s", sc->id);
 	}
+	if (r == 0) {
+		c->cgroup = cgroup_new_root(sc->pids_limit, sc->memory_limit);
+		r = c->cgroup ? 0 : error_set(err, -ENOMEM, "control group of container %s", sc->id);
+	}
 	if (r == 0)
 		r = container_mounts(k, sc, c, c->gofer, &mnt, err);
 	if (r == 0)
@@ -507,8 +513,6 @@ int container_make(struct kernel *k, const struct sentry_container *sc, struct c
 	}
 	if (mnt)
 		mnt_ns_put(mnt);
-	if (r == 0 && sc->memory_limit)
-		memfile_set_limit(k->mf, sc->memory_limit);
 	if (r == 0)
 		r = make_seccomp(c, sc, err);
 	if (r == 0)

@@ -6,6 +6,7 @@
  * the other threads are killed (the caller takes the leader's place and id), shared tables are unshared, and the rest cannot fail.
  * A freeze during the wait for other threads is postponed: they die without parking. Linux: fs/exec.c.
  */
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/exec.h"
 
 #include <string.h>
@@ -154,6 +155,7 @@ static struct task *become_leader_locked(struct task *t)
 	list_del(&old->tg_node);
 	t->tg->nr_tasks--;
 	t->k->nr_tasks--;
+	cgroup_release(old);
 	t->exit_code = 0;
 	return old;
 }

@@ -17,6 +17,7 @@
 #include "sentry/fs/fs_ctx.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/ipc/ipc_ns.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/coredump.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/futex.h"
@@ -115,6 +116,7 @@ static void unlink_thread_locked(struct task *t)
 	list_del(&t->tg_node);
 	tg->nr_tasks--;
 	tg->k->nr_tasks--;
+	cgroup_release(t);
 	t->pid->task = NULL;
 	pid_release_nr_locked(t->pid);
 	list_add_tail(&tg->k->deferred_tasks, &t->tg_node);
@@ -142,17 +144,12 @@ void tg_reap_locked(struct thread_group *tg)
 	if (tg->state == TG_REAPED)
 		return;
 	tg->state = TG_REAPED;
+	usage_add(&tg->k->reaped, &tg->self);
 	if (tg->parent) {
 		struct tg_usage *c = &tg->parent->children_usage;
 
-		c->utime += tg->self.utime + tg->children_usage.utime;
-		c->stime += tg->self.stime + tg->children_usage.stime;
-		c->minflt += tg->self.minflt + tg->children_usage.minflt;
-		c->majflt += tg->self.majflt + tg->children_usage.majflt;
-		c->nvcsw += tg->self.nvcsw + tg->children_usage.nvcsw;
-		c->nivcsw += tg->self.nivcsw + tg->children_usage.nivcsw;
-		c->maxrss_kb = MAX(c->maxrss_kb, tg->self.maxrss_kb);
-		c->maxrss_kb = MAX(c->maxrss_kb, tg->children_usage.maxrss_kb);
+		usage_add(c, &tg->self);
+		usage_add(c, &tg->children_usage);
 	}
 	for (struct list *n = tg->tasks.next, *next; n != &tg->tasks; n = next) {
 		struct task *z = list_entry(n, struct task, tg_node);
@@ -175,6 +172,7 @@ void tg_reap_locked(struct thread_group *tg)
 	list_del(&leader->tg_node);
 	tg->nr_tasks--;
 	tg->k->nr_tasks--;
+	cgroup_release(leader);
 	tg->parent = NULL;
 	/* Their last references may need tasks_mu for the pid, so they are dropped by the deferred list. */
 	kernel_defer_put(tg->k, leader, tg);
@@ -368,6 +366,10 @@ static void account_locked(struct task *t, struct thread_group *tg)
 	tg->self.majflt += t->majflt;
 	tg->self.nvcsw += t->nvcsw;
 	tg->self.nivcsw += t->nivcsw;
+	tg->self.rchar += t->rchar;
+	tg->self.wchar += t->wchar;
+	tg->self.syscr += t->syscr;
+	tg->self.syscw += t->syscw;
 	mutex_unlock(&tg->limits_mu);
 }
 
@@ -444,6 +446,9 @@ void task_exit(struct task *t, int status)
 	account_locked(t, tg);
 	ptrace_exit_tracer_locked(t);
 	last = leave_group_locked(t, status, &unlinked);
+	cgroup_exit(t);
+	if (unlinked)
+		cgroup_release(t);
 	for (struct list *n = k->groups.next; n != &k->groups; n = n->next) {
 		struct thread_group *c = list_entry(n, struct thread_group, all_node);
 
@@ -485,6 +490,9 @@ void task_abort_unstarted(struct task *t, int status)
 	release_resources(t);
 	mutex_lock(&k->tasks_mu);
 	last = leave_group_locked(t, status, &unlinked);
+	cgroup_exit(t);
+	if (unlinked)
+		cgroup_release(t);
 	if (last)
 		group_dead_locked(tg, status);
 	mutex_unlock(&k->tasks_mu);

@@ -233,6 +233,7 @@ static int session_save(struct state_writer *w, const void *obj, void *msg)
 	m->id = state_ref(w, &pid_state_type, s->id);
 	m->leader = state_ref(w, &thread_group_state_type, s->leader);
 	m->ctty = state_ref(w, &tty_state_type, s->ctty);
+	m->autogroup_nice = s->autogroup_nice;
 	return 0;
 }
 
@@ -249,6 +250,7 @@ static int session_load(struct state_reader *r, void *obj, const void *msg)
 		e = state_deref(r, m->ctty, &tty_state_type, (void **)&s->ctty);
 	if (e >= 0)
 		e = state_check(r, s->id != NULL, "no id");
+	s->autogroup_nice = m->autogroup_nice >= -20 && m->autogroup_nice <= 19 ? m->autogroup_nice : 0;
 	if (leader) {
 		s->leader = leader; /* not counted, as at run time */
 		tg_put(leader);

@@ -28,6 +28,7 @@ struct container {
 	struct fs_ctx *fs; /* saved: root of the container */
 	struct p9_client *gofer; /* nosave: re-attached */
 	struct list execs; /* nosave: exec'd processes whose status nobody has asked for yet (struct exec_wait) */
+	struct cgroup *cgroup; /* saved: 80, referenced; root of its control groups; NULL in tests */
 	uint64_t pids_limit; /* saved */
 	uint64_t memory_limit; /* saved */
 	char *cgroups_path; /* saved */
@@ -59,6 +60,8 @@ struct kernel {
 
 	int64_t boot_mono; /* saved: guest monotonic when the kernel began, for uptime */
 	int64_t boot_real; /* saved */
+	struct tg_usage reaped; /* saved: 81; of processes that are no more; guarded by tasks_mu */
+	uint64_t forks; /* saved: 82; tasks made so far; guarded by tasks_mu */
 	_Atomic uint64_t next_ino; /* saved: inode numbers of anonymous objects */
 	struct mappable *vdso; /* nosave: this build's vDSO; mappings made by an older build keep theirs */
 	uint64_t vdso_len; /* nosave: of this build */

@@ -9,9 +9,12 @@
 
 #include "schemas/task.pb-c.h"
 #include "sentry/fs/fs_ctx.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/klog.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/task_usage_state.h"
 #include "state/state.h"
 
 #define MAX_GROUPS     (1u << 20)
@@ -47,6 +50,7 @@ static int container_save(struct state_writer *w, const void *obj, void *msg)
 	m->pids_limit = c->pids_limit;
 	m->memory_limit = c->memory_limit;
 	m->cgroups_path = state_strdup(w, c->cgroups_path);
+	m->cgroup = state_ref(w, &cgroup_state_type, c->cgroup);
 	m->seccomp = state_ref(w, &seccomp_filter_state_type, c->seccomp);
 	return 0;
 }
@@ -64,6 +68,8 @@ static int container_load(struct state_reader *r, void *obj, const void *msg)
 		e = state_deref(r, m->fs, &fs_ctx_state_type, (void **)&c->fs);
 	if (e >= 0)
 		e = state_deref(r, m->seccomp, &seccomp_filter_state_type, (void **)&c->seccomp);
+	if (e >= 0)
+		e = state_deref(r, m->cgroup, &cgroup_state_type, (void **)&c->cgroup);
 	if (e >= 0)
 		e = state_check(r, c->ns && c->fs && (init || m->init_exited), "incomplete container");
 	if (e < 0)
@@ -138,6 +144,9 @@ static int kernel_save(struct state_writer *w, const void *obj, void *msg)
 	m->boot_real = k->boot_real;
 	m->next_ino = k->next_ino;
 	m->mono = k->saved_mono;
+	m->reaped = usage_save(w, &k->reaped);
+	m->forks = k->forks;
+	m->klog = state_ref(w, &klog_state_type, klog_object());
 	return 0;
 }
 
@@ -173,6 +182,14 @@ static int kernel_load(struct state_reader *r, void *obj, const void *msg)
 		if (e >= 0)
 			list_add_tail(&k->containers, &c->node);
 	}
+	if (e >= 0) {
+		void *log;
+
+		e = state_deref(r, m->klog, &klog_state_type, &log);
+	}
+	if (e >= 0)
+		e = usage_load(r, &k->reaped, m->reaped);
+	k->forks = m->forks;
 	k->boot_mono = m->boot_mono;
 	k->boot_real = m->boot_real;
 	k->next_ino = MAX(m->next_ino, k->next_ino);

@@ -18,6 +18,7 @@
 #include "sentry/abi/mman.h"
 #include "sentry/arch/insn.h"
 #include "sentry/arch/sigframe.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
@@ -269,6 +270,8 @@ static void __attribute__((noreturn)) task_loop(struct task *t)
 				work = 0; /* a stop that a freeze interrupts: nothing else may happen before it is over */
 			if ((work & WORK_SIGNAL) && (!t->sysctx.redo || dying(t)))
 				do_signal(t);
+			if (atomic_load(&t->work) & WORK_CGROUP)
+				cgroup_edge(t);
 			if (atomic_load(&t->work) & WORK_FREEZE)
 				task_park(t);
 			if (t->sysctx.redo) {

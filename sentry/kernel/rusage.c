@@ -81,6 +81,10 @@ static void add_task(struct tg_usage *u, struct task *t)
 	u->majflt += t->majflt;
 	u->nvcsw += t->nvcsw;
 	u->nivcsw += t->nivcsw;
+	u->rchar += t->rchar;
+	u->wchar += t->wchar;
+	u->syscr += t->syscr;
+	u->syscw += t->syscw;
 }
 
 static void add_maxrss(struct tg_usage *u, struct task *t)
@@ -132,7 +136,7 @@ int copy_out_rusage(struct task *t, gaddr_t dst, const struct tg_usage *u)
 	return copy_out(t, dst, &r, sizeof(r));
 }
 
-static void add_usage(struct tg_usage *u, const struct tg_usage *o)
+void usage_add(struct tg_usage *u, const struct tg_usage *o)
 {
 	u->utime += o->utime;
 	u->stime += o->stime;
@@ -142,6 +146,10 @@ static void add_usage(struct tg_usage *u, const struct tg_usage *o)
 	u->oublock += o->oublock;
 	u->nvcsw += o->nvcsw;
 	u->nivcsw += o->nivcsw;
+	u->rchar += o->rchar;
+	u->wchar += o->wchar;
+	u->syscr += o->syscr;
+	u->syscw += o->syscw;
 	u->maxrss_kb = MAX(u->maxrss_kb, o->maxrss_kb);
 }
 
@@ -158,7 +166,7 @@ int64_t sys_getrusage(struct task *t, const struct sys_args *a)
 	else if (who != RUSAGE_CHILD)
 		tg_usage_total(t->tg, &u);
 	if (who == RUSAGE_CHILD || who == RUSAGE_BOTH)
-		add_usage(&u, &t->tg->children_usage);
+		usage_add(&u, &t->tg->children_usage);
 	mutex_unlock(&t->k->tasks_mu);
 	if (who != RUSAGE_CHILD)
 		add_maxrss(&u, t);

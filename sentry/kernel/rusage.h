@@ -7,6 +7,8 @@
 
 /* Dead and live threads of @tg together. tasks_mu held. */
 void tg_usage_total(struct thread_group *tg, struct tg_usage *ret);
+/* Sums, but for the larger maxrss. */
+void usage_add(struct tg_usage *u, const struct tg_usage *o);
 _must_check_ int copy_out_rusage(struct task *t, gaddr_t dst, const struct tg_usage *u);
 /* CPU time of a task so far, from its stub and Sentry thread, in ns. */
 void task_cpu_times(struct task *t, int64_t *utime, int64_t *stime);

@@ -115,6 +115,7 @@ void tg_add_task_locked(struct thread_group *tg, struct task *t)
 	list_add_tail(&tg->tasks, &t->tg_node);
 	tg->nr_tasks++;
 	tg->k->nr_tasks++;
+	tg->k->forks++;
 	t->pid->task = t;
 	(void)task_get(t); /* the group's reference, dropped when the task is unlinked */
 }

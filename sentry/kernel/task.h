@@ -37,6 +37,7 @@
 #include "sentry/mm/mempolicy.h"
 #include "sentry/mm/mm.h"
 
+struct cgroup;
 struct container;
 struct fd_table;
 struct core_dump;
@@ -85,6 +86,7 @@ struct session {
 	struct pid *id; /* saved */
 	struct thread_group *leader; /* saved; NULL after its exit; guarded by tasks_mu */
 	struct tty *ctty; /* saved: controlling terminal, referenced; guarded by tasks_mu */
+	int32_t autogroup_nice; /* saved: 80; /proc/pid/autogroup */
 	struct list pgrps; /* derived: linked by after_load */
 };
 
@@ -106,6 +108,7 @@ struct linux_rlimit64 {
 struct tg_usage {
 	int64_t utime, stime; /* ns */
 	int64_t minflt, majflt, inblock, oublock, nvcsw, nivcsw, maxrss_kb;
+	int64_t rchar, wchar, syscr, syscw; /* /proc/pid/io: bytes and calls of reading and writing */
 };
 
 struct thread_group {
@@ -168,6 +171,7 @@ struct thread_group {
 #define WORK_SIGNAL (1u << 0) /* an unblocked signal is pending, or a group stop, or a kill */
 #define WORK_FREEZE (1u << 1)
 #define WORK_TRACE  (1u << 2) /* ptrace_work() has something to do; set on the own edge only */
+#define WORK_CGROUP (1u << 3) /* its control group is frozen, over its quota, or out of memory: cgroup_edge() */
 
 /* What survives of a system call that a freeze (or a restart) interrupted, so that the re-run continues instead of beginning again. */
 struct sysctx {
@@ -262,6 +266,15 @@ struct task {
 	struct waitq vfork_wq; /* nosave: woken when this task releases its mm (exec or exit) */
 	bool vfork_done; /* saved */
 
+	/* control groups: cgroup.h; guarded by tasks_mu */
+	struct cgroup *cgroup; /* saved: 86, referenced; NULL when reaped, and in tests */
+	bool cg_loaded; /* nosave: cgroup is the loader's reference, not a member's yet */
+	bool cg_frozen; /* derived: stands still for a freeze; it comes back to that */
+	int64_t cg_user, cg_system; /* saved: 87, 88; CPU time when it came to its group */
+	uint64_t cg_cpus[2]; /* derived: cpuset that was applied last */
+	_Atomic uint32_t mem_owner; /* derived: account that pays for its memory */
+	bool mem_over; /* nosave: an account came to its limit; own; the next allocation says so again */
+
 	/* misc; own unless said */
 	uint64_t rseq_addr; /* saved */
 	uint32_t rseq_len, rseq_sig; /* saved */
@@ -278,6 +291,7 @@ struct task {
 	int64_t utime, stime; /* saved: ns */
 	int64_t start_time; /* saved */
 	int64_t minflt, majflt, nvcsw, nivcsw; /* saved: 42 counts */
+	int64_t rchar, wchar, syscr, syscw; /* saved: 89 io */
 	int64_t maxrss_kb; /* nosave: of memory that exec or exit gave back; the mm keeps the peak of the present one */
 };
 
@@ -342,6 +356,8 @@ _must_check_ int task_block(struct task *t, int64_t deadline);
 _must_check_ int task_block_killable(struct task *t, int64_t deadline);
 /* For a task that is dying already: only an event (0) or a freeze (-EFREEZE) ends it. */
 _must_check_ int task_block_dying(struct task *t);
+/* Sleeps until task_wake(), a kill, or new work. For a task that stands still on its edge. */
+void task_stand(struct task *t);
 /* Wakes @t out of task_block() with 0. Any thread, any lock. */
 void task_wake(struct task *t);
 /* The absolute deadline of a relative timeout: computed on the first run of the system call and remembered over freezes and

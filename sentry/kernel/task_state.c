@@ -5,6 +5,7 @@
 #include "schemas/task.pb-c.h"
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_ctx.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
@@ -13,6 +14,7 @@
 #include "sentry/kernel/rusage.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_new.h"
+#include "sentry/kernel/task_usage_state.h"
 #include "state/state.h"
 
 #define NR_REGS      (sizeof(struct arch_regs) / sizeof(uint64_t))
@@ -190,7 +192,7 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 {
 	const struct task *t = obj;
 	Sentry__Task *m = msg;
-	const int64_t counts[4] = { t->minflt, t->majflt, t->nvcsw, t->nivcsw };
+	const int64_t counts[4] = { t->minflt, t->majflt, t->nvcsw, t->nivcsw }, io[4] = { t->rchar, t->wchar, t->syscr, t->syscw };
 	int64_t utime, stime;
 
 	m->pid = state_ref(w, &pid_state_type, t->pid);
@@ -245,7 +247,13 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 	m->n_counts = ARRAY_SIZE(counts);
 	m->counts = state_zalloc(w, ARRAY_SIZE(counts), sizeof(counts[0]));
 	memcpy(m->counts, counts, sizeof(counts));
+	m->n_io = ARRAY_SIZE(io);
+	m->io = state_zalloc(w, ARRAY_SIZE(io), sizeof(io[0]));
+	memcpy(m->io, io, sizeof(io));
 	m->ptrace = ptrace_save(w, t);
+	m->cgroup = state_ref(w, &cgroup_state_type, t->cgroup);
+	m->cg_user = t->cg_user;
+	m->cg_system = t->cg_system;
 	m->seccomp_mode = t->seccomp_mode;
 	m->filter = state_ref(w, &seccomp_filter_state_type, t->filter);
 	m->no_new_privs = t->no_new_privs;
@@ -329,6 +337,9 @@ static int load_refs(struct state_reader *r, struct task *t, const Sentry__Task 
 					   (t->filter || m->seccomp_mode != SECCOMP_L_FILTER || m->is_zombie),
 				"seccomp filters without their mode");
 	if (e >= 0)
+		e = state_deref(r, m->cgroup, &cgroup_state_type, (void **)&t->cgroup);
+	t->cg_loaded = t->cgroup != NULL;
+	if (e >= 0)
 		e = state_check(r, t->pid && t->tg && t->cred && t->sighand, "a task without id, group, credentials or signals");
 	if (e >= 0 && !m->is_zombie)
 		e = state_check(r, t->mm && t->files && t->fs && t->ns, "a live task without memory, files or namespaces");
@@ -348,7 +359,9 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	if (e >= 0)
 		e = pending_load(r, &t->pending, m->pending);
 	if (e >= 0)
-		e = state_check(r, m->comm.len < sizeof(t->comm) && m->n_cpu_mask == 2 && m->n_counts == 4 && m->mce_kill <= 2, "malformed task");
+		e = state_check(r, m->comm.len < sizeof(t->comm) && m->n_cpu_mask == 2 && m->n_counts == 4 && m->mce_kill <= 2 &&
+					   (m->n_io == 0 || m->n_io == 4),
+				"malformed task");
 	if (e >= 0)
 		e = mempolicy_load(r, &t->mpol, m->mpol);
 	if (e < 0)
@@ -385,6 +398,8 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	memcpy(t->cpu_mask, m->cpu_mask, sizeof(t->cpu_mask));
 	t->timer_slack = m->timer_slack;
 	t->mce_kill = (uint8_t)m->mce_kill;
+	t->cg_user = m->cg_user;
+	t->cg_system = m->cg_system;
 	t->utime = m->utime;
 	t->stime = m->stime;
 	t->start_time = m->start_time;
@@ -392,6 +407,12 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	t->majflt = m->counts[1];
 	t->nvcsw = m->counts[2];
 	t->nivcsw = m->counts[3];
+	if (m->n_io) {
+		t->rchar = m->io[0];
+		t->wchar = m->io[1];
+		t->syscr = m->io[2];
+		t->syscw = m->io[3];
+	}
 	atomic_store(&t->work, m->ptrace ? WORK_TRACE : 0);
 	return ptrace_load(r, t, m->ptrace);
 }
@@ -439,7 +460,7 @@ static void *tg_state_alloc(void)
 	return tg_alloc(the_kernel);
 }
 
-static Sentry__Usage *usage_save(struct state_writer *w, const struct tg_usage *u)
+Sentry__Usage *usage_save(struct state_writer *w, const struct tg_usage *u)
 {
 	Sentry__Usage *m = state_zalloc(w, 1, sizeof(*m));
 
@@ -448,6 +469,16 @@ static Sentry__Usage *usage_save(struct state_writer *w, const struct tg_usage *
 	m->v = state_zalloc(w, NR_USAGE, sizeof(m->v[0]));
 	memcpy(m->v, u, sizeof(*u));
 	return m;
+}
+
+int usage_load(struct state_reader *r, struct tg_usage *u, const Sentry__Usage *m)
+{
+	int e = m ? state_check(r, m->n_v <= NR_USAGE, "malformed usage") : 0;
+
+	*u = (struct tg_usage){ 0 };
+	if (e == 0 && m && m->n_v)
+		memcpy(u, m->v, m->n_v * sizeof(int64_t));
+	return e;
 }
 
 static int tg_save(struct state_writer *w, const void *obj, void *msg)
@@ -550,11 +581,14 @@ static int tg_load(struct state_reader *r, void *obj, const void *msg)
 	if (e >= 0)
 		e = pending_load(r, &tg->pending, m->pending);
 	if (e >= 0)
-		e = state_check(r, m->state <= TG_ZOMBIE && m->n_rlimits == LINUX_RLIM_NLIMITS * 2 && m->self &&
-					   m->self->n_v == NR_USAGE && m->children && m->children->n_v == NR_USAGE &&
+		e = state_check(r, m->state <= TG_ZOMBIE && m->n_rlimits == LINUX_RLIM_NLIMITS * 2 && m->self && m->children &&
 					   m->n_tasks >= 1 && m->n_tasks <= MAX_THREADS && m->exit_signal >= 0 &&
 					   m->exit_signal <= NSIG_MAX,
 				"malformed thread group");
+	if (e >= 0)
+		e = usage_load(r, &tg->self, m->self);
+	if (e >= 0)
+		e = usage_load(r, &tg->children_usage, m->children);
 	if (e < 0)
 		return e;
 	for (size_t i = 0; i < m->n_tasks; i++) {
@@ -587,8 +621,6 @@ static int tg_load(struct state_reader *r, void *obj, const void *msg)
 	tg->unkillable = m->unkillable;
 	for (int i = 0; i < LINUX_RLIM_NLIMITS; i++)
 		tg->rlim[i] = (struct linux_rlimit64){ m->rlimits[2 * i], m->rlimits[2 * i + 1] };
-	memcpy(&tg->self, m->self->v, sizeof(tg->self));
-	memcpy(&tg->children_usage, m->children->v, sizeof(tg->children_usage));
 	tg->start_time = m->start_time;
 	tg->oom_score_adj = m->oom_score_adj;
 	tg->membarrier = m->membarrier;

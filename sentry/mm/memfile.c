@@ -43,6 +43,8 @@
 struct mf_range {
 	struct range r;
 	uint32_t refs; /* allocs: references of each page; 0: being freed. absent: unused */
+	uint16_t owner; /* allocs: who pays */
+	bool shared; /* allocs: content of files or shared memory */
 };
 
 struct memfile {
@@ -52,6 +54,7 @@ struct memfile {
 
 	struct mutex mu;
 	struct rangemap allocs; /* derived: by memfile_adopt(); guarded by mu */
+	uint64_t shared; /* derived: bytes of shared ranges; guarded by mu */
 	struct rangemap absent; /* nosave: a save makes content present; guarded by mu */
 	struct warm warm; /* nosave: given back before a save; guarded by mu */
 
@@ -79,16 +82,21 @@ static struct mf_range *node_new(uint64_t start, uint64_t end, uint32_t refs)
 
 static struct range *mf_split(struct rangemap *m, struct range *r, uint64_t at)
 {
+	const struct mf_range *o = container_of(r, struct mf_range, r);
+	struct mf_range *n = node_new(at, r->end, o->refs);
+
 	(void)m;
-	return &node_new(at, r->end, container_of(r, struct mf_range, r)->refs)->r;
+	n->owner = o->owner;
+	n->shared = o->shared;
+	return &n->r;
 }
 
 static bool mf_can_merge(const struct range *a, const struct range *b)
 {
-	uint32_t x = container_of(a, struct mf_range, r)->refs;
+	const struct mf_range *x = container_of(a, struct mf_range, r), *y = container_of(b, struct mf_range, r);
 
 	/* Ranges being freed keep their identity: their freer holds them without the lock. */
-	return x != 0 && x == container_of(b, struct mf_range, r)->refs;
+	return x->refs != 0 && x->refs == y->refs && x->owner == y->owner && x->shared == y->shared;
 }
 
 static void mf_free(struct rangemap *m, struct range *r)
@@ -166,7 +174,25 @@ int memfile_fd(const struct memfile *mf)
 	return mf->fd;
 }
 
-int memfile_alloc(struct memfile *mf, uint64_t len, bool huge, uint64_t *ret_off)
+static uint32_t nobody(void)
+{
+	return 0;
+}
+
+static void no_account(uint32_t owner, int64_t delta)
+{
+}
+
+static uint32_t (*payer_hook)(void) = nobody;
+static void (*account_hook)(uint32_t owner, int64_t delta) = no_account;
+
+void memfile_set_payer(uint32_t (*payer)(void), void (*account)(uint32_t owner, int64_t delta))
+{
+	payer_hook = payer;
+	account_hook = account;
+}
+
+static int alloc(struct memfile *mf, uint64_t len, bool huge, bool shared, uint64_t *ret_off)
 {
 	struct mf_range *n;
 	uint64_t off, total;
@@ -180,10 +206,118 @@ int memfile_alloc(struct memfile *mf, uint64_t len, bool huge, uint64_t *ret_off
 	    !rangemap_gap_up(&mf->allocs, 0, mf->size, len, PAGE_SIZE, &off))
 		return -ENOMEM;
 	n = node_new(off, off + len, 1);
+	n->owner = (uint16_t)payer_hook();
+	n->shared = shared;
+	mf->shared += shared ? len : 0;
+	account_hook(n->owner, (int64_t)len);
 	(void)rangemap_insert(&mf->allocs, &n->r);
 	(void)rangemap_merge(&mf->allocs, &n->r);
 	*ret_off = off;
 	return 0;
+}
+
+int memfile_alloc(struct memfile *mf, uint64_t len, bool huge, uint64_t *ret_off)
+{
+	return alloc(mf, len, huge, false, ret_off);
+}
+
+int memfile_alloc_shared(struct memfile *mf, uint64_t len, bool huge, uint64_t *ret_off)
+{
+	return alloc(mf, len, huge, true, ret_off);
+}
+
+void memfile_owner_move(struct memfile *mf, uint32_t from, uint32_t to)
+{
+	mutex_guard(&mf->mu);
+	for (struct range *r = mf->allocs.first; r; r = r->next) {
+		struct mf_range *n = container_of(r, struct mf_range, r);
+
+		if (n->owner == from)
+			n->owner = (uint16_t)to;
+	}
+}
+
+void memfile_set_owner(struct memfile *mf, uint64_t off, uint64_t len, uint32_t owner)
+{
+	uint64_t end;
+
+	if (!IS_ALIGNED(off | len, PAGE_SIZE) || !len || add_overflow(off, len, &end) || owner >= MEMFILE_OWNERS)
+		return;
+	mutex_guard(&mf->mu);
+	if (rangemap_isolate(&mf->allocs, off, end) < 0)
+		return;
+	for (struct range *r = rangemap_first_in(&mf->allocs, off, end); r && r->start < end; r = r->next) {
+		struct mf_range *n = container_of(r, struct mf_range, r);
+
+		account_hook(n->owner, -(int64_t)(r->end - r->start));
+		account_hook(owner, (int64_t)(r->end - r->start));
+		n->owner = (uint16_t)owner;
+	}
+}
+
+struct owned {
+	uint64_t off, len;
+	bool shared;
+};
+
+/* Copies of the ranges whose owners are in @set. */
+static size_t owned_ranges(struct memfile *mf, const uint64_t *set, struct owned **ret)
+{
+	size_t n = 0, cap = 0;
+	struct owned *v = NULL;
+
+	mutex_guard(&mf->mu);
+	for (struct range *r = mf->allocs.first; r; r = r->next) {
+		const struct mf_range *m = container_of(r, struct mf_range, r);
+
+		if (!m->refs || !(set[m->owner / 64] >> m->owner % 64 & 1))
+			continue;
+		if (n == cap) {
+			struct owned *bigger = reallocarray(v, cap ? cap * 2 : 64, sizeof(*v));
+
+			if (!bigger)
+				break;
+			v = bigger;
+			cap = cap ? cap * 2 : 64;
+		}
+		v[n++] = (struct owned){ r->start, r->end - r->start, m->shared };
+	}
+	*ret = v;
+	return n;
+}
+
+uint64_t memfile_owner_resident(struct memfile *mf, const uint64_t set[MEMFILE_OWNERS / 64], uint64_t *ret_shared)
+{
+	uint64_t all = 0, shared = 0;
+	struct owned *v;
+	size_t n = owned_ranges(mf, set, &v);
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t r = memfile_resident(mf, v[i].off, v[i].len);
+
+		all += r;
+		shared += v[i].shared ? r : 0;
+	}
+	free(v);
+	*ret_shared = shared;
+	return all;
+}
+
+size_t memfile_owner_ranges(struct memfile *mf, uint32_t owner, uint64_t **ret)
+{
+	uint64_t set[MEMFILE_OWNERS / 64] = { 0 };
+	struct owned *v;
+	size_t n;
+
+	set[owner / 64] = 1ull << owner % 64;
+	n = owned_ranges(mf, set, &v);
+	*ret = calloc(2 * n + 1, sizeof(**ret));
+	for (size_t i = 0; *ret && i < n; i++) {
+		(*ret)[2 * i] = v[i].off;
+		(*ret)[2 * i + 1] = v[i].len;
+	}
+	free(v);
+	return *ret ? 2 * n : 0;
 }
 
 /* Callers hold references, so the range is allocated; anything else is a bug that would corrupt an application's memory. */
@@ -271,6 +405,19 @@ static void keep(struct memfile *mf, uint64_t from, uint64_t to)
 }
 
 #define RETIRE_PIECES 16 /* a range in more pieces than this is punched at once */
+
+/* Nobody pays for what nobody refers to, even while it is kept. */
+static void uncharge_locked(struct memfile *mf, uint64_t from, uint64_t to)
+{
+	for (struct range *r = rangemap_first_in(&mf->allocs, from, to); r && r->start < to; r = r->next) {
+		struct mf_range *n = container_of(r, struct mf_range, r);
+
+		account_hook(n->owner, -(int64_t)(r->end - r->start));
+		mf->shared -= n->shared ? r->end - r->start : 0;
+		n->owner = 0;
+		n->shared = false;
+	}
+}
 
 /* Nobody refers to [from, to) any more. */
 static void retire(struct memfile *mf, uint64_t from, uint64_t to)
@@ -374,6 +521,7 @@ void memfile_unref(struct memfile *mf, uint64_t off, uint64_t len)
 		for (r = first->next; r && r->start == to && r->end <= end && container_of(r, struct mf_range, r)->refs == 0; r = r->next)
 			to = r->end;
 		absent_drop_locked(mf, from, to - from);
+		uncharge_locked(mf, from, to);
 		mutex_unlock(&mf->mu);
 		retire(mf, from, to);
 		mutex_lock(&mf->mu);
@@ -425,6 +573,7 @@ static char *raw_ptr(struct memfile *mf, uint64_t off, uint64_t len)
 int memfile_alloc_warm(struct memfile *mf, uint64_t len, uint64_t *ret_off)
 {
 	uint64_t off, total;
+	struct mf_range *n;
 	struct range *r;
 
 	mutex_lock(&mf->mu);
@@ -439,16 +588,19 @@ int memfile_alloc_warm(struct memfile *mf, uint64_t len, uint64_t *ret_off)
 		rangemap_remove(&mf->allocs, r);
 		free(container_of(r, struct mf_range, r));
 	}
-	(void)rangemap_insert(&mf->allocs, &node_new(off, off + len, 1)->r);
+	n = node_new(off, off + len, 1);
+	n->owner = (uint16_t)payer_hook();
+	account_hook(n->owner, (int64_t)len);
+	(void)rangemap_insert(&mf->allocs, &n->r);
 	mutex_unlock(&mf->mu);
 	*ret_off = off;
 	for (uint64_t at = off; at < off + len;) {
-		uint64_t n = MIN(off + len - at, CHUNK_SIZE - (at & (CHUNK_SIZE - 1)));
-		char *p = raw_ptr(mf, at, n);
+		uint64_t m = MIN(off + len - at, CHUNK_SIZE - (at & (CHUNK_SIZE - 1)));
+		char *p = raw_ptr(mf, at, m);
 
-		if (!p || safezero(p, n) != 0)
-			punch(mf, at, n);
-		at += n;
+		if (!p || safezero(p, m) != 0)
+			punch(mf, at, m);
+		at += m;
 	}
 	mutex_lock(&mf->mu);
 	rangemap_merge_in(&mf->allocs, off, off + len);
@@ -683,7 +835,7 @@ int memfile_for_each(struct memfile *mf, int (*fn)(void *arg, uint64_t off, uint
 	return 0;
 }
 
-int memfile_adopt(struct memfile *mf, uint64_t off, uint64_t len)
+static int adopt(struct memfile *mf, uint64_t off, uint64_t len, bool shared)
 {
 	uint64_t end, pos = off;
 
@@ -701,14 +853,37 @@ int memfile_adopt(struct memfile *mf, uint64_t off, uint64_t len)
 			if (n->refs == 0 || n->refs == UINT32_MAX)
 				return -EINVAL;
 			n->refs++;
+			if (shared && !n->shared) {
+				n->shared = true;
+				mf->shared += n->r.end - n->r.start;
+			}
 		} else {
 			n = node_new(pos, r ? MIN(r->start, end) : end, 1);
+			n->owner = 1;
+			n->shared = shared;
+			mf->shared += shared ? n->r.end - n->r.start : 0;
+			account_hook(1, (int64_t)(n->r.end - n->r.start));
 			(void)rangemap_insert(&mf->allocs, &n->r);
 		}
 		pos = n->r.end;
 	}
 	rangemap_merge_in(&mf->allocs, off, end);
 	return mf->allocs.total > mf->limit ? -ENOMEM : 0;
+}
+
+int memfile_adopt(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	return adopt(mf, off, len, false);
+}
+
+int memfile_adopt_shared(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	return adopt(mf, off, len, true);
+}
+
+uint64_t memfile_shared(const struct memfile *mf)
+{
+	return __atomic_load_n(&mf->shared, __ATOMIC_RELAXED);
 }
 
 int memfile_save_pages(struct memfile *mf, struct pages_writer *pw)

@@ -29,6 +29,28 @@ _must_check_ int memfile_alloc(struct memfile *mf, uint64_t len, bool huge, uint
 _must_check_ int memfile_alloc_warm(struct memfile *mf, uint64_t len, uint64_t *ret_off);
 /* At most @max bytes of freed pages are kept for memfile_alloc_warm(); at first none are. They count neither as used nor as committed. */
 void memfile_keep_freed(struct memfile *mf, uint64_t max);
+/* The same for content of files and shared memory, which is counted apart. */
+_must_check_ int memfile_alloc_shared(struct memfile *mf, uint64_t len, bool huge, uint64_t *ret_off);
+
+/*
+ * Who pays: every allocated range has an owner, a number below MEMFILE_OWNERS that means something to the hooks alone (control groups). Splitting and sharing
+ * do not change it. @payer gives the owner of an allocation, @account is told of every change of an owner's bytes; both are called with mu held or
+ * free, must be quick and take no lock. Ranges that come from an image belong to owner 1 until they are told otherwise.
+ */
+#define MEMFILE_OWNERS 4096
+void memfile_set_payer(uint32_t (*payer)(void), void (*account)(uint32_t owner, int64_t delta));
+/* What @from owns is @to's. Tells nobody. */
+void memfile_owner_move(struct memfile *mf, uint32_t from, uint32_t to);
+/* Restore: [off, +len) as far as it is allocated belongs to @owner. */
+void memfile_set_owner(struct memfile *mf, uint64_t off, uint64_t len, uint32_t owner);
+/* Bytes that are not holes, of the owners in @set (a bit map); *@ret_shared: of them in files and shared memory. Slow: asks the host for each range. */
+uint64_t memfile_owner_resident(struct memfile *mf, const uint64_t set[MEMFILE_OWNERS / 64], uint64_t *ret_shared);
+/* Bytes allocated for files and shared memory. */
+uint64_t memfile_shared(const struct memfile *mf);
+/* As memfile_adopt(), for those. */
+_must_check_ int memfile_adopt_shared(struct memfile *mf, uint64_t off, uint64_t len);
+/* The ranges of @owner as pairs of offset and length, malloc'd; how many numbers. */
+size_t memfile_owner_ranges(struct memfile *mf, uint32_t owner, uint64_t **ret);
 void memfile_ref(struct memfile *mf, uint64_t off, uint64_t len);
 /* Pages whose count reaches zero are returned to the host (hole punched), or kept, and may be allocated again. */
 void memfile_unref(struct memfile *mf, uint64_t off, uint64_t len);

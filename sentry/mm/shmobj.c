@@ -74,10 +74,10 @@ static struct shm_pages *fill(struct shmobj *s, uint64_t off)
 		start = MAX(start, prev->end);
 	if (next)
 		end = MIN(end, next->start);
-	if (memfile_alloc(s->mf, end - start, false, &p->off) < 0) {
+	if (memfile_alloc_shared(s->mf, end - start, false, &p->off) < 0) {
 		start = off;
 		end = off + PAGE_SIZE;
-		if (memfile_alloc(s->mf, PAGE_SIZE, false, &p->off) < 0) {
+		if (memfile_alloc_shared(s->mf, PAGE_SIZE, false, &p->off) < 0) {
 			free(p);
 			return NULL;
 		}
@@ -275,7 +275,7 @@ static int shmobj_after_load(struct state_reader *r, void *obj)
 
 	s->mf = kernel_memfile(state_reader_ctx(r));
 	for (struct range *i = s->pages.first; e == 0 && i; i = i->next)
-		e = state_check(r, memfile_adopt(s->mf, container_of(i, struct shm_pages, r)->off, i->end - i->start) == 0,
+		e = state_check(r, memfile_adopt_shared(s->mf, container_of(i, struct shm_pages, r)->off, i->end - i->start) == 0,
 				"pages: bad place in the memory file");
 	return e;
 }

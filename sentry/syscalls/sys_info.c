@@ -142,29 +142,6 @@ int64_t sys_getrandom(struct task *t, const struct sys_args *a)
 
 /* --- the rest --- */
 
-/* No kernel messages reach the container. */
-int64_t sys_syslog(struct task *t, const struct sys_args *a)
-{
-	int type = ARG_INT(a, 0), len = ARG_INT(a, 2);
-
-	if (type < 0 || type > 10)
-		return -EINVAL;
-	if (!task_capable(t, LINUX_CAP_SYSLOG) && !task_capable(t, LINUX_CAP_SYS_ADMIN))
-		return -EPERM;
-	switch (type) {
-	case 2:
-	case 3:
-	case 4:
-		return !a->a[1] || len < 0 ? -EINVAL : 0;
-	case 8:
-		return len < 1 || len > 8 ? -EINVAL : 0;
-	case 10:
-		return 1 << 18;
-	default:
-		return 0;
-	}
-}
-
 #define REBOOT_MAGIC1 0xfee1deadu
 
 /* Inside a pid namespace rebooting means killing its init: by SIGHUP to restart, by SIGINT to halt (Linux reboot_pid_ns). */

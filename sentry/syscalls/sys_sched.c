@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/syscalls/syscalls.h"
@@ -69,6 +70,20 @@ static uint64_t possible(const struct kernel *k, int word)
 	return n <= lo ? 0 : n - lo >= 64 ? UINT64_MAX : (1ULL << (n - lo)) - 1;
 }
 
+/* The processors that the control group of @o gives. */
+static void within_cpuset(struct task *o, uint64_t m[2])
+{
+	uint64_t set[2];
+
+	mutex_lock(&o->k->tasks_mu);
+	if (o->cgroup) {
+		cgroup_effective_cpus(o->cgroup, set);
+		m[0] &= set[0];
+		m[1] &= set[1];
+	}
+	mutex_unlock(&o->k->tasks_mu);
+}
+
 int64_t sys_sched_setaffinity(struct task *t, const struct sys_args *a)
 {
 	uint64_t m[2] = { 0 };
@@ -82,6 +97,7 @@ int64_t sys_sched_setaffinity(struct task *t, const struct sys_args *a)
 		return -ESRCH;
 	m[0] &= possible(t->k, 0);
 	m[1] &= possible(t->k, 1);
+	within_cpuset(o, m);
 	if (!may_change(t, o))
 		r = -EPERM;
 	else if (!(m[0] | m[1]))

@@ -43,6 +43,25 @@ const char *syscall_kinds(uint64_t nr)
 	return nr < ARRAY_SIZE(table) && table[nr].kinds ? table[nr].kinds : "";
 }
 
+/* Calls that move bytes through descriptors, for /proc/pid/io: 1 in, 2 out, 3 both (Linux: add_rchar() and add_wchar() in the VFS). */
+static const uint8_t io_calls[ARRAY_SIZE(table)] = {
+	[0] = 1, [17] = 1, [19] = 1, [295] = 1, [327] = 1, [1] = 2, [18] = 2, [20] = 2, [296] = 2, [328] = 2, [40] = 3, [326] = 3,
+};
+
+static void count_io(struct task *t, int what, int64_t ret)
+{
+	if (ret == -EFREEZE)
+		return;
+	if (what & 1) {
+		t->syscr++;
+		t->rchar += ret > 0 ? ret : 0;
+	}
+	if (what & 2) {
+		t->syscw++;
+		t->wchar += ret > 0 ? ret : 0;
+	}
+}
+
 int64_t syscall_dispatch(struct task *t, uint64_t nr, const struct sys_args *a)
 {
 	int64_t ret, start = 0;
@@ -62,6 +81,8 @@ int64_t syscall_dispatch(struct task *t, uint64_t nr, const struct sys_args *a)
 	ret = table[nr].fn(t, a);
 	if (unlikely(start))
 		atomic_fetch_add_explicit(&counters[nr].ns, (uint64_t)(ktime_mono() - start), memory_order_relaxed);
+	if (io_calls[nr])
+		count_io(t, io_calls[nr], ret);
 	if (ret < 0 && ret > -ERESTARTSYS)
 		atomic_fetch_add_explicit(&counters[nr].errors, 1, memory_order_relaxed);
 	return ret;

@@ -21,6 +21,7 @@ static const struct {
 	{ "full", LINUX_S_IFCHR | 0666, 1, 7, NULL },
 	{ "random", LINUX_S_IFCHR | 0666, 1, 8, NULL },
 	{ "urandom", LINUX_S_IFCHR | 0666, 1, 9, NULL },
+	{ "kmsg", LINUX_S_IFCHR | 0644, 1, 11, NULL },
 	{ "tty", LINUX_S_IFCHR | 0666, 5, 0, NULL },
 	{ "ptmx", LINUX_S_IFLNK | 0777, 0, 0, "pts/ptmx" },
 	{ "fd", LINUX_S_IFLNK | 0777, 0, 0, "/proc/self/fd" },

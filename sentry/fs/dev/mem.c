@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory-like character devices: null, zero, full, random, urandom, kmsg.
+ * Memory-like character devices: null, zero, full, random, urandom.
  *
  * Random bytes always come fresh from the host, also right after a restore: clones of one image do not share them.
  * Checkpoint: which device. Linux: drivers/char/mem.c, drivers/char/random.c.

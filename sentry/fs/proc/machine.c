@@ -11,6 +11,7 @@
 #include "sentry/fs/locks.h"
 #include "sentry/fs/proc/pid_entries.h"
 #include "sentry/fs/proc/proc_internal.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/rusage.h"
 
 int proc_show_nothing(struct pctx *c, struct strbuf *b)
@@ -24,6 +25,7 @@ struct totals {
 	int64_t utime, stime, ctxt;
 	uint32_t running, tasks;
 	int32_t last_pid;
+	uint64_t forks;
 };
 
 static void add_up(struct pctx *c, struct totals *r)
@@ -33,16 +35,17 @@ static void add_up(struct pctx *c, struct totals *r)
 	struct tg_usage u;
 	struct task *t;
 
-	*r = (struct totals){ 0 };
 	mutex_lock(&k->tasks_mu);
+	/* The dead count on: these sums must never go back. */
+	*r = (struct totals){ .utime = k->reaped.utime, .stime = k->reaped.stime, .ctxt = k->reaped.nvcsw + k->reaped.nivcsw, .forks = k->forks };
 	list_for_each(tg, &k->groups, all_node) {
 		tg_usage_total(tg, &u);
 		r->utime += u.utime;
 		r->stime += u.stime;
+		r->ctxt += u.nvcsw + u.nivcsw;
 		list_for_each(t, &tg->tasks, tg_node) {
 			r->running += proc_task_state(t) == 'R';
 			r->tasks++;
-			r->ctxt += t->nvcsw + t->nivcsw;
 		}
 	}
 	if (c->ns)
@@ -122,46 +125,12 @@ int proc_show_machine_stat(struct pctx *c, struct strbuf *b)
 	strbuf_addf(b, "cpu  %lu 0 %lu %lu 0 0 0 0 0 0\n", user, sys, idle);
 	for (uint64_t i = 0; i < n; i++)
 		strbuf_addf(b, "cpu%lu %lu 0 %lu %lu 0 0 0 0 0 0\n", i, user / n, sys / n, idle / n);
-	strbuf_addf(b, "intr 0\nctxt %ld\nbtime %ld\nprocesses %d\nprocs_running %u\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n", (long)s.ctxt,
-		    (long)((ktime_real() - up) / NSEC_PER_SEC), s.last_pid, s.running);
+	strbuf_addf(b, "intr 0\nctxt %ld\nbtime %ld\nprocesses %lu\nprocs_running %u\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n", (long)s.ctxt,
+		    (long)((ktime_real() - up) / NSEC_PER_SEC), (unsigned long)s.forks, s.running);
 	return 0;
 }
 
-/* --- memory --- */
-
-int proc_show_meminfo(struct pctx *c, struct strbuf *b)
-{
-	uint64_t total = the_kernel->cfg.total_memory >> 10, used = memfile_used(the_kernel->mf) >> 10, free, zero = 0;
-
-	used = MIN(used, total);
-	free = total - used;
-	strbuf_addf(b, "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\nBuffers:        %8lu kB\nCached:         %8lu kB\n", total,
-		    free, free, zero, zero);
-	strbuf_addf(b, "SwapCached:     %8lu kB\nActive:         %8lu kB\nInactive:       %8lu kB\nActive(anon):   %8lu kB\nInactive(anon): %8lu kB\n", zero,
-		    used, zero, used, zero);
-	strbuf_addf(b, "Active(file):   %8lu kB\nInactive(file): %8lu kB\nUnevictable:    %8lu kB\nMlocked:        %8lu kB\nSwapTotal:      %8lu kB\n", zero,
-		    zero, zero, zero, zero);
-	strbuf_addf(b, "SwapFree:       %8lu kB\nDirty:          %8lu kB\nWriteback:      %8lu kB\nAnonPages:      %8lu kB\nMapped:         %8lu kB\n", zero,
-		    zero, zero, used, zero);
-	strbuf_addf(b, "Shmem:          %8lu kB\nKReclaimable:   %8lu kB\nSlab:           %8lu kB\nSReclaimable:   %8lu kB\nSUnreclaim:     %8lu kB\n", zero,
-		    zero, zero, zero, zero);
-	strbuf_addf(b, "KernelStack:    %8lu kB\nPageTables:     %8lu kB\nCommitLimit:    %8lu kB\nCommitted_AS:   %8lu kB\n", zero, zero, total / 2, used);
-	strbuf_addf(b, "VmallocTotal:   34359738367 kB\nVmallocUsed:    %8lu kB\nVmallocChunk:   %8lu kB\nAnonHugePages:  %8lu kB\n", zero, zero, zero);
-	strbuf_addf(b, "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\nHugePages_Surp:        0\nHugepagesize:       2048 kB\n"
-		       "Hugetlb:               0 kB\n");
-	return 0;
-}
-
-int proc_show_vmstat(struct pctx *c, struct strbuf *b)
-{
-	uint64_t total = the_kernel->cfg.total_memory / PAGE_SIZE, used = memfile_used(the_kernel->mf) / PAGE_SIZE;
-
-	used = MIN(used, total);
-	strbuf_addf(b, "nr_free_pages %lu\nnr_inactive_anon 0\nnr_active_anon %lu\nnr_inactive_file 0\nnr_active_file 0\nnr_unevictable 0\nnr_mlock 0\n"
-		       "nr_anon_pages %lu\nnr_mapped 0\nnr_file_pages 0\nnr_dirty 0\nnr_writeback 0\nnr_shmem 0\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n"
-		       "pgfault 0\npgmajfault 0\noom_kill 0\n", total - used, used, used);
-	return 0;
-}
+/* --- memory: memory.c has the rest --- */
 
 int proc_show_swaps(struct pctx *c, struct strbuf *b)
 {
@@ -205,19 +174,16 @@ int proc_show_devices(struct pctx *c, struct strbuf *b)
 int proc_show_cgroups(struct pctx *c, struct strbuf *b)
 {
 	static const char *const names[] = { "cpuset", "cpu", "cpuacct", "memory", "pids" };
+	struct container *ct;
+	uint32_t groups = 0;
 
+	mutex_lock(&the_kernel->tasks_mu);
+	list_for_each(ct, &the_kernel->containers, node)
+		groups += ct->cgroup ? 1 + cgroup_descendants(ct->cgroup) : 0;
+	mutex_unlock(&the_kernel->tasks_mu);
 	strbuf_adds(b, "#subsys_name\thierarchy\tnum_cgroups\tenabled\n");
 	for (size_t n = 0; n < ARRAY_SIZE(names); n++)
-		strbuf_addf(b, "%s\t0\t1\t1\n", names[n]);
-	return 0;
-}
-
-int proc_show_interrupts(struct pctx *c, struct strbuf *b)
-{
-	strbuf_adds(b, "     ");
-	for (size_t n = 0; n < the_kernel->cfg.nr_cpus; n++)
-		strbuf_addf(b, "      CPU%-3zu", n);
-	strbuf_adds(b, "\n");
+		strbuf_addf(b, "%s\t0\t%u\t1\n", names[n], groups);
 	return 0;
 }
 

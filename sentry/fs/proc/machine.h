@@ -12,6 +12,16 @@
 
 int proc_show_nothing(struct pctx *c, struct strbuf *b);
 int proc_show_cpuinfo(struct pctx *c, struct strbuf *b); /* cpuinfo.c */
+int proc_show_arch_status(struct pctx *c, struct strbuf *b); /* machine_lists.c, as those that follow */
+int proc_show_autogroup(struct pctx *c, struct strbuf *b);
+int64_t proc_store_autogroup(struct pctx *c, char *s, size_t n);
+int proc_show_dma(struct pctx *c, struct strbuf *b);
+int proc_show_execdomains(struct pctx *c, struct strbuf *b);
+int proc_show_iomem(struct pctx *c, struct strbuf *b);
+int proc_show_pressure(struct pctx *c, struct strbuf *b);
+int proc_show_softirqs(struct pctx *c, struct strbuf *b);
+int proc_show_buddyinfo(struct pctx *c, struct strbuf *b); /* memory.c */
+int proc_show_zoneinfo(struct pctx *c, struct strbuf *b);
 int proc_show_boot_cmdline(struct pctx *c, struct strbuf *b);
 int proc_show_cgroups(struct pctx *c, struct strbuf *b);
 int proc_show_devices(struct pctx *c, struct strbuf *b);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sentry/fs/proc/machine.h"
 #include "sentry/fs/proc/pid_entries.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/proc/proc_internal.h"
@@ -147,7 +148,8 @@ static bool task_next(const struct pctx *dir, uint64_t *id, char *ret_name)
 	PN_DIR("attr", 0555, proc_attr_children, .flags = P),                                                                             \
 	PN_FILE("environ", 0400, proc_show_environ, .flags = P | PN_PTRACE), PN_FILE("auxv", 0400, proc_show_auxv, .flags = P | PN_PTRACE), \
 	PN_FILE("status", 0444, proc_show_status, .flags = P), PN_FILE("personality", 0400, proc_show_personality, .flags = P | PN_ATTACH), \
-	PN_FILE("limits", 0644, proc_show_limits, .flags = P), PN_FILE("sched", 0644, proc_show_sched, .flags = P),                       \
+	PN_FILE("arch_status", 0444, proc_show_arch_status, .flags = P),                                                                   \
+	PN_FILE("limits", 0444, proc_show_limits, .flags = P), PN_FILE("sched", 0644, proc_show_sched, .flags = P),                       \
 	PN_FILE("comm", 0644, proc_show_comm, .flags = P, .store = proc_store_comm),                                                      \
 	PN_FILE("syscall", 0400, proc_show_syscall, .flags = P | PN_ATTACH), PN_FILE("cmdline", 0444, proc_show_cmdline, .flags = P),     \
 	PN_FILE("stat", 0444, proc_show_stat, .flags = P), PN_FILE("statm", 0444, proc_show_statm, .flags = P),                           \
@@ -179,6 +181,7 @@ static const struct pdyn task_dyn = { .node = &proc_task_node, .lookup = task_lo
 static const struct pnode pid_children[] = {
 	PN_DIR("task", 0555, NULL, .flags = P, .dyn = &task_dyn),
 	COMMON_ENTRIES,
+	PN_FILE("autogroup", 0644, proc_show_autogroup, .flags = P, .store = proc_store_autogroup),
 	PN_FILE("mountstats", 0400, proc_show_mountstats, .flags = P),
 	PN_FILE("coredump_filter", 0644, proc_show_coredump_filter, .flags = P, .store = proc_store_coredump_filter),
 	PN_FILE("timerslack_ns", 0666, proc_show_timerslack, .flags = P | PN_ATTACH, .store = proc_store_timerslack),

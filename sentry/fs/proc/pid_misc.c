@@ -7,6 +7,7 @@
 #include "sentry/abi/rlimit.h"
 #include "sentry/fs/proc/pid_entries.h"
 #include "sentry/fs/proc/proc_internal.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/wchan.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -151,7 +152,17 @@ int proc_show_sessionid(struct pctx *c, struct strbuf *b)
 
 int proc_show_cgroup(struct pctx *c, struct strbuf *b)
 {
-	strbuf_adds(b, "0::/\n");
+	const struct cgroup *root;
+
+	strbuf_adds(b, "0::");
+	mutex_lock(&the_kernel->tasks_mu);
+	root = cgroup_root_of(c->t ? c->t : c->target);
+	if (c->target->cgroup)
+		cgroup_path(c->target->cgroup, root, b);
+	else
+		strbuf_addc(b, '/');
+	mutex_unlock(&the_kernel->tasks_mu);
+	strbuf_addc(b, '\n');
 	return 0;
 }
 

@@ -84,6 +84,10 @@ static void gather_usage(struct task *t, bool whole, struct facts *f)
 		task_cpu_times(t, &f->u.utime, &f->u.stime);
 		f->u.minflt = t->minflt;
 		f->u.majflt = t->majflt;
+		f->u.rchar = t->rchar;
+		f->u.wchar = t->wchar;
+		f->u.syscr = t->syscr;
+		f->u.syscw = t->syscw;
 	}
 	f->nvcsw = t->nvcsw;
 	f->nivcsw = t->nivcsw;
@@ -343,7 +347,9 @@ int proc_show_io(struct pctx *c, struct strbuf *b)
 	struct facts f;
 
 	gather(c, !c->thread, &f);
-	strbuf_addf(b, "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: %ld\nwrite_bytes: %ld\ncancelled_write_bytes: 0\n",
-		    (long)f.u.inblock * 512, (long)f.u.oublock * 512);
+	if (!c->thread)
+		usage_add(&f.u, &f.cu);
+	strbuf_addf(b, "rchar: %ld\nwchar: %ld\nsyscr: %ld\nsyscw: %ld\nread_bytes: %ld\nwrite_bytes: %ld\ncancelled_write_bytes: 0\n", (long)f.u.rchar,
+		    (long)f.u.wchar, (long)f.u.syscr, (long)f.u.syscw, (long)f.u.inblock * 512, (long)f.u.oublock * 512);
 	return 0;
 }

@@ -64,6 +64,12 @@ static const struct pnode tty_dir[] = {
 	PN_FILE("ldiscs", 0444, show_tty_ldiscs),
 	{ 0 },
 };
+static const struct pnode pressure[] = {
+	PN_FILE("cpu", 0666, proc_show_pressure),
+	PN_FILE("io", 0666, proc_show_pressure),
+	PN_FILE("memory", 0666, proc_show_pressure),
+	{ 0 },
+};
 static const struct pnode children[] = {
 	PN_LINK("self", proc_self_link),
 	PN_LINK("thread-self", thread_self_link),
@@ -76,6 +82,8 @@ static const struct pnode children[] = {
 	PN_DIR("bus", 0555, empty),
 	PN_DIR("irq", 0555, empty),
 	PN_DIR("tty", 0555, tty_dir),
+	PN_DIR("pressure", 0555, pressure),
+	PN_FILE("buddyinfo", 0444, proc_show_buddyinfo),
 	PN_FILE("cgroups", 0444, proc_show_cgroups),
 	PN_FILE("cmdline", 0444, proc_show_boot_cmdline),
 	PN_FILE("consoles", 0444, proc_show_nothing),
@@ -83,8 +91,14 @@ static const struct pnode children[] = {
 	PN_FILE("crypto", 0444, proc_show_nothing),
 	PN_FILE("devices", 0444, proc_show_devices),
 	PN_FILE("diskstats", 0444, proc_show_nothing),
+	PN_FILE("dma", 0444, proc_show_dma),
+	PN_FILE("execdomains", 0444, proc_show_execdomains),
+	PN_FILE("fb", 0444, proc_show_nothing),
 	PN_FILE("filesystems", 0444, proc_show_filesystems),
 	PN_FILE("interrupts", 0444, proc_show_interrupts),
+	PN_FILE("iomem", 0444, proc_show_iomem),
+	PN_FILE("ioports", 0444, proc_show_nothing),
+	PN_FILE("kallsyms", 0444, proc_show_nothing),
 	PN_FILE("key-users", 0444, proc_show_nothing),
 	PN_FILE("keys", 0444, proc_show_nothing),
 	PN_FILE("loadavg", 0444, proc_show_loadavg),
@@ -94,11 +108,13 @@ static const struct pnode children[] = {
 	PN_FILE("modules", 0444, proc_show_nothing),
 	PN_FILE("partitions", 0444, proc_show_partitions),
 	PN_FILE("slabinfo", 0400, proc_show_slabinfo),
+	PN_FILE("softirqs", 0444, proc_show_softirqs),
 	PN_FILE("stat", 0444, proc_show_machine_stat),
 	PN_FILE("swaps", 0444, proc_show_swaps),
 	PN_FILE("uptime", 0444, proc_show_uptime),
 	PN_FILE("version", 0444, proc_show_version),
 	PN_FILE("vmstat", 0444, proc_show_vmstat),
+	PN_FILE("zoneinfo", 0444, proc_show_zoneinfo),
 	{ 0 },
 };
 static const struct pnode root = PN_DIR("/", 0555, children, .dyn = &proc_pid_dyn);

@@ -185,6 +185,7 @@ const struct inode_ops *pseudo_iops_of(const struct pnode *n)
 static void take_attrs(struct inode *i, struct pctx *c)
 {
 	uint32_t uid = 0, gid = 0, mode = c->node->mode;
+	uint64_t nlink = i->nlink;
 
 	/* A process that must not be looked into belongs to root, but for its public directories. */
 	if (c->target && (!c->target->undumpable || mode == (LINUX_S_IFDIR | 0555))) {
@@ -198,7 +199,10 @@ static void take_attrs(struct inode *i, struct pctx *c)
 	}
 	if (c->node->get_mode)
 		mode = (mode & LINUX_S_IFMT) | c->node->get_mode(c);
+	if (c->ps->fs->attrs)
+		c->ps->fs->attrs(c, &mode, &uid, &gid, &nlink);
 	mutex_lock(&i->attr_mu);
+	i->nlink = (uint32_t)nlink;
 	i->mode = mode;
 	i->uid = uid;
 	i->gid = gid;
@@ -219,6 +223,7 @@ static int new_inode(struct pctx *dir, struct inode *parent, const struct pnode 
 	pi->id = id;
 	if (LINUX_S_ISDIR(n->mode))
 		pi->i.nlink = 2;
+	pseudo_watch_attach(pi);
 	*ret = &pi->i;
 	return 0;
 }
@@ -227,10 +232,19 @@ static void pseudo_evict(struct inode *i)
 {
 	struct pseudo_inode *pi = pseudo_i(i);
 
+	pseudo_watch_detach(pi);
 	if (pi->pid)
 		pid_put(pi->pid);
 	inode_done(i);
 	free(pi);
+}
+
+static bool entry_visible(const struct pctx *dir, const struct pnode *n)
+{
+	struct pctx c = *dir;
+
+	c.node = n;
+	return !n->visible || n->visible(&c);
 }
 
 static int lookup_in(struct inode *dir, struct pctx *c, const char *name, struct inode **ret)
@@ -242,7 +256,7 @@ static int lookup_in(struct inode *dir, struct pctx *c, const char *name, struct
 	int err;
 
 	for (const struct pnode *n = c->node->children; n && n->name; n++)
-		if (!strcmp(n->name, name))
+		if (!strcmp(n->name, name) && entry_visible(c, n))
 			return new_inode(c, dir, n, name, c->id, c->pid, c->thread, ret);
 	if (!dyn)
 		return -ENOENT;
@@ -280,7 +294,7 @@ static int pseudo_refresh(struct inode *i, struct task *t)
 	struct pctx c;
 	int err;
 
-	if (!pi->pid && !pi->node->get_mode)
+	if (!pi->pid && !pi->node->get_mode && !pseudo_of(i->sb)->fs->attrs)
 		return 0;
 	err = pctx_get(i, t, &c);
 	if (!err)
@@ -309,7 +323,7 @@ static int pseudo_permission(struct inode *i, struct task *t, const struct cred 
 	struct pctx c;
 	int err;
 
-	if (pi->pid || pi->node->get_mode) {
+	if (pi->pid || pi->node->get_mode || pseudo_of(i->sb)->fs->attrs) {
 		err = pctx_get(i, t, &c);
 		if (err)
 			return err;
@@ -333,8 +347,20 @@ static int pseudo_setattr(struct inode *i, struct task *t, const struct iattr *a
 {
 	struct iattr rest = *a;
 
-	if (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID))
-		return -EPERM;
+	if (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID)) {
+		int (*set)(struct pctx *c, const struct iattr *a) = pseudo_of(i->sb)->fs->setattr;
+		struct pctx c;
+		int err;
+
+		if (!set)
+			return -EPERM;
+		err = pctx_get(i, t, &c);
+		if (!err)
+			err = set(&c, a);
+		pctx_done(&c);
+		if (err)
+			return err;
+	}
 	rest.valid &= ~ATTR_SIZE; /* O_TRUNC */
 	inode_setattr_simple(i, &rest);
 	return 0;
@@ -385,16 +411,51 @@ static int pseudo_reg_open(struct inode *i, struct task *t, const struct path *p
 /* proc's own look-ups fail before Linux comes to think of creating. */
 static int pseudo_create(struct inode *dir, struct task *t, struct dentry *d, const struct inode_make *m, struct inode **ret)
 {
+	const struct pseudo_fs *fs = pseudo_of(dir->sb)->fs;
+	struct pctx c;
+	uint64_t id;
+	int err;
+
 	if (dir->sb->magic == LINUX_PROC_SUPER_MAGIC)
 		return -ENOENT;
-	return LINUX_S_ISREG(m->mode) ? -EACCES : -EPERM;
+	if (!fs->mkdir || !LINUX_S_ISDIR(m->mode) || !pseudo_i(dir)->node->dyn)
+		return LINUX_S_ISREG(m->mode) ? -EACCES : -EPERM;
+	err = pctx_get(dir, t, &c);
+	if (!err)
+		err = fs->mkdir(&c, d->name, m, &id);
+	if (!err)
+		err = new_inode(&c, dir, c.node->dyn->node, d->name, id, c.pid, c.thread, ret);
+	if (!err) {
+		struct pctx child;
+
+		if (pctx_get(*ret, t, &child) == 0)
+			take_attrs(*ret, &child);
+		pctx_done(&child);
+	}
+	pctx_done(&c);
+	return err;
+}
+
+static int pseudo_rmdir(struct inode *dir, struct task *t, struct dentry *d)
+{
+	const struct pseudo_fs *fs = pseudo_of(dir->sb)->fs;
+	struct pctx c;
+	int err;
+
+	if (!fs->rmdir || !pseudo_i(dir)->node->dyn || pseudo_i(d->inode)->node != pseudo_i(dir)->node->dyn->node)
+		return -EPERM;
+	err = pctx_get(d->inode, t, &c);
+	if (!err)
+		err = fs->rmdir(&c);
+	pctx_done(&c);
+	return err;
 }
 
 #define COMMON                                                                                                                       \
 	.name = "pseudo", .state = &pseudo_inode_state_type, .evict = pseudo_evict, .setattr = pseudo_setattr, .getattr = pseudo_getattr, \
 	.refresh = pseudo_refresh, .permission = pseudo_permission, .mu_class = "pseudo.file"
 
-const struct inode_ops pseudo_dir_iops = { COMMON, .lookup = pseudo_lookup, .create = pseudo_create, .open = pseudo_dir_open };
+const struct inode_ops pseudo_dir_iops = { COMMON, .lookup = pseudo_lookup, .create = pseudo_create, .rmdir = pseudo_rmdir, .open = pseudo_dir_open };
 const struct inode_ops pseudo_reg_iops = { COMMON, .open = pseudo_reg_open };
 const struct inode_ops pseudo_link_iops = { COMMON, .readlink = pseudo_readlink };
 const struct inode_ops pseudo_magic_iops = { COMMON, .readlink = pseudo_readlink, .get_link = pseudo_get_link };
@@ -422,6 +483,8 @@ static int pseudo_d_revalidate(struct dentry *d, struct task *t)
 	dir = pi_inode && pseudo_of(pi_inode->sb) ? pseudo_i(pi_inode) : NULL;
 	dyn = dir ? dir->node->dyn : NULL;
 	if (r && dyn && dyn->node == pi->node && dyn->valid && !dyn->valid(&c))
+		r = 0;
+	if (r && pi->node->visible && !pi->node->visible(&c))
 		r = 0;
 	dentry_put(parent);
 	pctx_done(&c);
@@ -480,6 +543,11 @@ int pseudo_mount(const struct fs_type *ft, const struct pseudo_fs *fs, struct pi
 	}
 	*ret = &ps->sb;
 	return 0;
+}
+
+void pseudo_set_root_id(struct super_block *sb, uint64_t id)
+{
+	pseudo_i(sb->root->inode)->id = id;
 }
 
 /* --- state --- */
@@ -676,7 +744,11 @@ static int pseudo_inode_after_load(struct state_reader *r, void *obj)
 	struct pseudo_sb *ps = pseudo_of(pi->i.sb);
 
 	/* Process entries are written on the assumption that they have one. */
-	return state_check(r, ps && (pi->pid || !(pi->node->flags & PN_PROC)), "an entry in a wrong file system");
+	int e = state_check(r, ps && (pi->pid || !(pi->node->flags & PN_PROC)), "an entry in a wrong file system");
+
+	if (e == 0)
+		pseudo_watch_attach(pi);
+	return e;
 }
 
 const struct state_type pseudo_inode_state_type = {

@@ -14,6 +14,7 @@
 
 #include "base/strbuf.h"
 #include "sentry/fs/fs_type.h"
+#include "sentry/fs/pseudo/watch.h"
 #include "sentry/kernel/kernel.h"
 
 struct pnode;
@@ -29,6 +30,7 @@ struct pctx {
 	uint64_t id; /* of a dynamic entry */
 	const struct pnode *node;
 	struct pseudo_sb *ps;
+	const struct cred *cred; /* in store: who opened the file */
 };
 
 /* Entries that come and go. */
@@ -38,6 +40,8 @@ struct pdyn {
 	int (*lookup)(const struct pctx *dir, const char *name, uint64_t *ret_id, struct pid **ret_pid, bool *ret_thread);
 	/* The first entry with an id >= *@id: sets *@id and its name (32 bytes). */
 	bool (*next)(const struct pctx *dir, uint64_t *id, char *ret_name);
+	/* The same for names of up to 255 bytes, used instead when not NULL. */
+	bool (*next_name)(const struct pctx *dir, uint64_t *id, char *ret_name, size_t size);
 	/* Is the entry of @c still there? Processes are checked already. NULL: yes. */
 	bool (*valid)(const struct pctx *c);
 };
@@ -62,6 +66,10 @@ struct pnode {
 	const struct pdyn *dyn;
 	const void *data; /* for functions that serve several entries */
 	uint32_t (*get_mode)(struct pctx *c); /* permissions that depend on the entry; NULL: mode */
+	bool (*visible)(const struct pctx *c); /* an entry of a table that is not always there; @c: of itself. NULL: always */
+	/* What tells its changes, and who keeps that alive, to be given to unwatch(). May be NULL: nothing does. */
+	struct pseudo_watch *(*watch)(const struct pctx *c, void **ret_owner);
+	void (*unwatch)(void *owner);
 };
 
 #define PN_DIR(nm, perm, kids, ...)  { .name = (nm), .mode = LINUX_S_IFDIR | (perm), .children = (kids), ##__VA_ARGS__ }
@@ -73,6 +81,11 @@ struct pseudo_fs {
 	uint64_t magic;
 	const struct pnode *root;
 	void (*show_options)(struct pseudo_sb *ps, struct strbuf *b);
+	/* File systems whose directories can be made and removed and whose entries have owners of their own; all or none NULL. @dir's inode.mu is held. */
+	int (*mkdir)(struct pctx *dir, const char *name, const struct inode_make *m, uint64_t *ret_id);
+	int (*rmdir)(struct pctx *c); /* of the entry */
+	void (*attrs)(const struct pctx *c, uint32_t *mode, uint32_t *uid, uint32_t *gid, uint64_t *nlink);
+	int (*setattr)(struct pctx *c, const struct iattr *a); /* mode and owner */
 };
 
 struct pseudo_sb {
@@ -91,6 +104,8 @@ void pseudo_fs_register(const struct pseudo_fs *fs);
 	}
 _must_check_ int pseudo_mount(const struct fs_type *ft, const struct pseudo_fs *fs, struct pid_ns *ns, struct super_block **ret);
 struct pseudo_sb *pseudo_of(struct super_block *sb); /* NULL when it is none */
+/* What the root of @sb is about: entries of its tables get it. Before anybody looks. */
+void pseudo_set_root_id(struct super_block *sb, uint64_t id);
 
 /* For custom open functions and callbacks of other files: what an inode of ours is about. */
 _must_check_ int pctx_get(struct inode *i, struct task *t, struct pctx *ret); /* -ESRCH: the process is gone */

@@ -32,6 +32,8 @@ static int make_text(struct pseudo_file *pf, struct task *t)
 	struct pctx c;
 	int err = pctx_get(&pi->i, t, &c);
 
+	if (pi->watch)
+		pf->event = atomic_load(&pi->watch->seq);
 	strbuf_done(&pf->text);
 	pf->text = (struct strbuf)STRBUF_INIT;
 	if (!err)
@@ -83,6 +85,7 @@ static int64_t pseudo_write(struct file *f, struct task *t, struct uio *u, int64
 	n = (size_t)r;
 	text[n] = '\0';
 	r = pctx_get(f->inode, t, &c);
+	c.cred = f->cred;
 	if (!r)
 		r = pi->node->store(&c, text, n);
 	pctx_done(&c);
@@ -107,6 +110,11 @@ static uint32_t pseudo_poll(struct file *f)
 	uint32_t r = POLL_READ | (f->writable ? POLL_WRITE : 0);
 	uint64_t now;
 
+	if (pseudo_i(f->inode)->watch) { /* until it is read again, as kernfs */
+		now = atomic_load(&pseudo_i(f->inode)->watch->seq);
+		mutex_guard(&pf->mu);
+		return now != pf->event ? r | LINUX_POLLERR | LINUX_POLLPRI : r;
+	}
 	if (!pf->ns)
 		return r;
 	now = *(volatile uint64_t *)&pf->ns->event;
@@ -122,6 +130,8 @@ static struct waitq *pseudo_pollq(struct file *f)
 {
 	struct pseudo_file *pf = pseudo_f(f);
 
+	if (pseudo_i(f->inode)->watch)
+		return &pseudo_i(f->inode)->watch->wq;
 	return pf->ns ? &pf->ns->wq : NULL;
 }
 
@@ -186,6 +196,8 @@ int pseudo_file_open(struct inode *i, struct task *t, const struct path *p, uint
 {
 	int err = open_file(i, t, p, flags, &pseudo_text_ops, ret);
 
+	if (!err && pseudo_i(i)->watch)
+		pseudo_f(*ret)->event = atomic_load(&pseudo_i(i)->watch->seq);
 	if (!err)
 		watch_mounts(pseudo_f(*ret), t);
 	return err;
@@ -193,12 +205,20 @@ int pseudo_file_open(struct inode *i, struct task *t, const struct path *p, uint
 
 /* --- directories --- */
 
+static bool visible(const struct pctx *dir, const struct pnode *n)
+{
+	struct pctx c = *dir;
+
+	c.node = n;
+	return !n->visible || n->visible(&c);
+}
+
 static int emit_static(struct file *f, struct pctx *c, struct dir_sink *s, bool *full)
 {
 	int64_t at = 2;
 
 	for (const struct pnode *n = c->node->children; n && n->name; n++, at++) {
-		if (at < f->pos)
+		if (at < f->pos || !visible(c, n))
 			continue;
 		if (!s->emit(s, n->name, strlen(n->name), at + 1, pseudo_child_ino(f->inode->ino, n->name), (uint8_t)(n->mode >> 12 & 15))) {
 			*full = true;
@@ -213,12 +233,12 @@ static void emit_dynamic(struct file *f, struct pctx *c, struct dir_sink *s)
 {
 	const struct pdyn *dyn = c->node->dyn;
 	uint64_t id;
-	char name[32];
+	char name[256];
 
 	if (f->pos < DYN_BASE)
 		f->pos = DYN_BASE;
 	id = (uint64_t)(f->pos - DYN_BASE);
-	while (dyn->next(c, &id, name)) {
+	while (dyn->next_name ? dyn->next_name(c, &id, name, sizeof(name)) : dyn->next(c, &id, name)) {
 		if (!s->emit(s, name, strlen(name), DYN_BASE + (int64_t)id + 1, pseudo_child_ino(f->inode->ino, name),
 			     (uint8_t)(dyn->node->mode >> 12 & 15)))
 			return;
@@ -328,6 +348,8 @@ static int pseudo_file_after_load(struct state_reader *r, void *obj)
 	file_after_load_base(&pf->file);
 	if (pf->ns)
 		pf->event = pf->ns->event;
+	if (pseudo_i(pf->file.inode)->watch)
+		pf->event = atomic_load(&pseudo_i(pf->file.inode)->watch->seq);
 	return 0;
 }
 

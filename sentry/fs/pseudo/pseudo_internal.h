@@ -11,6 +11,9 @@ struct pseudo_inode {
 	struct pid *pid; /* saved: 4; referenced */
 	bool thread; /* saved: 5 */
 	uint64_t id; /* saved: 6 entry */
+	struct pseudo_watch *watch; /* derived: what tells its changes, or NULL */
+	void *watch_owner; /* derived: keeps watch alive */
+	struct list watch_node; /* derived: in watch->inodes */
 };
 
 struct pseudo_file {
@@ -18,7 +21,7 @@ struct pseudo_file {
 	struct mutex mu; /* nosave: free when frozen */
 	struct strbuf text; /* nosave: made anew */
 	bool have; /* nosave: text is made anew */
-	uint64_t event; /* nosave: last change of mounts told; a restore tells none */
+	uint64_t event; /* nosave: last change told or read; a restore tells none */
 	struct mnt_ns *ns; /* derived: PN_MOUNTS: whose changes; referenced */
 };
 
@@ -29,6 +32,10 @@ static inline struct pseudo_inode *pseudo_i(const struct inode *i)
 
 extern const struct inode_ops pseudo_dir_iops, pseudo_reg_iops, pseudo_link_iops, pseudo_magic_iops;
 const struct inode_ops *pseudo_iops_of(const struct pnode *n);
+
+extern struct mutex pseudo_watch_mu;
+void pseudo_watch_attach(struct pseudo_inode *pi);
+void pseudo_watch_detach(struct pseudo_inode *pi);
 
 uint64_t pseudo_child_ino(uint64_t dir, const char *name);
 int pseudo_dir_open(struct inode *i, struct task *t, const struct path *p, uint32_t flags, struct file **ret);

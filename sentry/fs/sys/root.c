@@ -5,104 +5,12 @@
  */
 #include <stdio.h>
 
-#include "sentry/fs/pseudo/pseudo.h"
+#include "sentry/fs/sys/sysfs_internal.h"
 #include "sentry/fs/sys/sys_internal.h"
 
 static const struct pnode none[] = { { 0 } };
 
-static int show_text(struct pctx *c, struct strbuf *b)
-{
-	strbuf_addf(b, "%s\n", (const char *)c->node->data);
-	return 0;
-}
-#define TEXT(nm, t) PN_FILE(nm, 0444, show_text, .data = (t))
-
-/* --- processors --- */
-
-static int show_all_cpus(struct pctx *c, struct strbuf *b)
-{
-	size_t n = the_kernel->cfg.nr_cpus;
-
-	strbuf_addf(b, n > 1 ? "0-%zu\n" : "0\n", n - 1);
-	return 0;
-}
-
-static int show_one_cpu(struct pctx *c, struct strbuf *b)
-{
-	strbuf_addf(b, "%lu\n", c->id);
-	return 0;
-}
-
-static void mask(struct strbuf *b, size_t n, uint64_t word_of_last)
-{
-	size_t words = (n + 31) / 32;
-
-	for (size_t w = words; w-- > 0;)
-		strbuf_addf(b, "%0*x%s", w == words - 1 ? 1 : 8, w == words - 1 ? (uint32_t)word_of_last : UINT32_MAX, w ? "," : "\n");
-}
-
-static int show_all_mask(struct pctx *c, struct strbuf *b)
-{
-	size_t n = the_kernel->cfg.nr_cpus, top = n % 32;
-
-	mask(b, n, top ? (1ull << top) - 1 : UINT32_MAX);
-	return 0;
-}
-
-static int show_one_mask(struct pctx *c, struct strbuf *b)
-{
-	strbuf_addf(b, "%x", 1u << (c->id % 32));
-	for (uint64_t w = c->id / 32; w; w--)
-		strbuf_adds(b, ",00000000");
-	strbuf_addc(b, '\n');
-	return 0;
-}
-
-static int cpu_lookup(const struct pctx *dir, const char *name, uint64_t *ret_id, struct pid **ret_pid, bool *ret_thread)
-{
-	return name[0] == 'c' && name[1] == 'p' && name[2] == 'u' && pseudo_name_number(name + 3, 4096, ret_id) &&
-			       *ret_id < the_kernel->cfg.nr_cpus ? 0 : -ENOENT;
-}
-
-static bool cpu_next(const struct pctx *dir, uint64_t *id, char *ret_name)
-{
-	(void)snprintf(ret_name, 32, "cpu%lu", *id);
-	return *id < the_kernel->cfg.nr_cpus;
-}
-
-static const struct pnode topology[] = {
-	PN_FILE("core_id", 0444, show_one_cpu),
-	TEXT("physical_package_id", "0"),
-	TEXT("die_id", "0"),
-	PN_FILE("core_cpus", 0444, show_one_mask),
-	PN_FILE("core_cpus_list", 0444, show_one_cpu),
-	PN_FILE("thread_siblings", 0444, show_one_mask),
-	PN_FILE("thread_siblings_list", 0444, show_one_cpu),
-	PN_FILE("core_siblings", 0444, show_all_mask),
-	PN_FILE("core_siblings_list", 0444, show_all_cpus),
-	PN_FILE("package_cpus", 0444, show_all_mask),
-	PN_FILE("package_cpus_list", 0444, show_all_cpus),
-	{ 0 },
-};
-static const struct pnode cpu_kids[] = { PN_DIR("topology", 0755, topology), TEXT("online", "1"), { 0 } };
-static const struct pnode cpu_node = PN_DIR("cpu*", 0755, cpu_kids);
-static const struct pdyn cpu_dyn = { .node = &cpu_node, .lookup = cpu_lookup, .next = cpu_next };
-
-static int show_kernel_max(struct pctx *c, struct strbuf *b)
-{
-	strbuf_adds(b, "8191\n");
-	return 0;
-}
-
-static const struct pnode cpu_dir[] = {
-	PN_FILE("online", 0444, show_all_cpus),
-	PN_FILE("possible", 0444, show_all_cpus),
-	PN_FILE("present", 0444, show_all_cpus),
-	TEXT("offline", ""),
-	TEXT("isolated", ""),
-	PN_FILE("kernel_max", 0444, show_kernel_max),
-	{ 0 },
-};
+#define TEXT SYSFS_TEXT
 
 /* --- memory nodes --- */
 
@@ -115,8 +23,8 @@ static int show_node_meminfo(struct pctx *c, struct strbuf *b)
 }
 
 static const struct pnode node0[] = {
-	PN_FILE("cpulist", 0444, show_all_cpus),
-	PN_FILE("cpumap", 0444, show_all_mask),
+	PN_FILE("cpulist", 0444, sysfs_show_all_cpus),
+	PN_FILE("cpumap", 0444, sysfs_show_all_mask),
 	TEXT("distance", "10"),
 	PN_FILE("meminfo", 0444, show_node_meminfo),
 	{ 0 },
@@ -130,7 +38,7 @@ static const struct pnode node_dir[] = {
 
 static const struct pnode virtual_net[] = { PN_DIR("net", 0755, none, .dyn = &sys_net_dyn), { 0 } };
 static const struct pnode class_dir[] = { PN_DIR("net", 0755, none, .dyn = &sys_net_dyn), PN_DIR("block", 0755, none), { 0 } };
-static const struct pnode system_dir[] = { PN_DIR("cpu", 0755, cpu_dir, .dyn = &cpu_dyn), PN_DIR("node", 0755, node_dir), { 0 } };
+static const struct pnode system_dir[] = { PN_DIR("cpu", 0755, sysfs_cpu_children, .dyn = &sysfs_cpu_dyn), PN_DIR("node", 0755, node_dir), { 0 } };
 static const struct pnode devices[] = { PN_DIR("system", 0755, system_dir), PN_DIR("virtual", 0755, virtual_net), { 0 } };
 static const struct pnode thp[] = {
 	TEXT("enabled", "always [madvise] never"),

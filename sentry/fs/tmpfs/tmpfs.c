@@ -685,7 +685,7 @@ static int inode_after_load(struct state_reader *r, void *obj)
 	s = tmpfs_s(ti->i.sb);
 	atomic_fetch_add(&s->used_inodes, 1);
 	for (struct range *x = ti->pages.first; x; x = x->next) {
-		err = memfile_adopt(s->mf, container_of(x, struct tmpfs_extent, r)->off, x->end - x->start);
+		err = memfile_adopt_shared(s->mf, container_of(x, struct tmpfs_extent, r)->off, x->end - x->start);
 		if (err)
 			return state_check(r, false, "pages outside the memory file");
 		atomic_fetch_add(&s->used_pages, (x->end - x->start) / PAGE_SIZE);

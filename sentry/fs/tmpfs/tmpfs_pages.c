@@ -101,7 +101,7 @@ static int fill_locked(struct tmpfs_inode *ti, uint64_t off, uint64_t end, struc
 		len = ALIGN_UP(len / 2, PAGE_SIZE);
 	}
 	e = calloc(1, sizeof(*e));
-	if (!e || memfile_alloc(s->mf, len, len >= 2UL << 20, &e->off) < 0) {
+	if (!e || memfile_alloc_shared(s->mf, len, len >= 2UL << 20, &e->off) < 0) {
 		free(e);
 		uncharge(s, len / PAGE_SIZE);
 		return -ENOMEM;
