@@ -54,13 +54,6 @@ struct plat_trap {
 	uint64_t addr;
 	uint32_t access;
 	uint32_t trapno, err;
-	uint64_t dr6; /* SIGTRAP with hardware breakpoints set: which of them (bits 0-3) or a step (bit 14) it was; else 0 */
-};
-
-/* Hardware breakpoints: debug registers 0-3 and of register 7 the enable, kind and length bits (Intel SDM 3B, 18.2). */
-struct plat_debug {
-	uint64_t addr[4];
-	uint64_t control;
 };
 
 #define PLAT_PROT_READ  1u /* as PROT_* */
@@ -116,9 +109,6 @@ struct platform_ops {
 	/* Single-step the next switch_to(): it ends with PLAT_FAULT SIGTRAP after one instruction. When that is `syscall`, the first
 	 * switch_to() ends with PLAT_SYSCALL and the one after it with the SIGTRAP, nothing having run. */
 	void (*set_step)(struct plat_ctx *c, bool on);
-	/* Hardware breakpoints from the next switch_to() on; all zero: none. A hit ends it with PLAT_FAULT SIGTRAP and trap.dr6. Addresses, kinds and
-	 * lengths are valid. By the bound thread, or any while that one is parked. NULL: the platform has none. */
-	void (*set_debug)(struct plat_ctx *c, const struct plat_debug *d);
 	/* CPU time the application has used in this context since ctx_new(), in ns. From any thread. May be NULL: not known. */
 	int (*cpu_time)(struct plat_ctx *c, int64_t *ret_ns);
 };

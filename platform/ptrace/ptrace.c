@@ -14,7 +14,6 @@
  */
 #include "platform/ptrace/ptrace.h"
 
-#include <errno.h>
 #include <linux/audit.h>
 #include <sched.h>
 #include <signal.h>
@@ -23,7 +22,6 @@
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -39,7 +37,6 @@
 #define TRAPNO_PF 14
 #define TRAPNO_MF 16
 #define TRAPNO_AC 17
-#define DR6_HITS  0x400full /* breakpoints 0-3, single step */
 
 /* gettid(), which is a host call, once per thread. */
 static pid_t own_tid(void)
@@ -394,11 +391,6 @@ static int ctx_pull_fpu(struct plat_ctx *c)
 	return 0;
 }
 
-static int poke_debug(pid_t tid, unsigned n, uint64_t val)
-{
-	return ptrace(PTRACE_POKEUSER, tid, (void *)(offsetof(struct user, u_debugreg) + n * sizeof(uint64_t)), (void *)val) < 0 ? -errno : 0;
-}
-
 static void ctx_unbind(struct plat_ctx *c)
 {
 	struct plat_as *as = c->as;
@@ -407,10 +399,6 @@ static void ctx_unbind(struct plat_ctx *c)
 	if (!c->tid)
 		return;
 	ctx_count_cpu(c, 0);
-	if (c->debug_live) { /* the next user of this stub has none */
-		(void)poke_debug(c->tid, 7, 0);
-		c->debug_live = false;
-	}
 	/* Only its tracer can park it: not when the context is freed after its thread. */
 	if (c->owner == own_tid()) {
 		mutex_guard(&as->mu);
@@ -483,35 +471,12 @@ static int ctx_bind(struct plat_ctx *c, struct plat_as *as)
 	c->tid = tid;
 	c->owner = own_tid();
 	c->regs_dirty = c->fpu_dirty = true;
-	c->debug_dirty = c->debug.control != 0;
 	ctx_count_cpu(c, tid);
-	return 0;
-}
-
-/* The control register last, and empty while addresses change: the host checks each write against the others. */
-static int ctx_push_debug(struct plat_ctx *c)
-{
-	int r = poke_debug(c->tid, 7, 0);
-
-	for (unsigned n = 0; n < ARRAY_SIZE(c->debug.addr) && r == 0; n++)
-		r = poke_debug(c->tid, n, c->debug.addr[n]);
-	if (r == 0 && c->debug.control)
-		r = poke_debug(c->tid, 7, c->debug.control);
-	if (r == -ESRCH)
-		return r;
-	if (r < 0)
-		log_warn("ptrace: the host refuses hardware breakpoints (%s): the application's debugger waits in vain", strerror(-r));
-	c->debug_live = r == 0 && c->debug.control;
-	c->debug_dirty = false;
 	return 0;
 }
 
 static int ctx_push(struct plat_ctx *c)
 {
-	if (c->debug_dirty && ctx_push_debug(c) < 0) {
-		tracee_kill(c->tid);
-		return -ESRCH;
-	}
 	/* Results that look like the host's restart codes go with a full push, which tells the host there is nothing to restart. */
 	if (c->ret_set && c->ret > (uint64_t)-600 && c->ret < (uint64_t)-500 && ctx_pull(c) < 0)
 		return -ESRCH;
@@ -558,12 +523,6 @@ static void pt_set_ret(struct plat_ctx *c, uint64_t val)
 static void pt_set_step(struct plat_ctx *c, bool on)
 {
 	c->step = on;
-}
-
-static void pt_set_debug(struct plat_ctx *c, const struct plat_debug *d)
-{
-	c->debug = *d;
-	c->debug_dirty = true;
 }
 
 static void pt_interrupt(struct plat_ctx *c)
@@ -677,13 +636,6 @@ static int on_signal(struct plat_ctx *c, int sig, struct plat_trap *t)
 		t->trapno = TRAPNO_UD;
 	} else {
 		t->trapno = si.si_code == SI_KERNEL ? TRAPNO_BP : TRAPNO_DB;
-		if (c->debug_live && t->trapno == TRAPNO_DB) {
-			errno = 0;
-			t->dr6 = (uint64_t)ptrace(PTRACE_PEEKUSER, c->tid, (void *)(offsetof(struct user, u_debugreg) + 6 * sizeof(uint64_t)), NULL);
-			if (t->dr6 == UINT64_MAX && errno)
-				return -ESRCH;
-			t->dr6 &= DR6_HITS;
-		}
 	}
 	return 1;
 }
@@ -779,6 +731,5 @@ const struct platform_ops ptrace_platform_ops = {
 	.regs = pt_regs,
 	.set_ret = pt_set_ret,
 	.set_step = pt_set_step,
-	.set_debug = pt_set_debug,
 	.cpu_time = pt_cpu_time,
 };

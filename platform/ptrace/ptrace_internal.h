@@ -67,9 +67,6 @@ struct plat_ctx {
 	bool ret_set;
 	bool in_syscall; /* the last event was a PLAT_SYSCALL */
 	bool step;
-	struct plat_debug debug; /* hardware breakpoints */
-	bool debug_dirty; /* ... not given to the stub yet */
-	bool debug_live; /* the stub has some */
 	atomic_bool irq; /* interrupt() was called and not yet reported */
 	struct mutex cpu_mu; /* leaf: cpu_tid and cpu_base together, for readers on other threads */
 	pid_t cpu_tid; /* the stub whose CPU clock counts, 0 none */

@@ -277,7 +277,6 @@ static void install(struct task *t, struct load_req *q, struct cred *c, const ch
 	t->altstack = (struct sigaltstack){ 0 };
 	t->robust_list = 0;
 	t->dispatch = (struct user_dispatch){ 0 };
-	ptrace_debug_exec(t);
 	t->clear_child_tid = 0;
 	t->rseq_addr = 0;
 	t->rseq_len = t->rseq_sig = 0;

@@ -49,11 +49,6 @@ enum ptrace_stop {
 	PTS_LAST = PTS_DEATH,
 };
 
-struct ptrace_debug { /* nosave: saved as a list by struct ptrace */
-	uint64_t addr[4]; /* nosave: so */
-	uint64_t dr6, dr7; /* nosave: so; DR6 with its reserved bits inverted away */
-};
-
 struct ptrace {
 	struct task *self; /* derived: whose */
 	struct task *tracer; /* saved: 1; not counted: a tracer detaches before it is gone */
@@ -78,7 +73,6 @@ struct ptrace {
 	int exit_status; /* saved: 19; DEATH: the status to die with */
 	bool final; /* saved: 20; DEATH: the group was exiting before, no signal ends the stop */
 	bool regs_set; /* saved: 21; the tracer wrote registers: whether a call restarts is decided by them */
-	struct ptrace_debug debug; /* saved: 22; ptrace_debug.c */
 	bool frozen; /* nosave: a request is working; it ends before its task parks */
 };
 
@@ -165,15 +159,6 @@ int ptrace_poke_user(struct task *c, uint64_t off, uint64_t val);
 /* @type NT_*: bytes [0, *@len) of the register set to or from @buf; *@len is cut to its size. */
 int ptrace_get_regset(struct task *c, uint32_t type, void *buf, size_t *len);
 int ptrace_set_regset(struct task *c, uint32_t type, const void *buf, size_t *len);
-
-/* --- debug registers (ptrace_debug.c): @c is held in its stop, or the caller --- */
-uint64_t ptrace_debug_peek(const struct task *c, unsigned n);
-/* -EINVAL: no such address or kind; -ENOSPC: the platform has none; -EIO: no such register. */
-int ptrace_debug_poke(struct task *c, unsigned n, uint64_t val);
-void ptrace_debug_exec(struct task *t); /* execve drops them; own thread */
-void ptrace_debug_apply(struct task *c); /* gives them to the platform; after a restore */
-struct state_reader;
-int ptrace_debug_check(struct state_reader *r, const struct task *t, const struct ptrace_debug *d);
 
 #define NT_PRSTATUS_L   1u
 #define NT_PRFPREG_L    2u

@@ -3,7 +3,8 @@
  * Registers of a stopped tracee as ptrace(2) shows them (x86-64).
  *
  * The tracee pulled everything before it stopped, so pops->regs() only hands out the cached copy here, and what is written goes to the
- * CPU when the tracee runs again. Values a CPU could not take are refused as Linux does. Linux: arch/x86/kernel/ptrace.c, arch/x86/kernel/fpu/regset.c.
+ * CPU when the tracee runs again. Values a CPU could not take are refused as Linux does. There are no debug registers to give: they read
+ * as zero and setting one fails as if all were in use. Linux: arch/x86/kernel/ptrace.c, arch/x86/kernel/fpu/regset.c.
  */
 #include <stddef.h>
 #include <string.h>
@@ -84,8 +85,6 @@ int ptrace_peek_user(struct task *c, uint64_t off, uint64_t *ret)
 	*ret = 0;
 	if (off < sizeof(struct arch_regs))
 		memcpy(ret, (const char *)&state_of(c)->r + off, sizeof(*ret));
-	else if (off >= USER_DEBUGREG && off < USER_DEBUGREG + 8 * 8)
-		*ret = ptrace_debug_peek(c, (unsigned)(off - USER_DEBUGREG) / 8);
 	return 0;
 }
 
@@ -95,9 +94,9 @@ int ptrace_poke_user(struct task *c, uint64_t off, uint64_t val)
 		return -EIO;
 	if (off < sizeof(struct arch_regs))
 		return put_reg(c, off, val);
-	if (off < USER_DEBUGREG || off >= USER_DEBUGREG + 8 * 8)
+	if (off < USER_DEBUGREG || off >= USER_DEBUGREG + 8 * 8 || off == USER_DEBUGREG + 4 * 8 || off == USER_DEBUGREG + 5 * 8)
 		return -EIO;
-	return ptrace_debug_poke(c, (unsigned)(off - USER_DEBUGREG) / 8, val);
+	return val == 0 || off == USER_DEBUGREG + 6 * 8 ? 0 : -ENOSPC;
 }
 
 /* --- FPU --- */

@@ -38,11 +38,6 @@ Sentry__Ptrace *ptrace_save(struct state_writer *w, const struct task *t)
 	m->exit_status = pt->exit_status;
 	m->final = pt->final;
 	m->regs_set = pt->regs_set;
-	if (pt->debug.dr7 || pt->debug.dr6) {
-		m->n_debug = sizeof(pt->debug) / sizeof(uint64_t);
-		m->debug = state_zalloc(w, m->n_debug, sizeof(uint64_t));
-		memcpy(m->debug, &pt->debug, sizeof(pt->debug));
-	}
 	return m;
 }
 
@@ -105,16 +100,6 @@ int ptrace_load(struct state_reader *r, struct task *t, const Sentry__Ptrace *m)
 	pt->exit_status = m->exit_status;
 	pt->final = m->final;
 	pt->regs_set = m->regs_set;
-	if (m->n_debug) {
-		e = state_check(r, m->n_debug * sizeof(uint64_t) == sizeof(pt->debug), "debug registers have the wrong number");
-		if (e < 0)
-			return e;
-		memcpy(&pt->debug, m->debug, sizeof(pt->debug));
-		e = ptrace_debug_check(r, t, &pt->debug);
-		if (e < 0)
-			return e;
-		ptrace_debug_apply(t);
-	}
 	return 0;
 }
 

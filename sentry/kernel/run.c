@@ -219,8 +219,6 @@ static void handle_trap(struct task *t)
 		}
 		if (t->pt && ptrace_stale_step(t))
 			return;
-		if (t->pt && trap->sig == SIGTRAP && trap->dr6)
-			t->pt->debug.dr6 = trap->dr6;
 		strace_fault(t, trap, &si);
 		signal_force(t, &si);
 		return;
