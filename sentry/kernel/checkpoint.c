@@ -186,7 +186,7 @@ static void restore_work(struct task *t)
 	if (t->is_zombie || !t->sysctx.redo || t->tg->cont_notify)
 		return;
 	s = sighand_lock(t);
-	atomic_store(&t->work, 0);
+	atomic_fetch_and(&t->work, WORK_TRACE); /* done before the call: the context learns of steps and debug registers */
 	signal_recalc_locked(t);
 	mutex_unlock(&s->mu);
 }
