@@ -54,6 +54,16 @@ struct plat_trap {
 	uint64_t addr;
 	uint32_t access;
 	uint32_t trapno, err;
+	/* PLAT_FAULT SIGTRAP of a context with hardware breakpoints: which hit, as DR6 says (bits 0-3, and 14 for a step); else 0. */
+	uint32_t debug_status;
+};
+
+#define PLAT_DEBUG_REGS 4
+
+/* Hardware breakpoints as the CPU has them: DR0-3 and DR7. control 0: none. */
+struct plat_debug {
+	uint64_t addr[PLAT_DEBUG_REGS];
+	uint64_t control;
 };
 
 #define PLAT_PROT_READ  1u /* as PROT_* */
@@ -109,6 +119,13 @@ struct platform_ops {
 	/* Single-step the next switch_to(): it ends with PLAT_FAULT SIGTRAP after one instruction. When that is `syscall`, the first
 	 * switch_to() ends with PLAT_SYSCALL and the one after it with the SIGTRAP, nothing having run. */
 	void (*set_step)(struct plat_ctx *c, bool on);
+	/* Would the host take these breakpoints? 0, -EINVAL (alignment, length, kind, address), -ENOSPC (no register free, or none at
+	 * all) ... Tried on @self, the caller's own bound and stopped context, whose breakpoints stay as they are. */
+	int (*try_debug)(struct plat_ctx *self, const struct plat_debug *d);
+	/* Breakpoints of @c from the next switch_to() on: values that try_debug() took, else there may be none. A hit ends a switch_to() with PLAT_FAULT
+	 * SIGTRAP (code TRAP_HWBKPT, or TRAP_TRACE with a step): after the instruction for data, before it for execution, and
+	 * then pushing the flags pulled (RF set) lets it run. Accesses by system calls may go unnoticed. By the bound thread. */
+	void (*set_debug)(struct plat_ctx *c, const struct plat_debug *d);
 	/* CPU time the application has used in this context since ctx_new(), in ns. From any thread. May be NULL: not known. */
 	int (*cpu_time)(struct plat_ctx *c, int64_t *ret_ns);
 };

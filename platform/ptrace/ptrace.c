@@ -344,6 +344,7 @@ static void ctx_lost(struct plat_ctx *c)
 	c->cpu_tid = 0; /* the number may be another process's soon */
 	mutex_unlock(&c->cpu_mu);
 	c->tid = 0;
+	c->debug_armed = false;
 	as_put(c->as);
 	c->as = NULL;
 	c->regs_valid = c->fpu_valid = true;
@@ -399,8 +400,8 @@ static void ctx_unbind(struct plat_ctx *c)
 	if (!c->tid)
 		return;
 	ctx_count_cpu(c, 0);
-	/* Only its tracer can park it: not when the context is freed after its thread. */
-	if (c->owner == own_tid()) {
+	/* Only its tracer can park it: not when the context is freed after its thread. Nor with breakpoints, which would stay. */
+	if (c->owner == own_tid() && !c->debug_armed) {
 		mutex_guard(&as->mu);
 		if (as->nparked < POOL_STUBS) {
 			if (tracee_park(c->tid, c->p->sentry) == 0)
@@ -471,7 +472,22 @@ static int ctx_bind(struct plat_ctx *c, struct plat_as *as)
 	c->tid = tid;
 	c->owner = own_tid();
 	c->regs_dirty = c->fpu_dirty = true;
+	c->debug_dirty = c->debug.control != 0;
 	ctx_count_cpu(c, tid);
+	return 0;
+}
+
+/* -ESRCH or 0: registers that the host has not (any more) are only missing. */
+static int push_debug(struct plat_ctx *c)
+{
+	int r = tracee_setdebug(c->tid, &c->debug);
+
+	if (r == -ESRCH)
+		return r;
+	if (r < 0)
+		log_debug("ptrace: the host has no debug registers for us: %s", strerror(-r));
+	c->debug_dirty = false;
+	c->debug_armed = c->debug.control != 0;
 	return 0;
 }
 
@@ -496,7 +512,7 @@ static int ctx_push(struct plat_ctx *c)
 		}
 	}
 	c->ret_set = false;
-	return 0;
+	return c->debug_dirty ? push_debug(c) : 0;
 }
 
 static struct arch_state *pt_regs(struct plat_ctx *c, bool fpu)
@@ -523,6 +539,35 @@ static void pt_set_ret(struct plat_ctx *c, uint64_t val)
 static void pt_set_step(struct plat_ctx *c, bool on)
 {
 	c->step = on;
+}
+
+static int pt_try_debug(struct plat_ctx *self, const struct plat_debug *d)
+{
+	int r;
+
+	if (!self->tid || self->owner != own_tid())
+		return -EPERM;
+	r = ctx_pull(self);
+	if (r < 0)
+		return r;
+	self->debug_armed = true;
+	r = tracee_setdebug(self->tid, d);
+	if (r == -ESRCH) {
+		ctx_lost(self);
+		return -ENOSPC;
+	}
+	/* No trace of the attempt: who has none of its own must not keep these. */
+	if (push_debug(self) < 0)
+		ctx_lost(self);
+	return r;
+}
+
+static void pt_set_debug(struct plat_ctx *c, const struct plat_debug *d)
+{
+	if (memcmp(&c->debug, d, sizeof(*d)) == 0)
+		return;
+	c->debug = *d;
+	c->debug_dirty = true;
 }
 
 static void pt_interrupt(struct plat_ctx *c)
@@ -636,6 +681,10 @@ static int on_signal(struct plat_ctx *c, int sig, struct plat_trap *t)
 		t->trapno = TRAPNO_UD;
 	} else {
 		t->trapno = si.si_code == SI_KERNEL ? TRAPNO_BP : TRAPNO_DB;
+		if (c->debug_armed && t->trapno == TRAPNO_DB && tracee_debug_status(c->tid, &t->debug_status) < 0) {
+			ctx_lost(c);
+			return -ESRCH;
+		}
 	}
 	return 1;
 }
@@ -731,5 +780,7 @@ const struct platform_ops ptrace_platform_ops = {
 	.regs = pt_regs,
 	.set_ret = pt_set_ret,
 	.set_step = pt_set_step,
+	.try_debug = pt_try_debug,
+	.set_debug = pt_set_debug,
 	.cpu_time = pt_cpu_time,
 };

@@ -67,6 +67,9 @@ struct plat_ctx {
 	bool ret_set;
 	bool in_syscall; /* the last event was a PLAT_SYSCALL */
 	bool step;
+	struct plat_debug debug; /* wanted */
+	bool debug_dirty; /* the stub does not have them yet */
+	bool debug_armed; /* the stub may have some */
 	atomic_bool irq; /* interrupt() was called and not yet reported */
 	struct mutex cpu_mu; /* leaf: cpu_tid and cpu_base together, for readers on other threads */
 	pid_t cpu_tid; /* the stub whose CPU clock counts, 0 none */
@@ -94,6 +97,10 @@ int tracee_setregs(pid_t tid, const struct arch_regs *r);
 int tracee_getfpu(pid_t tid, uint8_t *data, uint32_t *size);
 /* size 0: the initial state. @native: bytes the host expects. */
 int tracee_setfpu(pid_t tid, const uint8_t *data, uint32_t size, uint32_t native);
+/* Sets the debug registers. 0, -ESRCH, or the host's error: then there are none. */
+int tracee_setdebug(pid_t tid, const struct plat_debug *d);
+/* DR6, less the bits that are always set; cleared by reading. */
+int tracee_debug_status(pid_t tid, uint32_t *ret);
 /* Runs one host system call in the stub; destroys its general registers. 0 and the result in *@ret, or -ESRCH. */
 int tracee_call(pid_t tid, long nr, const uint64_t args[6], int64_t *ret);
 /* clone() in the stub; the child parks (see stub.S). */

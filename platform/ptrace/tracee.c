@@ -140,6 +140,40 @@ int tracee_setfpu(pid_t tid, const uint8_t *data, uint32_t size, uint32_t native
 	return tracee_setfpu(tid, NULL, 0, native);
 }
 
+#define USER_DR(n)   ((void *)(848 + (n) * sizeof(uint64_t))) /* u_debugreg of struct user, whose header redefines PAGE_SIZE */
+#define DR6_RESERVED 0xffff0ff0u
+
+static int poke_dr(pid_t tid, int n, uint64_t v)
+{
+	if (ptrace(PTRACE_POKEUSER, tid, USER_DR(n), (void *)v) == 0)
+		return 0;
+	return errno == ESRCH ? tracee_gone(tid) : -errno;
+}
+
+int tracee_setdebug(pid_t tid, const struct plat_debug *d)
+{
+	/* Off first: an address is checked against the length that its register has now. */
+	int r = poke_dr(tid, 7, 0);
+
+	for (int i = 0; r == 0 && i < PLAT_DEBUG_REGS; i++)
+		r = poke_dr(tid, i, d->addr[i]);
+	if (r == 0 && d->control)
+		r = poke_dr(tid, 7, d->control);
+	return r;
+}
+
+int tracee_debug_status(pid_t tid, uint32_t *ret)
+{
+	long v;
+
+	errno = 0;
+	v = ptrace(PTRACE_PEEKUSER, tid, USER_DR(6), NULL);
+	if (v == -1 && errno)
+		return tracee_gone(tid);
+	*ret = (uint32_t)v ^ DR6_RESERVED;
+	return poke_dr(tid, 6, DR6_RESERVED) == -ESRCH ? -ESRCH : 0;
+}
+
 int tracee_park(pid_t tid, pid_t sentry)
 {
 	const struct arch_regs r = { .rip = STUB_AT(ptrace_stub_child), .r12 = (uint64_t)sentry, .cs = USER_CS, .ss = USER_SS,

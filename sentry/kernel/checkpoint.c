@@ -187,7 +187,8 @@ static void restore_work(struct task *t)
 	if (t->is_zombie || !t->sysctx.redo || t->tg->cont_notify)
 		return;
 	s = sighand_lock(t);
-	atomic_fetch_and(&t->work, WORK_CGROUP);
+	/* Done before the call: standing still in a frozen group; the context learns of steps and debug registers. */
+	atomic_fetch_and(&t->work, WORK_CGROUP | WORK_TRACE);
 	signal_recalc_locked(t);
 	mutex_unlock(&s->mu);
 }

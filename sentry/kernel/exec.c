@@ -284,6 +284,7 @@ static void install(struct task *t, struct load_req *q, struct cred *c, const ch
 	t->tg->exit_signal = SIGCHLD;
 	fd_table_close_on_exec(t->files, t);
 	posix_timers_exit(t->tg);
+	ptrace_exec(t);
 	reset_context(t, lr);
 }
 

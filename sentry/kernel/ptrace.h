@@ -73,6 +73,9 @@ struct ptrace {
 	int exit_status; /* saved: 19; DEATH: the status to die with */
 	bool final; /* saved: 20; DEATH: the group was exiting before, no signal ends the stop */
 	bool regs_set; /* saved: 21; the tracer wrote registers: whether a call restarts is decided by them */
+	uint64_t debug_addr[PLAT_DEBUG_REGS]; /* saved: 22; DR0-3 */
+	uint64_t debug_control; /* saved: 23; DR7 */
+	uint64_t debug_status; /* saved: 24; DR6, less the bits that are always set */
 	bool frozen; /* nosave: a request is working; it ends before its task parks */
 };
 
@@ -152,6 +155,11 @@ void ptrace_handler_entered(struct task *t);
 bool ptrace_stale_step(struct task *t);
 /* May a stop signal that was just taken still stop the group? sighand.mu held. */
 bool ptrace_stop_valid_locked(const struct task *t);
+
+/* The own thread's next switch has the debug registers and steps that its tracer wanted last. */
+void ptrace_arm(struct task *t);
+/* The program is another: debug registers are cleared. Own thread, or one that does not run yet. */
+void ptrace_exec(struct task *t);
 
 /* --- registers of a stopped tracee, for requests (ptrace_regs.c) --- */
 int ptrace_peek_user(struct task *c, uint64_t off, uint64_t *ret);

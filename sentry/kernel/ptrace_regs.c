@@ -3,8 +3,8 @@
  * Registers of a stopped tracee as ptrace(2) shows them (x86-64).
  *
  * The tracee pulled everything before it stopped, so pops->regs() only hands out the cached copy here, and what is written goes to the
- * CPU when the tracee runs again. Values a CPU could not take are refused as Linux does. There are no debug registers to give: they read
- * as zero and setting one fails as if all were in use. Linux: arch/x86/kernel/ptrace.c, arch/x86/kernel/fpu/regset.c.
+ * CPU when the tracee runs again. Values a CPU could not take are refused as Linux does. Debug registers are
+ * tried on the tracer's own stub, so that what the host refuses is refused; the tracee's gets them when it goes on. Linux: arch/x86/kernel/ptrace.c, arch/x86/kernel/fpu/regset.c.
  */
 #include <stddef.h>
 #include <string.h>
@@ -78,6 +78,52 @@ static int put_reg(struct task *c, size_t off, uint64_t v)
 	return 0;
 }
 
+/* --- debug registers --- */
+
+#define DR_STATUS    6
+#define DR_CONTROL   7
+#define DR6_RESERVED 0xffff0ff0ull
+
+static uint64_t peek_debug(const struct ptrace *pt, unsigned n)
+{
+	if (n < PLAT_DEBUG_REGS)
+		return pt->debug_addr[n];
+	if (n == DR_STATUS)
+		return pt->debug_status ^ DR6_RESERVED;
+	return n == DR_CONTROL ? pt->debug_control : 0;
+}
+
+static int poke_debug(struct task *c, unsigned n, uint64_t v)
+{
+	struct ptrace *pt = c->pt;
+	struct plat_debug d = { .control = pt->debug_control };
+	struct plat_caps caps;
+	int r;
+
+	memcpy(d.addr, pt->debug_addr, sizeof(d.addr));
+	if (n == DR_STATUS) {
+		pt->debug_status = v ^ DR6_RESERVED;
+		return 0;
+	}
+	if (n == DR_CONTROL) {
+		d.control = v;
+	} else if (n < PLAT_DEBUG_REGS) {
+		/* Nobody watches the platform's own pages. */
+		c->k->pops->caps(c->k->plat, &caps);
+		if (v >= caps.max_addr)
+			return -EINVAL;
+		d.addr[n] = v;
+	} else {
+		return -EIO;
+	}
+	r = c->k->pops->try_debug(current_task->pctx, &d);
+	if (r < 0)
+		return r;
+	memcpy(pt->debug_addr, d.addr, sizeof(d.addr));
+	pt->debug_control = d.control;
+	return 0;
+}
+
 int ptrace_peek_user(struct task *c, uint64_t off, uint64_t *ret)
 {
 	if ((off & 7) || off >= USER_SIZE)
@@ -85,6 +131,8 @@ int ptrace_peek_user(struct task *c, uint64_t off, uint64_t *ret)
 	*ret = 0;
 	if (off < sizeof(struct arch_regs))
 		memcpy(ret, (const char *)&state_of(c)->r + off, sizeof(*ret));
+	else if (off >= USER_DEBUGREG && off < USER_DEBUGREG + 8 * sizeof(*ret))
+		*ret = peek_debug(c->pt, (off - USER_DEBUGREG) / sizeof(*ret));
 	return 0;
 }
 
@@ -94,9 +142,9 @@ int ptrace_poke_user(struct task *c, uint64_t off, uint64_t val)
 		return -EIO;
 	if (off < sizeof(struct arch_regs))
 		return put_reg(c, off, val);
-	if (off < USER_DEBUGREG || off >= USER_DEBUGREG + 8 * 8 || off == USER_DEBUGREG + 4 * 8 || off == USER_DEBUGREG + 5 * 8)
+	if (off < USER_DEBUGREG || off >= USER_DEBUGREG + 8 * sizeof(val))
 		return -EIO;
-	return val == 0 || off == USER_DEBUGREG + 6 * 8 ? 0 : -ENOSPC;
+	return poke_debug(c, (off - USER_DEBUGREG) / sizeof(val), val);
 }
 
 /* --- FPU --- */

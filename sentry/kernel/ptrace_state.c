@@ -38,7 +38,20 @@ Sentry__Ptrace *ptrace_save(struct state_writer *w, const struct task *t)
 	m->exit_status = pt->exit_status;
 	m->final = pt->final;
 	m->regs_set = pt->regs_set;
+	m->n_debug_addr = PLAT_DEBUG_REGS;
+	m->debug_addr = state_zalloc(w, PLAT_DEBUG_REGS, sizeof(*m->debug_addr));
+	memcpy(m->debug_addr, pt->debug_addr, sizeof(pt->debug_addr));
+	m->debug_control = pt->debug_control;
+	m->debug_status = pt->debug_status;
 	return m;
+}
+
+static uint64_t max_addr(const struct task *t)
+{
+	struct plat_caps caps;
+
+	t->k->pops->caps(t->k->plat, &caps);
+	return caps.max_addr;
 }
 
 static int check(struct state_reader *r, const struct task *t, const struct ptrace *pt, const Sentry__Ptrace *m)
@@ -56,6 +69,11 @@ static int check(struct state_reader *r, const struct task *t, const struct ptra
 	if (e == 0)
 		e = state_check(r, m->code >= 0 && (m->code <= NSIG_MAX || (m->stopped && m->kind != PTS_SIGNAL)),
 				"a ptrace stop's signal is out of range");
+	if (e == 0)
+		e = state_check(r, m->n_debug_addr == 0 || m->n_debug_addr == PLAT_DEBUG_REGS, "wrong number of debug registers");
+	/* The platform's own pages are nobody's business; the host checks the rest. */
+	for (size_t i = 0; e == 0 && i < m->n_debug_addr; i++)
+		e = state_check(r, m->debug_addr[i] < max_addr(t), "a debug register points out of the address space");
 	return e;
 }
 
@@ -100,6 +118,10 @@ int ptrace_load(struct state_reader *r, struct task *t, const Sentry__Ptrace *m)
 	pt->exit_status = m->exit_status;
 	pt->final = m->final;
 	pt->regs_set = m->regs_set;
+	if (m->n_debug_addr)
+		memcpy(pt->debug_addr, m->debug_addr, sizeof(pt->debug_addr));
+	pt->debug_control = m->debug_control;
+	pt->debug_status = m->debug_status;
 	return 0;
 }
 

@@ -134,6 +134,27 @@ static int end_locked(struct task *t)
 	return code;
 }
 
+void ptrace_arm(struct task *t)
+{
+	const struct ptrace *pt = t->pt;
+	struct plat_debug d = { .control = pt->debug_control };
+
+	memcpy(d.addr, pt->debug_addr, sizeof(d.addr));
+	t->k->pops->set_step(t->pctx, pt->step);
+	t->k->pops->set_debug(t->pctx, &d);
+}
+
+void ptrace_exec(struct task *t)
+{
+	struct ptrace *pt = task_pt(t);
+
+	if (!pt)
+		return;
+	memset(pt->debug_addr, 0, sizeof(pt->debug_addr));
+	pt->debug_control = pt->debug_status = 0;
+	t->k->pops->set_debug(t->pctx, &(struct plat_debug){ 0 });
+}
+
 static int wait_stop(struct task *t, int *ret_code)
 {
 	struct sighand *s;
@@ -155,7 +176,7 @@ static int wait_stop(struct task *t, int *ret_code)
 	*ret_code = end_locked(t);
 	mutex_unlock(&s->mu);
 	atomic_store_explicit(&t->run_state, 'R', memory_order_relaxed);
-	t->k->pops->set_step(t->pctx, t->pt->step);
+	ptrace_arm(t);
 	return 0;
 }
 
@@ -275,7 +296,7 @@ void ptrace_handler_entered(struct task *t)
 
 bool ptrace_stale_step(struct task *t)
 {
-	if (t->trap.sig != SIGTRAP || t->trap.code == SI_KERNEL || ptraced(t) || t->pt->step)
+	if (t->trap.sig != SIGTRAP || t->trap.code == SI_KERNEL || t->trap.code == TRAP_HWBKPT || ptraced(t) || t->pt->step)
 		return false;
 	if ((t->k->pops->regs(t->pctx, true)->r.eflags & 0x100) != 0)
 		return false; /* its own trap flag */
@@ -451,7 +472,7 @@ int ptrace_work(struct task *t)
 		r = wait_stop(t, &code);
 		break;
 	case PTS_NONE:
-		t->k->pops->set_step(t->pctx, pt->step); /* a restored context does not know */
+		ptrace_arm(t); /* a restored context does not know */
 		if (!pt->handler_trap)
 			break;
 		pt->handler_trap = false;

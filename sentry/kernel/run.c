@@ -217,6 +217,8 @@ static void handle_trap(struct task *t)
 				trap->err = fault_error(t, trap, &f);
 			trap->addr = f.addr;
 		}
+		if (t->pt && trap->debug_status)
+			t->pt->debug_status = trap->debug_status;
 		if (t->pt && ptrace_stale_step(t))
 			return;
 		strace_fault(t, trap, &si);

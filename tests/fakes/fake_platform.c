@@ -234,6 +234,15 @@ static void fake_set_step(struct plat_ctx *c, bool on)
 {
 }
 
+static int fake_try_debug(struct plat_ctx *self, const struct plat_debug *d)
+{
+	return d->control ? -ENOSPC : 0;
+}
+
+static void fake_set_debug(struct plat_ctx *c, const struct plat_debug *d)
+{
+}
+
 void fake_set_script(struct platform *p, fake_script *fn, void *arg)
 {
 	mutex_guard(&p->mu);
@@ -313,4 +322,6 @@ const struct platform_ops fake_platform_ops = {
 	.regs = fake_regs,
 	.set_ret = fake_set_ret,
 	.set_step = fake_set_step,
+	.try_debug = fake_try_debug,
+	.set_debug = fake_set_debug,
 };
