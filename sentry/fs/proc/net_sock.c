@@ -178,7 +178,7 @@ static void host_line(const struct diag_sock *d, void *arg)
 	struct lines *l = arg;
 	bool tcp = d->type == LINUX_SOCK_STREAM;
 
-	if (d->sk->ops != &host_sock_ops || (d->family == LINUX_AF_INET6) != l->v6)
+	if (!d->sk || d->sk->ops != &host_sock_ops || (d->family == LINUX_AF_INET6) != l->v6)
 		return;
 	strbuf_addf(l->b, tcp ? "%4d: " : "%5d: ", l->nr++);
 	addr_text(l->b, d->laddr, d->lport, l->v6);

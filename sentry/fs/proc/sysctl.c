@@ -453,17 +453,105 @@ static const struct pnode fs_kids[] = {
 
 static const struct pnode core_kids[] = {
 	CONST("bpf_jit_enable", 1),
+	NUM("bpf_jit_harden", 0, 0, 2),
+	NUM("busy_poll", 0, 0, INT_MAX_),
+	NUM("busy_read", 0, 0, INT_MAX_),
+	NUM("dev_weight", 64, 0, INT_MAX_),
+	NUM("fb_tunnels_only_for_init_net", 0, 0, 2),
+	NUM("gro_normal_batch", 8, 1, INT_MAX_),
+	BOOL("high_order_alloc_disable", 0),
+	CONST("max_skb_frags", 17),
+	NUM("message_burst", 10, 0, INT_MAX_),
+	NUM("message_cost", 5, 0, INT_MAX_),
+	NUM("netdev_budget", 300, 0, INT_MAX_),
+	NUM("netdev_budget_usecs", 8000, 0, INT_MAX_),
 	PN_FILE("default_qdisc", 0444, show_text, .data = "noqueue"),
 	NUM("netdev_max_backlog", 1000, 0, INT_MAX_),
 	NUM("optmem_max", 131072, 0, INT_MAX_),
+	NUM("rps_sock_flow_entries", 0, 0, INT_MAX_),
 	NUM("rmem_default", 212992, 2304, INT_MAX_),
 	NUM("rmem_max", 212992, 2304, INT_MAX_),
 	NUM("somaxconn", 4096, 0, INT_MAX_),
+	BOOL("tstamp_allow_data", 1),
+	BOOL("txrehash", 1),
+	BOOL("warnings", 0),
 	NUM("wmem_default", 212992, 4608, INT_MAX_),
 	NUM("wmem_max", 212992, 4608, INT_MAX_),
 	{ 0 },
 };
+/* Of each interface; what a program sets here is kept, and has no packet to act on. @pol: policy is off (lo). */
+#define CONF4(src_route, pol)                                                                                                          \
+	{                                                                                                                              \
+		BOOL("accept_local", 0), BOOL("accept_redirects", 1), BOOL("accept_source_route", src_route), NUM("arp_accept", 0, 0, 2),   \
+		NUM("arp_announce", 0, 0, 2), BOOL("arp_evict_nocarrier", 1), BOOL("arp_filter", 0), NUM("arp_ignore", 0, 0, 8),           \
+		BOOL("arp_notify", 0), BOOL("bc_forwarding", 0), BOOL("bootp_relay", 0), BOOL("disable_policy", pol),                      \
+		BOOL("disable_xfrm", pol), BOOL("drop_gratuitous_arp", 0), BOOL("drop_unicast_in_l2_multicast", 0),                        \
+		NUM("force_igmp_version", 0, 0, 3), BOOL("forwarding", 0), NUM("igmpv2_unsolicited_report_interval", 10000, 0, INT_MAX_),   \
+		NUM("igmpv3_unsolicited_report_interval", 1000, 0, INT_MAX_), BOOL("ignore_routes_with_linkdown", 0),                      \
+		BOOL("log_martians", 0), CONST("mc_forwarding", 0), NUM("medium_id", 0, -1, INT_MAX_), BOOL("promote_secondaries", 0),      \
+		BOOL("proxy_arp", 0), BOOL("proxy_arp_pvlan", 0), BOOL("route_localnet", 0), NUM("rp_filter", 0, 0, 2),                    \
+		BOOL("secure_redirects", 1), BOOL("send_redirects", 1), BOOL("shared_media", 1), BOOL("src_valid_mark", 0),                \
+		NUM("tag", 0, 0, INT_MAX_), { 0 }                                                                                      \
+	}
+static const struct pnode conf4_all[] = CONF4(0, 0), conf4_default[] = CONF4(1, 0), conf4_lo[] = CONF4(1, 1);
+static const struct pnode conf4_kids[] = {
+	PN_DIR("all", 0555, conf4_all),
+	PN_DIR("default", 0555, conf4_default),
+	PN_DIR("lo", 0555, conf4_lo),
+	{ 0 },
+};
+#define NEIGH_DEFAULT                                                                                                                  \
+	{                                                                                                                              \
+		NUM("base_reachable_time", 30, 0, INT_MAX_), NUM("base_reachable_time_ms", 30000, 0, INT_MAX_),                            \
+		NUM("gc_interval", 30, 0, INT_MAX_), NUM("gc_stale_time", 60, 0, INT_MAX_), NUM("gc_thresh1", 128, 0, INT_MAX_),            \
+		NUM("gc_thresh2", 512, 0, INT_MAX_), NUM("gc_thresh3", 1024, 0, INT_MAX_), NUM("mcast_solicit", 3, 0, INT_MAX_),            \
+		NUM("retrans_time_ms", 1000, 0, INT_MAX_), NUM("ucast_solicit", 3, 0, INT_MAX_), NUM("unres_qlen", 101, 0, INT_MAX_),       \
+		NUM("unres_qlen_bytes", 212992, 0, INT_MAX_), { 0 }                                                                    \
+	}
+static const struct pnode neigh4_default[] = NEIGH_DEFAULT, neigh6_default[] = NEIGH_DEFAULT;
+static const struct pnode neigh4_kids[] = { PN_DIR("default", 0555, neigh4_default), { 0 } };
+static const struct pnode neigh6_kids[] = { PN_DIR("default", 0555, neigh6_default), { 0 } };
+
 static const struct pnode ipv4_kids[] = {
+	PN_DIR("conf", 0555, conf4_kids),
+	BOOL("fwmark_reflect", 0),
+	BOOL("icmp_echo_ignore_broadcasts", 1),
+	BOOL("icmp_ignore_bogus_error_responses", 1),
+	NUM("icmp_ratelimit", 1000, 0, INT_MAX_),
+	NUM("icmp_ratemask", 6168, 0, INT_MAX_),
+	NUM("ip_dynaddr", 0, 0, 7),
+	BOOL("ip_early_demux", 1),
+	NUM("ip_no_pmtu_disc", 0, 0, 3),
+	BOOL("ip_forward_use_pmtu", 0),
+	PN_DIR("neigh", 0555, neigh4_kids),
+	NUM("tcp_adv_win_scale", 1, -31, 31),
+	NUM("tcp_app_win", 31, 0, INT_MAX_),
+	BOOL("tcp_autocorking", 1),
+	NUM("tcp_base_mss", 1024, 0, INT_MAX_),
+	NUM("tcp_challenge_ack_limit", INT_MAX_, 0, INT_MAX_),
+	BOOL("tcp_dsack", 1),
+	NUM("tcp_early_retrans", 3, 0, 4),
+	NUM("tcp_ecn", 2, 0, 2),
+	BOOL("tcp_ecn_fallback", 1),
+	NUM("tcp_frto", 2, 0, 2),
+	NUM("tcp_limit_output_bytes", 1048576, 0, INT_MAX_),
+	NUM("tcp_max_orphans", 8192, 0, INT_MAX_),
+	NUM("tcp_max_reordering", 300, 0, INT_MAX_),
+	ROW("tcp_mem", 0644, store_num, 3, 0, INT_MAX_, 22632, 30176, 45264),
+	NUM("tcp_min_tso_segs", 2, 1, 65535),
+	NUM("tcp_mtu_probing", 0, 0, 2),
+	BOOL("tcp_no_metrics_save", 0),
+	NUM("tcp_notsent_lowat", 4294967295LL, 0, 4294967295LL),
+	NUM("tcp_orphan_retries", 0, 0, 255),
+	NUM("tcp_recovery", 1, 0, 255),
+	NUM("tcp_reordering", 3, 1, INT_MAX_),
+	BOOL("tcp_rfc1337", 0),
+	BOOL("tcp_slow_start_after_idle", 1),
+	BOOL("tcp_thin_linear_timeouts", 0),
+	BOOL("tcp_workaround_signed_windows", 0),
+	ROW("udp_mem", 0644, store_num, 3, 0, INT_MAX_, 45264, 60352, 90528),
+	NUM("udp_rmem_min", 4096, 1, INT_MAX_),
+	NUM("udp_wmem_min", 4096, 1, INT_MAX_),
 	BOOL("icmp_echo_ignore_all", 0),
 	NUM("ip_default_ttl", 64, 1, 255),
 	BOOL("ip_forward", 0),
@@ -496,16 +584,33 @@ static const struct pnode ipv4_kids[] = {
 	ROW("tcp_wmem", 0644, store_num, 3, 1, INT_MAX_, 4096, 16384, 4194304),
 	{ 0 },
 };
-static const struct pnode conf6_all_kids[] = { BOOL("disable_ipv6", 0), BOOL("forwarding", 0), { 0 } };
-static const struct pnode conf6_default_kids[] = { BOOL("disable_ipv6", 0), BOOL("forwarding", 0), { 0 } };
-static const struct pnode conf6_lo_kids[] = { BOOL("disable_ipv6", 0), BOOL("forwarding", 0), { 0 } };
+#define CONF6(dad, temp)                                                                                                               \
+	{                                                                                                                              \
+		NUM("accept_dad", dad, -1, 2), NUM("accept_ra", 1, 0, 2), BOOL("accept_ra_defrtr", 1), BOOL("accept_ra_pinfo", 1),          \
+		BOOL("accept_redirects", 1), NUM("accept_source_route", 0, -1, INT_MAX_), NUM("addr_gen_mode", 0, 0, 3),                    \
+		BOOL("autoconf", 1), NUM("dad_transmits", 1, 0, INT_MAX_), BOOL("disable_ipv6", 0), BOOL("disable_policy", 0),             \
+		BOOL("forwarding", 0), NUM("hop_limit", 64, 1, 255), NUM("keep_addr_on_down", 0, -1, 1),                                   \
+		NUM("max_addresses", 16, 0, INT_MAX_), NUM("mtu", LO_MTU6, 1280, LO_MTU6), BOOL("optimistic_dad", 0), BOOL("proxy_ndp", 0),  \
+		NUM("router_solicitations", -1, -1, INT_MAX_), NUM("temp_prefered_lft", 86400, 0, INT_MAX_),                               \
+		NUM("temp_valid_lft", 604800, 0, INT_MAX_), NUM("use_tempaddr", temp, -1, 2), { 0 }                                    \
+	}
+#define LO_MTU6 65536
+static const struct pnode conf6_all_kids[] = CONF6(0, 0), conf6_default_kids[] = CONF6(1, 0), conf6_lo_kids[] = CONF6(-1, -1);
 static const struct pnode conf6_kids[] = {
 	PN_DIR("all", 0555, conf6_all_kids),
 	PN_DIR("default", 0555, conf6_default_kids),
 	PN_DIR("lo", 0555, conf6_lo_kids),
 	{ 0 },
 };
-static const struct pnode ipv6_kids[] = { BOOL("bindv6only", 0), PN_DIR("conf", 0555, conf6_kids), { 0 } };
+static const struct pnode ipv6_kids[] = {
+	NUM("auto_flowlabels", 1, 0, 3),
+	BOOL("bindv6only", 0),
+	PN_DIR("conf", 0555, conf6_kids),
+	BOOL("fwmark_reflect", 0),
+	BOOL("ip_nonlocal_bind", 0),
+	PN_DIR("neigh", 0555, neigh6_kids),
+	{ 0 },
+};
 static const struct pnode unix_kids[] = { NUM("max_dgram_qlen", 512, 0, INT_MAX_), { 0 } };
 static const struct pnode net_kids[] = {
 	PN_DIR("core", 0555, core_kids),

@@ -177,6 +177,7 @@ void prefix_mask(uint8_t *ip, size_t n, unsigned bits); /* clears what is behind
 enum net_reach {
 	NET_UNREACHABLE, /* no route: ENETUNREACH */
 	NET_LOCAL, /* an address of this namespace */
+	NET_BROADCAST, /* a broadcast address of one of our networks */
 	NET_AWAY, /* routed to a device behind which nobody is: what is sent is lost */
 	NET_PROHIBITED, /* EACCES */
 	NET_NO_HOST, /* an unreachable route: EHOSTUNREACH */

@@ -196,6 +196,9 @@ enum net_reach net_reach(struct net_ns *net, const uint8_t ip[16], uint8_t ret_s
 		case LINUX_RTN_LOCAL:
 			say = NET_LOCAL;
 			break;
+		case LINUX_RTN_BROADCAST:
+			say = NET_BROADCAST;
+			break;
 		case LINUX_RTN_BLACKHOLE:
 			say = NET_INVALID;
 			break;

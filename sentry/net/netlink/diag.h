@@ -15,12 +15,12 @@ struct diag_sock {
 	uint32_t uid;
 	uint64_t ino; /* 0: no file */
 	uint64_t cookie;
-	uint32_t rcvbuf, sndbuf, mark, drops;
+	uint32_t rcvbuf, sndbuf, mark, drops, ifindex;
 	uint8_t shutdown, tos, tclass;
 	bool v6only;
 	uint8_t timer, retrans; /* tcp timer as in /proc/net/tcp */
 	uint32_t expires; /* its clock ticks */
-	struct sock *sk; /* alive for the call */
+	struct sock *sk; /* alive for the call; NULL: what is left of a connection */
 };
 
 /* Each Internet socket of @net with @protocol (IPPROTO_TCP, UDP ...; RAW: SOCK_RAW), also those in TIME_WAIT. @fn runs with the tables

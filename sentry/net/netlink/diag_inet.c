@@ -193,7 +193,7 @@ static bool op_says(const struct program *p, size_t at, uint8_t code, const stru
 		return (d->mark & mark[1]) == mark[0];
 	case BC_DEV_COND:
 		memcpy(mark, p->code + at + sizeof(struct bc_op), sizeof(mark[0]));
-		return !mark[0]; /* none is bound to a device */
+		return mark[0] == d->ifindex;
 	default:
 		return true;
 	}
@@ -245,6 +245,7 @@ static void fill_id(const struct diag_sock *d, struct sockid *id)
 	put_port(id->dport, d->rport);
 	put_ip(id->src, d->laddr, d->family);
 	put_ip(id->dst, d->raddr, d->family);
+	id->ifindex = d->ifindex;
 	id->cookie[0] = (uint32_t)d->cookie;
 	id->cookie[1] = (uint32_t)(d->cookie >> 32);
 }

@@ -11,23 +11,25 @@
 #include "sentry/net/inet_diag.h"
 #include "sentry/net/netlink/diag.h"
 
-#define TIMER_TIMEWAIT 3 /* what /proc/net/tcp and ss call the timer of TIME_WAIT */
-
 struct walk {
 	int protocol;
 	void (*fn)(const struct diag_sock *d, void *arg);
 	void *arg;
 };
 
+static void buffers(struct sock *sk, struct diag_sock *d)
+{
+	mutex_lock(&sk->opt_mu);
+	d->rcvbuf = sk->opts.rcvbuf;
+	d->sndbuf = sk->opts.sndbuf;
+	mutex_unlock(&sk->opt_mu);
+}
+
 static void common(struct sock *sk, struct diag_sock *d)
 {
 	*d = (struct diag_sock){ .family = sk->family, .type = sk->type, .protocol = sk->protocol, .sk = sk, .ino = diag_ino(sk) };
 	d->cookie = d->ino ? d->ino : (uintptr_t)sk >> 4;
-	mutex_lock(&sk->opt_mu);
-	d->rcvbuf = sk->opts.rcvbuf;
-	d->sndbuf = sk->opts.sndbuf;
-	d->mark = sk->opts.mark;
-	mutex_unlock(&sk->opt_mu);
+	buffers(sk, d);
 }
 
 static bool wanted(const struct sock *sk, int protocol)
@@ -39,30 +41,23 @@ static bool inet_one(void *arg, const struct inet_diag_info *i)
 {
 	struct walk *w = arg;
 	struct diag_sock d = {
-		.family = (uint16_t)i->family, .type = (uint16_t)i->type, .protocol = (uint16_t)i->protocol, .cookie = i->cookie,
+		.family = (uint16_t)i->family, .type = (uint16_t)i->type, .protocol = (uint16_t)i->protocol, .state = (uint8_t)i->state,
+		.lport = i->laddr.port, .rport = i->raddr.port, .rqueue = i->rqueue, .wqueue = i->wqueue, .uid = i->uid, .ino = i->ino,
+		.cookie = i->cookie, .mark = i->mark, .drops = (uint32_t)i->drops, .shutdown = (uint8_t)i->shutdown, .v6only = i->v6only,
+		.ifindex = i->bound_dev, .sk = i->sk ? (struct sock *)(uintptr_t)&i->sk->sk : NULL,
 	};
 
-	if (i->sk) {
-		if (!wanted(&i->sk->sk, w->protocol))
-			return true;
-		common((struct sock *)(uintptr_t)&i->sk->sk, &d);
-		if (i->cookie)
-			d.cookie = i->cookie;
-	}
-	d.state = (uint8_t)i->state;
+	if (w->protocol == IPPROTO_RAW ? i->type != LINUX_SOCK_RAW : i->type == LINUX_SOCK_RAW || i->protocol != w->protocol)
+		return true;
 	memcpy(d.laddr, i->laddr.ip, 16);
 	memcpy(d.raddr, i->raddr.ip, 16);
-	d.lport = i->laddr.port;
-	d.rport = i->raddr.port;
-	d.uid = i->uid;
-	d.drops = (uint32_t)i->drops;
-	d.v6only = i->v6only;
-	d.shutdown = (uint8_t)i->shutdown;
-	d.rqueue = i->rqueue;
-	d.wqueue = i->wqueue;
-	if (i->timewait) {
-		d.timer = TIMER_TIMEWAIT;
-		d.expires = (uint32_t)(MAX(i->expires - ktime_mono(), (int64_t)0) / 10000000);
+	if (d.sk)
+		buffers(d.sk, &d);
+	if (i->timewait) { /* until it is gone, in milliseconds */
+		int64_t left = (i->expires - ktime_mono()) / 1000000;
+
+		d.timer = 3;
+		d.expires = (uint32_t)MAX(left, (int64_t)0);
 	}
 	w->fn(&d, w->arg);
 	return true;
@@ -112,20 +107,18 @@ static int host_one(struct host_sock *h, void *arg)
 void diag_each_inet(struct net_ns *net, int protocol, void (*fn)(const struct diag_sock *d, void *arg), void *arg)
 {
 	struct walk w = { protocol, fn, arg };
-	int type = protocol == IPPROTO_TCP ? LINUX_SOCK_STREAM : protocol == IPPROTO_RAW ? LINUX_SOCK_RAW : LINUX_SOCK_DGRAM;
 
-	inet_diag_each(net, type, 0, inet_one, &w);
+	inet_diag_each(net, protocol == IPPROTO_TCP ? LINUX_SOCK_STREAM : protocol == IPPROTO_RAW ? LINUX_SOCK_RAW : LINUX_SOCK_DGRAM,
+		       protocol == IPPROTO_RAW ? 0 : protocol, inet_one, &w);
 	host_each(net, host_one, &w);
 }
 
 size_t diag_tcp_info(struct sock *sk, void *buf, size_t size)
 {
-	uint8_t info[TCP_INFO_LEN];
-
 	if (sk->ops == &host_sock_ops)
 		return host_tcp_info(host_of(sk), buf, size);
-	tcp_fill_info_locked(inet_of(sk), info);
-	size = MIN(size, sizeof(info));
-	memcpy(buf, info, size);
-	return size;
+	if (sk->ops != &tcp_sock_ops || size < TCP_INFO_LEN)
+		return 0;
+	tcp_fill_info_locked(inet_of(sk), buf);
+	return TCP_INFO_LEN;
 }

@@ -25,6 +25,7 @@ static const struct {
 	{ LINUX_RTM_NEWROUTE, rtnl_new_route, rtnl_del_route, rtnl_get_route, NULL, rtnl_dump_route },
 	{ LINUX_RTM_NEWNEIGH, rtnl_new_neigh, rtnl_del_neigh, rtnl_get_neigh, NULL, rtnl_dump_neigh },
 	{ LINUX_RTM_NEWRULE, rtnl_new_rule, rtnl_del_rule, NULL, NULL, rtnl_dump_rule },
+	{ LINUX_RTM_NEWNSID, NULL, NULL, rtnl_get_nsid, NULL, empty_dump },
 	/* Nothing is queued, classified or filtered here. */
 	{ LINUX_RTM_GETQDISC - 2, NULL, NULL, NULL, NULL, empty_dump },
 	{ LINUX_RTM_GETTCLASS - 2, NULL, NULL, NULL, NULL, empty_dump },

@@ -33,6 +33,7 @@ int rtnl_new_link(struct nl_request *q); /* NEWLINK and SETLINK */
 int rtnl_del_link(struct nl_request *q);
 /* rtnl_move.c: to the network namespace of a process or of a descriptor. net_cfg.mu is given up for a moment. */
 int rtnl_move_link(struct nl_request *q, struct netdev *d, const struct nl_attr *pid, const struct nl_attr *fd);
+int rtnl_get_nsid(struct nl_request *q);
 /* rtnl_addr.c */
 int rtnl_get_addr(struct nl_request *q);
 int rtnl_dump_addr(struct nl_request *q);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Moving an interface to another network namespace. Linux: __dev_change_net_namespace(). */
+/* Other network namespaces: moving an interface there, and their numbers. Linux: __dev_change_net_namespace(), net/core/net_namespace.c. */
 #include <string.h>
 
 #include "sentry/fs/fd_table.h"
@@ -92,4 +92,32 @@ int rtnl_move_link(struct nl_request *q, struct netdev *d, const struct nl_attr 
 	}
 	net_ns_put(to);
 	return r;
+}
+
+enum { NETNSA_NSID = 1, NETNSA_PID, NETNSA_FD };
+
+/* RTM_GETNSID: no namespace has been given a number. */
+int rtnl_get_nsid(struct nl_request *q)
+{
+	struct nl_attr a[NETNSA_FD + 1];
+	struct net_ns *ns = NULL;
+	int r = nl_attrs(q, 1, a, NETNSA_FD);
+	size_t at;
+
+	if (r)
+		return r;
+	if (a[NETNSA_PID].data)
+		ns = of_pid(q->t, (int)nl_u32(&a[NETNSA_PID], 0));
+	else if (a[NETNSA_FD].data)
+		ns = of_fd(q->t, (int)nl_u32(&a[NETNSA_FD], UINT32_MAX));
+	else
+		return nl_fail(q, a[NETNSA_NSID].data ? -ENOENT : -EINVAL, "Peer netns reference is missing");
+	if (!ns)
+		return nl_fail(q, a[NETNSA_PID].data ? -ESRCH : -EINVAL, "Peer netns reference is invalid");
+	net_ns_put(ns);
+	at = nl_reply(q, LINUX_RTM_NEWNSID, 0);
+	strbuf_add(&q->out, (const uint8_t[4]){ 0 }, 4);
+	nl_put_u32(&q->out, NETNSA_NSID, UINT32_MAX);
+	nl_end(&q->out, at);
+	return 0;
 }
