@@ -30,7 +30,6 @@
 #define MQ_SIZE_HARD	(16 << 20)
 #define MQ_QUEUES_MAX	256
 #define MQ_STATUS_SIZE	80 /* FILENT_SIZE: what fstat() says, and more than the text of mq_read() needs */
-#define MQUEUE_MAGIC	0x19800202
 #define SI_MESGQ_L	(-3)
 
 struct linux_mq_attr {
@@ -267,7 +266,7 @@ static int open_queue(struct task *t, const char *name, uint32_t flags, uint32_t
 	if (flags & LINUX_O_CREAT) {
 		fresh = mqueue_alloc();
 		if (fresh)
-			fresh->inode = anon_inode_new(t, LINUX_S_IFREG | (mode & ~fs_ctx_umask(t->fs) & 0777), MQUEUE_MAGIC);
+			fresh->inode = anon_inode_new(t, LINUX_S_IFREG | (mode & ~fs_ctx_umask(t->fs) & 0777), LINUX_MQUEUE_MAGIC);
 		if (!fresh || !fresh->inode) {
 			mqueue_put(fresh);
 			return -ENOMEM;
