@@ -21,7 +21,7 @@ struct anon_ino { /* message: AnonInode */
 	uint64_t magic; /* saved: 2 */
 };
 
-static const uint64_t magics[] = { LINUX_ANON_INODE_MAGIC, LINUX_PIPEFS_MAGIC, LINUX_SOCKFS_MAGIC };
+static const uint64_t magics[] = { LINUX_ANON_INODE_MAGIC, LINUX_PIPEFS_MAGIC, LINUX_SOCKFS_MAGIC, LINUX_MQUEUE_MAGIC };
 static struct super_block anon_sb[ARRAY_SIZE(magics)];
 static struct inode *shared;
 static pthread_once_t once = PTHREAD_ONCE_INIT;

@@ -7,8 +7,10 @@
  * DEVIATION: SIGEV_THREAD is refused (it needs a netlink cookie); RLIMIT_MSGQUEUE bounds each queue, not the user's sum; the names are
  * not visible as files.
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/strbuf.h"
 #include "schemas/ipc.pb-c.h"
 #include "schemas/mqueue.pb-c.h"
 #include "sentry/abi/fcntl.h"
@@ -27,6 +29,7 @@
 #define MQ_MSG_HARD	65536
 #define MQ_SIZE_HARD	(16 << 20)
 #define MQ_QUEUES_MAX	256
+#define MQ_STATUS_SIZE	80 /* FILENT_SIZE: what fstat() says, and more than the text of mq_read() needs */
 #define SI_MESGQ_L	(-3)
 
 struct linux_mq_attr {
@@ -45,7 +48,7 @@ struct mqueue {
 	struct list node; /* derived: ipc_ns.mqs */
 	char name[MQ_NAME_MAX + 1]; /* saved: 1 */
 	bool linked; /* saved: 2 */
-	uint32_t mode, uid, gid; /* saved: 3, 4, 5 */
+	struct inode *inode; /* saved: 13; referenced; mode and owner, what fstat() sees of every descriptor */
 	uint64_t maxmsg, msgsize; /* saved: 6, 7 */
 	struct list msgs; /* saved: 8 queue; highest priority first, oldest first among equals */
 	uint64_t n; /* derived: length of msgs */
@@ -92,6 +95,7 @@ static void mqueue_put(struct mqueue *q)
 	list_for_each_safe(m, tmp, &q->msgs, node)
 		free(m);
 	tg_put(q->notify);
+	inode_put(q->inode);
 	waitq_done(&q->wq);
 	free(q);
 }
@@ -168,8 +172,46 @@ static void mq_release(struct file *f)
 
 extern const struct state_type mq_file_state_type;
 
+/* What a descriptor reads as, in a fixed width. */
+static int64_t mq_read(struct file *f, struct task *t, struct uio *u, int64_t *pos, int rwf)
+{
+	struct mqueue *q = mq_of(f)->q;
+	char text[MQ_STATUS_SIZE + 1];
+	const struct mq_msg *m;
+	uint64_t bytes = 0;
+	int64_t n, pid = 0;
+
+	mutex_lock(&mq_mu);
+	list_for_each(m, &q->msgs, node)
+		bytes += m->len;
+	if (q->notify && t)
+		pid = pid_nr(q->notify->pid, t);
+	n = snprintf(text, sizeof(text), "QSIZE:%-10lu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n", bytes, q->notify ? q->notify_kind : 0,
+		     q->notify && q->notify_kind == 0 ? q->notify_sig : 0, (int)pid);
+	mutex_unlock(&mq_mu);
+	if (*pos < 0 || *pos >= n)
+		return 0;
+	n = uio_put(u, text + *pos, MIN((size_t)(n - *pos), u->left));
+	if (n > 0)
+		*pos += n;
+	return n;
+}
+
+static int64_t mq_llseek(struct file *f, struct task *t, int64_t off, int whence)
+{
+	return file_llseek_size(f, off, whence, MQ_STATUS_SIZE, INT64_MAX);
+}
+
+static void mq_show_name(struct file *f, struct strbuf *b)
+{
+	strbuf_addf(b, "/%s", mq_of(f)->q->name);
+}
+
 static const struct file_ops mq_ops = {
 	.name = "mqueue",
+	.read = mq_read,
+	.llseek = mq_llseek,
+	.show_name = mq_show_name,
 	.state = &mq_file_state_type,
 	.release = mq_release,
 	.poll = mq_poll,
@@ -194,16 +236,11 @@ static int copy_in_name(struct task *t, gaddr_t src, char **ret)
 
 static int access_check(struct task *t, const struct mqueue *q, uint32_t flags)
 {
-	const struct cred *c = t->cred;
-	uint32_t acc = flags & LINUX_O_ACCMODE, want = acc == LINUX_O_RDWR ? 6 : acc == LINUX_O_WRONLY ? 2 : 4, have = q->mode;
+	uint32_t acc = flags & LINUX_O_ACCMODE;
 
 	if (acc == LINUX_O_ACCMODE)
 		return -EINVAL;
-	if (c->fsuid == q->uid)
-		have >>= 6;
-	else if (cred_in_group(c, q->gid))
-		have >>= 3;
-	return !(want & ~have & 7) || task_capable(t, LINUX_CAP_DAC_OVERRIDE) ? 0 : -EACCES;
+	return inode_permission(q->inode, t, t->cred, acc == LINUX_O_RDWR ? MAY_READ | MAY_WRITE : acc == LINUX_O_WRONLY ? MAY_WRITE : MAY_READ);
 }
 
 static int attr_check(struct task *t, const struct linux_mq_attr *a)
@@ -228,8 +265,13 @@ static int open_queue(struct task *t, const char *name, uint32_t flags, uint32_t
 
 	if (flags & LINUX_O_CREAT) {
 		fresh = mqueue_alloc();
-		if (!fresh)
+		if (fresh)
+			fresh->inode = anon_inode_new(t, LINUX_S_IFREG | (mode & ~fs_ctx_umask(t->fs) & 0777), LINUX_MQUEUE_MAGIC);
+		if (!fresh || !fresh->inode) {
+			mqueue_put(fresh);
 			return -ENOMEM;
+		}
+		fresh->inode->size = MQ_STATUS_SIZE;
 	}
 	mutex_lock(&mq_mu);
 	q = find_locked(ns, name);
@@ -238,16 +280,13 @@ static int open_queue(struct task *t, const char *name, uint32_t flags, uint32_t
 	} else if (!fresh) {
 		r = -ENOENT;
 	} else {
-		r = (flags & LINUX_O_ACCMODE) == LINUX_O_ACCMODE ? -EINVAL : attr_check(t, attr);
+		r = attr_check(t, attr); /* a new queue's access mode is not looked at, so 3 is as good as another */
 		if (r == 0 && ns->nr_mqs >= MQ_QUEUES_MAX && !task_capable(t, LINUX_CAP_SYS_RESOURCE))
 			r = -ENOSPC;
 		if (r == 0) {
 			q = TAKE_PTR(fresh);
 			memcpy(q->name, name, strlen(name) + 1);
 			q->linked = true;
-			q->mode = mode & ~fs_ctx_umask(t->fs) & 0777;
-			q->uid = t->cred->fsuid;
-			q->gid = t->cred->fsgid;
 			q->maxmsg = (uint64_t)attr->maxmsg;
 			q->msgsize = (uint64_t)attr->msgsize;
 			list_add_tail(&ns->mqs, &q->node);
@@ -285,7 +324,8 @@ int64_t sys_mq_open(struct task *t, const struct sys_args *a)
 		return -ENOMEM;
 	}
 	f->q = q;
-	file_init(&f->file, &mq_ops, flags & (LINUX_O_ACCMODE | LINUX_O_NONBLOCK), t, NULL, NULL);
+	file_init(&f->file, &mq_ops, flags & (LINUX_O_ACCMODE | LINUX_O_NONBLOCK), t, NULL, q->inode);
+	f->file.seekable = true;
 	r = fd_install(t, &f->file, 0, true); /* Linux: always close-on-exec */
 	if (r < 0)
 		file_put(&f->file);
@@ -305,7 +345,7 @@ int64_t sys_mq_unlink(struct task *t, const struct sys_args *a)
 	q = find_locked(ns, name);
 	if (!q)
 		r = -ENOENT;
-	else if (t->cred->fsuid != q->uid && !task_capable(t, LINUX_CAP_FOWNER))
+	else if (t->cred->fsuid != q->inode->uid && !task_capable(t, LINUX_CAP_FOWNER))
 		r = -EPERM;
 	if (r == 0) {
 		list_del(&q->node);
@@ -558,9 +598,7 @@ static int mqueue_save(struct state_writer *w, const void *obj, void *msg)
 
 	m->name = state_strdup(w, q->name);
 	m->linked = q->linked;
-	m->mode = q->mode;
-	m->uid = q->uid;
-	m->gid = q->gid;
+	m->inode = inode_state_ref(w, q->inode);
 	m->maxmsg = q->maxmsg;
 	m->msgsize = q->msgsize;
 	m->queue = state_zalloc(w, q->n, sizeof(m->queue[0]));
@@ -592,14 +630,15 @@ static int mqueue_load(struct state_reader *r, void *obj, const void *msg)
 			    "malformed message queue");
 
 	if (e == 0)
+		e = inode_state_deref(r, m->inode, &q->inode);
+	if (e == 0)
+		e = state_check(r, q->inode != NULL, "message queue without inode");
+	if (e == 0)
 		e = state_deref(r, m->notify, &thread_group_state_type, (void **)&q->notify);
 	if (e < 0)
 		return e;
 	memcpy(q->name, m->name, strlen(m->name) + 1);
 	q->linked = m->linked;
-	q->mode = m->mode;
-	q->uid = m->uid;
-	q->gid = m->gid;
 	q->maxmsg = m->maxmsg;
 	q->msgsize = m->msgsize;
 	q->notify_kind = m->notify_kind;
@@ -699,6 +738,7 @@ static int mq_file_load(struct state_reader *r, void *obj, const void *msg)
 
 	if (e >= 0)
 		e = state_check(r, f->q && m->file_base, "an open message queue without queue");
+	f->file.seekable = true;
 	return e < 0 ? e : file_load_base(r, &f->file, &mq_ops, m->file_base);
 }
 

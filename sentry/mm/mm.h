@@ -159,6 +159,11 @@ void mm_reap(struct mm *mm);
 /* Text for /proc. */
 int mm_show_maps(struct mm *mm, struct strbuf *b);
 int mm_show_smaps(struct mm *mm, struct strbuf *b, bool rollup);
+/* pagemap entries of @n pages from page number @page on. */
+void mm_pagemap(struct mm *mm, uint64_t page, size_t n, uint64_t *ret);
+/* The first mapping of a file that begins at or above @addr (@exact: at @addr): its bounds and file (referenced). */
+bool mm_next_file(struct mm *mm, uint64_t addr, bool exact, uint64_t *ret_start, uint64_t *ret_end, struct file **ret_file);
+void mm_reset_peak(struct mm *mm); /* VmHWM begins anew */
 struct mm_usage {
 	uint64_t vm, vm_peak, locked, rss, rss_file, rss_shmem, rss_peak, data, stack, exec, lib, pte;
 };

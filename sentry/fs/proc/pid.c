@@ -155,6 +155,8 @@ static bool task_next(const struct pctx *dir, uint64_t *id, char *ret_name)
 	PN_FILE("stat", 0444, proc_show_stat, .flags = P), PN_FILE("statm", 0444, proc_show_statm, .flags = P),                           \
 	PN_FILE("maps", 0444, proc_show_maps, .flags = P | PN_PTRACE),                                                                    \
 	PN_FILE("numa_maps", 0444, proc_show_numa_maps, .flags = P | PN_PTRACE),                                                                    \
+	PN_FILE("clear_refs", 0200, NULL, .flags = P | PN_ATTACH, .store = proc_store_clear_refs),                                        \
+	{ .name = "pagemap", .mode = LINUX_S_IFREG | 0400, .flags = P | PN_PTRACE, .open = proc_open_pagemap },                           \
 	{ .name = "mem", .mode = LINUX_S_IFREG | 0600, .flags = P | PN_ATTACH, .open = proc_open_mem },                                   \
 	MAGIC(cwd, cwd), MAGIC(root, root), MAGIC(exe, exe),                                                                              \
 	PN_FILE("mounts", 0444, proc_show_mounts, .flags = P | PN_MOUNTS), PN_FILE("mountinfo", 0444, proc_show_mountinfo, .flags = P | PN_MOUNTS), \
@@ -182,6 +184,7 @@ static const struct pnode pid_children[] = {
 	PN_DIR("task", 0555, NULL, .flags = P, .dyn = &task_dyn),
 	COMMON_ENTRIES,
 	PN_FILE("autogroup", 0644, proc_show_autogroup, .flags = P, .store = proc_store_autogroup),
+	PN_DIR("map_files", 0500, NULL, .flags = P | PN_PTRACE, .dyn = &proc_map_files_dyn),
 	PN_FILE("mountstats", 0400, proc_show_mountstats, .flags = P),
 	PN_FILE("coredump_filter", 0644, proc_show_coredump_filter, .flags = P, .store = proc_store_coredump_filter),
 	PN_FILE("timerslack_ns", 0666, proc_show_timerslack, .flags = P | PN_ATTACH, .store = proc_store_timerslack),

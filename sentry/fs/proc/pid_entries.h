@@ -21,9 +21,15 @@ int proc_show_auxv(struct pctx *c, struct strbuf *b);
 int proc_show_maps(struct pctx *c, struct strbuf *b);
 int proc_show_smaps(struct pctx *c, struct strbuf *b);
 int proc_show_smaps_rollup(struct pctx *c, struct strbuf *b);
-int proc_show_numa_maps(struct pctx *c, struct strbuf *b);
 int proc_open_mem(struct pctx *c, struct inode *i, const struct path *p, uint32_t flags, struct file **ret);
+int proc_open_pagemap(struct pctx *c, struct inode *i, const struct path *p, uint32_t flags, struct file **ret);
+/* pid_pages.c */
+int proc_show_numa_maps(struct pctx *c, struct strbuf *b);
+int64_t proc_store_clear_refs(struct pctx *c, char *s, size_t n);
+extern const struct pdyn proc_map_files_dyn;
 /* pid_fd.c */
+/* How the one who asks would name the file: a path, or what descriptors without one show. malloc'd. */
+int proc_file_text(struct pctx *c, struct file *f, char **ret);
 extern const struct pdyn proc_fd_dyn, proc_fdinfo_dyn;
 int proc_readlink_cwd(struct pctx *c, char **ret);
 int proc_link_cwd(struct pctx *c, struct path *ret);

@@ -104,7 +104,7 @@ static int text_for(struct pctx *c, const struct path *p, char **ret)
 	return text_of(p, root.dentry ? &root : NULL, ret);
 }
 
-static int file_text(struct pctx *c, struct file *f, char **ret)
+int proc_file_text(struct pctx *c, struct file *f, char **ret)
 {
 	struct strbuf b = STRBUF_INIT;
 
@@ -125,7 +125,7 @@ static int fd_readlink(struct pctx *c, char **ret)
 
 	if (!f)
 		return -ENOENT;
-	err = file_text(c, f, ret);
+	err = proc_file_text(c, f, ret);
 	file_put(f);
 	return err;
 }

@@ -128,23 +128,14 @@ int proc_show_smaps_rollup(struct pctx *c, struct strbuf *b)
 	return with_mm(c, b, rollup);
 }
 
-int proc_show_numa_maps(struct pctx *c, struct strbuf *b)
-{
-	struct mm *mm = task_mm_get(c->target);
-	int err;
+/* --- mem, pagemap --- */
 
-	if (!mm)
-		return 0;
-	err = mm_show_numa_maps(mm, &c->target->mpol, b);
-	mm_put(mm);
-	return err;
-}
-
-/* --- mem --- */
+enum mem_kind { MEM_MEM, MEM_PAGEMAP };
 
 struct mem_of { /* message: ProcMem */
 	struct file file; /* saved: 1 file_base */
 	struct mm *mm; /* saved: 2; referenced; NULL: none */
+	enum mem_kind kind; /* saved: 3 */
 };
 
 static int64_t mem_transfer(struct file *f, struct uio *u, int64_t *pos, bool write)
@@ -196,6 +187,36 @@ static int64_t memof_llseek(struct file *f, struct task *t, int64_t off, int whe
 	return f->pos;
 }
 
+#define PAGEMAP_LAST (1ULL << 47 >> PAGE_SHIFT) /* page numbers of the application */
+
+static int64_t pagemap_read(struct file *f, struct task *t, struct uio *u, int64_t *pos, int rwf)
+{
+	struct mem_of *m = container_of(f, struct mem_of, file);
+	uint64_t e[256];
+	int64_t done = 0;
+
+	if (*pos < 0 || (*pos & 7) || (u->left & 7))
+		return -EINVAL;
+	while (m->mm && u->left >= sizeof(e[0])) {
+		uint64_t page = (uint64_t)*pos / sizeof(e[0]);
+		size_t n = MIN(u->left / sizeof(e[0]), ARRAY_SIZE(e));
+		int64_t r;
+
+		if (page >= PAGEMAP_LAST)
+			break;
+		n = MIN(n, PAGEMAP_LAST - page);
+		mm_pagemap(m->mm, page, n, e);
+		r = uio_put(u, e, n * sizeof(e[0]));
+		if (r <= 0)
+			return done ? done : -EFAULT;
+		done += r;
+		*pos += r;
+		if ((size_t)r < n * sizeof(e[0]) || (t && atomic_load(&t->work)))
+			break;
+	}
+	return done;
+}
+
 static void memof_release(struct file *f)
 {
 	struct mem_of *m = container_of(f, struct mem_of, file);
@@ -214,17 +235,36 @@ static const struct file_ops memof_ops = {
 	.llseek = memof_llseek,
 };
 
-int proc_open_mem(struct pctx *c, struct inode *i, const struct path *p, uint32_t flags, struct file **ret)
+static const struct file_ops pagemap_ops = {
+	.name = "proc_pagemap",
+	.state = &proc_mem_state_type,
+	.release = memof_release,
+	.read = pagemap_read,
+	.llseek = memof_llseek,
+};
+
+static int open_kind(struct pctx *c, struct inode *i, const struct path *p, uint32_t flags, enum mem_kind kind, struct file **ret)
 {
 	struct mem_of *m = calloc(1, sizeof(*m));
 
 	if (!m)
 		return -ENOMEM;
-	file_init(&m->file, &memof_ops, flags, c->t, p, i);
+	file_init(&m->file, kind == MEM_PAGEMAP ? &pagemap_ops : &memof_ops, flags, c->t, p, i);
 	m->file.seekable = true;
+	m->kind = kind;
 	m->mm = task_mm_get(c->target);
 	*ret = &m->file;
 	return 0;
+}
+
+int proc_open_mem(struct pctx *c, struct inode *i, const struct path *p, uint32_t flags, struct file **ret)
+{
+	return open_kind(c, i, p, flags, MEM_MEM, ret);
+}
+
+int proc_open_pagemap(struct pctx *c, struct inode *i, const struct path *p, uint32_t flags, struct file **ret)
+{
+	return open_kind(c, i, p, flags, MEM_PAGEMAP, ret);
 }
 
 /* --- state --- */
@@ -245,6 +285,7 @@ static int memof_save(struct state_writer *w, const void *obj, void *msg)
 
 	m->file_base = state_new_msg(w, &sentry__file_base__descriptor);
 	m->mm = state_ref(w, &mm_state_type, o->mm);
+	m->kind = o->kind;
 	return file_save_base(w, &o->file, m->file_base);
 }
 
@@ -253,7 +294,11 @@ static int memof_load(struct state_reader *r, void *obj, const void *msg)
 	struct mem_of *o = obj;
 	const Sentry__ProcMem *m = msg;
 	void *mm = NULL;
-	int err = file_load_base(r, &o->file, &memof_ops, m->file_base);
+	int err = state_check(r, m->kind <= MEM_PAGEMAP, "kind of an open memory file");
+
+	if (!err)
+		err = file_load_base(r, &o->file, m->kind == MEM_PAGEMAP ? &pagemap_ops : &memof_ops, m->file_base);
+	o->kind = (enum mem_kind)m->kind;
 
 	if (!err)
 		err = state_deref(r, m->mm, &mm_state_type, &mm);
