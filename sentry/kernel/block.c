@@ -85,6 +85,22 @@ int task_block(struct task *t, int64_t deadline)
 	return block(t, deadline, false);
 }
 
+int task_block_dying(struct task *t)
+{
+	int r = 0;
+
+	mutex_lock(&t->park_mu);
+	while (!t->woken && !r) {
+		if (atomic_load(&t->work) & WORK_FREEZE)
+			r = -EFREEZE;
+		else
+			cond_wait(&t->park_cv, &t->park_mu);
+	}
+	t->woken = false;
+	mutex_unlock(&t->park_mu);
+	return r;
+}
+
 int task_block_killable(struct task *t, int64_t deadline)
 {
 	return block(t, deadline, true);

@@ -17,6 +17,7 @@
 #include "sentry/fs/fs_ctx.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/ipc/ipc_ns.h"
+#include "sentry/kernel/coredump.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/itimer.h"
@@ -427,6 +428,7 @@ void task_exit(struct task *t, int status)
 	s = sighand_lock(t);
 	t->exiting = true;
 	last_live = true;
+	core_dump_thread_locked(t);
 	for (struct list *n = tg->tasks.next; n != &tg->tasks; n = n->next)
 		if (!list_entry(n, struct task, tg_node)->exiting)
 			last_live = false;

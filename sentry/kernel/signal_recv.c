@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "sentry/abi/poll.h"
+#include "sentry/kernel/coredump.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
@@ -284,8 +285,7 @@ static void __attribute__((noreturn)) die_of(struct task *t, int sig, const stru
 {
 	strace_signal(t, sig, info);
 
-	/* No core file is written, so WCOREDUMP stays clear, as under RLIMIT_CORE 0. */
-	task_exit_group(t, sig);
+	task_exit_group(t, core_dump(t, sig, info) ? sig | 0x80 : sig);
 }
 
 /* A tracee's stops other than for a signal. sighand->mu held. True: ptrace_trap() has work. */

@@ -39,6 +39,7 @@
 
 struct container;
 struct fd_table;
+struct core_dump;
 struct fs_ctx; /* root, cwd, umask: sentry/fs/fs_ctx.h */
 struct kernel;
 struct mnt_ns;
@@ -138,6 +139,7 @@ struct thread_group {
 	struct sigpending pending; /* saved: shared queue */
 	bool group_exiting; /* saved: exit_group or fatal signal under way */
 	int group_exit_code; /* saved: wait status to report */
+	struct core_dump *core; /* nosave: a checkpoint ends a dump that is under way; guarded by sighand->mu */
 	struct task *exec_task; /* nosave: thread in execve waiting for the others to die (a freeze waits for it) */
 	uint32_t stop_pending; /* saved: tasks that must still stop for a group stop */
 	int stop_sig; /* saved: signal of the current group stop, 0 none */
@@ -338,6 +340,8 @@ void task_block_prepare(struct task *t);
 _must_check_ int task_block(struct task *t, int64_t deadline);
 /* The same, but only a fatal signal interrupts (-ERESTARTSYS); other signals wait (Linux TASK_KILLABLE). */
 _must_check_ int task_block_killable(struct task *t, int64_t deadline);
+/* For a task that is dying already: only an event (0) or a freeze (-EFREEZE) ends it. */
+_must_check_ int task_block_dying(struct task *t);
 /* Wakes @t out of task_block() with 0. Any thread, any lock. */
 void task_wake(struct task *t);
 /* The absolute deadline of a relative timeout: computed on the first run of the system call and remembered over freezes and

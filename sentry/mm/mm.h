@@ -109,6 +109,20 @@ int64_t mm_map_object(struct mm *mm, struct task *t, uint64_t addr, uint64_t len
 /* Removes every mapping (execve on a sole-user mm, exit). */
 void mm_clear(struct mm *mm, struct plat_ctx *self);
 
+/* What a core file has of the address space, in order. */
+struct mm_core_area {
+	uint64_t start, end;
+	uint64_t dump; /* bytes of it from @start that are written */
+	uint32_t prot; /* LINUX_PROT_* */
+	uint64_t off; /* in the file */
+	char *name; /* of the mapped file; NULL: none */
+};
+/* An array of them, malloc'd, names too: mm_core_areas_free(). */
+_must_check_ int mm_core_areas(struct mm *mm, struct mm_core_area **ret, size_t *n);
+void mm_core_areas_free(struct mm_core_area *v, size_t n);
+/* The next stretch of [@start, @end) that was ever touched: false when there is none. */
+bool mm_core_present(struct mm *mm, uint64_t start, uint64_t end, uint64_t *ret_start, uint64_t *ret_end);
+
 /* Copies between Sentry and application memory. -EFAULT when any byte is not accessible with the VMA's protection; what was
  * copied before stays. May block on file-backed pages. */
 _must_check_ int mm_copy_in(struct mm *mm, void *dst, gaddr_t src, size_t n);

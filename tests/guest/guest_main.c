@@ -345,7 +345,7 @@ int guest_count_fds(void)
 
 static void reset_process(void)
 {
-	struct rlimit core = {0, 0};
+	struct rlimit core;
 	sigset_t none;
 
 	for (int i = 1; i < 65; i++)
@@ -353,7 +353,10 @@ static void reset_process(void)
 			signal(i, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	setrlimit(RLIMIT_CORE, &core);
+	if (getrlimit(RLIMIT_CORE, &core) == 0) {
+		core.rlim_cur = 0; /* core_dump raises it again */
+		setrlimit(RLIMIT_CORE, &core);
+	}
 	umask(022);
 	for (int fd = 0; fd < 3; fd++)
 		if (fcntl(fd, F_GETFD) < 0)

@@ -98,6 +98,37 @@ static int show_text(struct pctx *c, struct strbuf *b)
 	return 0;
 }
 
+static char core_pattern[128] = "core"; /* guarded by sysctl_mu */
+
+void proc_core_pattern(char *buf, size_t size)
+{
+	mutex_guard(&sysctl_mu);
+	(void)snprintf(buf, size, "%s", core_pattern);
+}
+
+static int show_core_pattern(struct pctx *c, struct strbuf *b)
+{
+	char text[sizeof(core_pattern)];
+
+	proc_core_pattern(text, sizeof(text));
+	strbuf_addf(b, "%s\n", text);
+	return 0;
+}
+
+/* DEVIATION: pipes to a helper are refused: it would be started in the initial namespaces, of which there are none. */
+static int64_t store_core_pattern(struct pctx *c, char *text, size_t n)
+{
+	size_t len = strcspn(text, "\n");
+
+	if (*text == '|')
+		return -EINVAL;
+	mutex_guard(&sysctl_mu);
+	len = MIN(len, sizeof(core_pattern) - 1);
+	memcpy(core_pattern, text, len);
+	core_pattern[len] = '\0';
+	return (int64_t)n;
+}
+
 static struct uts_ns *uts_of(struct pctx *c)
 {
 	return c->t && c->t->ns ? c->t->ns->uts : NULL;
@@ -302,8 +333,8 @@ static const struct pnode keys_kids[] = { CONST("maxkeys", 200), CONST("maxbytes
 					  CONST("root_maxbytes", 25000000), { 0 } };
 static const struct pnode kernel_kids[] = {
 	CONST("cap_last_cap", LINUX_CAP_LAST),
-	PN_FILE("core_pattern", 0444, show_text, .data = "core"),
-	CONST("core_uses_pid", 0),
+	PN_FILE("core_pattern", 0644, show_core_pattern, .store = store_core_pattern),
+	BOOL("core_uses_pid", 0),
 	BOOL("dmesg_restrict", 1),
 	PN_FILE("domainname", 0644, show_uts, .store = store_uts, .data = ""),
 	PN_FILE("hostname", 0644, show_uts, .store = store_uts),
@@ -589,6 +620,8 @@ static void each_changed(const struct pnode *at, char *path, size_t len, void (*
 			continue;
 		if (at->children) {
 			each_changed(at->children, path, len + (size_t)n, fn, arg);
+		} else if (at->store == store_core_pattern && strcmp(core_pattern, "core")) {
+			fn(arg, path, core_pattern);
 		} else if ((at->show == show_num || at->show == show_actions) && s->changed) {
 			char text[128];
 			int at_text = 0;

@@ -16,6 +16,8 @@ _must_check_ int proc_sysctl_set(struct container *c, const char *key, const cha
 uint64_t proc_sysctl_get(const char *path, uint64_t dflt);
 uint64_t proc_sysctl_get_nth(const char *path, int i, uint64_t dflt); /* the value at place @i of a row, from 0 */
 
+void proc_core_pattern(char *buf, size_t size); /* kernel.core_pattern */
+
 /* For the image: rows that are not at their defaults. The kernel is frozen. */
 void proc_sysctl_each_changed(void (*fn)(void *arg, const char *path, const char *text), void *arg);
 
