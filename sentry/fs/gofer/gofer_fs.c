@@ -2,7 +2,7 @@
 /*
  * goferfs: files outside the sandbox, reached over 9P. Super blocks, inodes and names; data is in gofer_file.c.
  *
- * Every inode owns one fid. Inodes are found by the gofer's file number, so that hard links share one. With `exclusive` nobody else
+ * Every inode owns one fid, got when needed (gofer_fid()) if a listing told of it. Inodes are found by the gofer's file number, so that hard links share one. With `exclusive` nobody else
  * changes the files: names and attributes are cached for ever; else names are looked up again (d_revalidate) and attributes asked for.
  * Files bigger than the message size are read and written through donated host descriptors.
  *
