@@ -54,6 +54,7 @@ struct sb_ops {
 #define SB_REAL_TREE   (1u << 0) /* dentries are the content (tmpfs): saved whole, never shrunk */
 #define SB_NO_NEGATIVE (1u << 1) /* do not cache absent names */
 #define SB_ACL         (1u << 3) /* has access control lists and file flags (chattr) */
+#define SB_FROZEN      (1u << 4) /* nothing changes it while it is mounted: the lower layer of an overlay */
 #define SB_PINNED      (1u << 2) /* dentries are never shrunk (trees built with dentry_make_child), but not saved whole either */
 
 struct super_block { /* message: SuperBlockBase */

@@ -69,6 +69,15 @@ int lookup_one_locked(struct task *t, struct dentry *dir, const char *name, size
 	return 0;
 }
 
+/* Without asking the file system, nor whether what is cached is still right. */
+static int lookup_cached(struct dentry *dir, const char *name, size_t len, struct dentry **ret)
+{
+	if (!dir->inode->ops->lookup)
+		return lookup_one(NULL, dir, name, len, ret); /* the tree is all there is */
+	*ret = dir->sb->ops->d_revalidate ? NULL : dentry_cached_child(dir, name, len);
+	return *ret ? 0 : -EAGAIN;
+}
+
 int lookup_one(struct task *t, struct dentry *dir, const char *name, size_t len, struct dentry **ret)
 {
 	struct inode *di = dir->inode;
@@ -282,7 +291,7 @@ static int step(struct walk *w, const char *name, size_t len, bool last, bool sl
 	struct path next = { 0 };
 	struct dentry *d = NULL;
 	struct inode *i;
-	int err = lookup_one(w->t, w->cur.dentry, name, len, &d);
+	int err = w->flags & LOOKUP_CACHED ? lookup_cached(w->cur.dentry, name, len, &d) : lookup_one(w->t, w->cur.dentry, name, len, &d);
 
 	if (err)
 		return err;

@@ -5,7 +5,7 @@
  * One walker serves every system call. It holds no lock between components; a directory's mu is held only while its file system looks
  * one name up. @t NULL walks as the kernel: root credentials, and then names must start from an explicit base.
  *
- * Linux: fs/namei.c. DEVIATION: no RCU walk; RESOLVE_CACHED answers -EAGAIN always.
+ * Linux: fs/namei.c. There is no RCU walk; RESOLVE_CACHED is a walk through names whose file systems need not be asked.
  */
 #ifndef SENTRY_FS_NAMEI_H
 #define SENTRY_FS_NAMEI_H
@@ -20,6 +20,7 @@
 #define LOOKUP_NO_XDEV       (1u << 5)
 #define LOOKUP_BENEATH       (1u << 6)
 #define LOOKUP_IN_ROOT       (1u << 7)
+#define LOOKUP_CACHED        (1u << 9) /* -EAGAIN instead of asking a file system for a name */
 #define LOOKUP_NOMOUNT       (1u << 8) /* do not cross a mount on the last component (umount's own needs) */
 
 /* The task's view. *@ret: references. @dfd LINUX_AT_FDCWD or a descriptor (used for relative names only). */

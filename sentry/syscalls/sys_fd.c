@@ -188,13 +188,11 @@ static int64_t regular_ioctl(struct task *t, struct file *f, uint32_t cmd, gaddr
 	left = file_attr_ioctl(f, t, cmd, arg);
 	if (left != -ENOTTY)
 		return left;
-	if (cmd != LINUX_FIONREAD && cmd != LINUX_FIOQSIZE && cmd != LINUX_FIGETBSZ)
+	if (cmd != LINUX_FIONREAD && cmd != LINUX_FIOQSIZE)
 		return -ENOTTY;
 	err = inode_getattr(f->inode, t, &st);
 	if (err)
 		return err;
-	if (cmd == LINUX_FIGETBSZ)
-		return copy_out_int(t, arg, (int32_t)st.blksize);
 	if (cmd == LINUX_FIOQSIZE) {
 		left = (int64_t)st.size;
 		return copy_out(t, arg, &left, sizeof(left));
@@ -220,6 +218,12 @@ int64_t sys_ioctl(struct task *t, const struct sys_args *a)
 		return set_flag(t, f, ARG_INT(a, 0), ARG_ADDR(a, 2), LINUX_O_NONBLOCK);
 	case LINUX_FIOASYNC:
 		return set_flag(t, f, ARG_INT(a, 0), ARG_ADDR(a, 2), LINUX_O_ASYNC);
+	case LINUX_FIGETBSZ: {
+		struct kstat st;
+		int err = inode_getattr(f->inode, t, &st);
+
+		return err ? err : copy_out_int(t, ARG_ADDR(a, 2), (int32_t)st.blksize);
+	}
 	default:
 		break;
 	}

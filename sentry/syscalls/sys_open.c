@@ -83,8 +83,11 @@ int64_t sys_openat2(struct task *t, const struct sys_args *a)
 		return -EINVAL;
 	if (how.flags & LINUX_O_PATH && how.flags & ~(uint64_t)(LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_PATH | LINUX_O_CLOEXEC))
 		return -EINVAL;
-	if (how.resolve & LINUX_RESOLVE_CACHED)
-		return -EAGAIN; /* nothing is promised to be cached */
+	if (how.resolve & LINUX_RESOLVE_CACHED) {
+		if (how.flags & (LINUX_O_TRUNC | LINUX_O_CREAT | LINUX___O_TMPFILE))
+			return -EAGAIN;
+		lookup |= LOOKUP_CACHED;
+	}
 	if (how.resolve & LINUX_RESOLVE_NO_XDEV)
 		lookup |= LOOKUP_NO_XDEV;
 	if (how.resolve & LINUX_RESOLVE_NO_MAGICLINKS)

@@ -30,9 +30,9 @@ int gofer_host_fd(struct gofer_inode *g, bool write)
 		return g->fd_rw;
 	if (!write && g->fd_ro >= 0)
 		return g->fd_ro;
-	if (g->fid == P9_NOFID)
+	if (gofer_fid(&g->i) == P9_NOFID)
 		return -EIO;
-	fd = p9_openfd(c, g->fid, write ? O_RDWR : O_RDONLY);
+	fd = p9_openfd(c, gofer_fid(&g->i), write ? O_RDWR : O_RDONLY);
 	if (fd < 0)
 		return fd;
 	if (write)
@@ -254,48 +254,13 @@ const struct mappable_ops gofer_map_ops = {
 
 struct gofer_dir {
 	struct file file; /* saved: 1 file_base */
-	struct p9_dirent *ents; /* nosave: listing taken at position 0 or when first needed; guarded by pos_mu */
-	size_t n, cap; /* nosave: of ents */
-	bool filled; /* nosave: ents is valid */
+	struct gofer_listing *l; /* nosave: taken at position 0 or when first needed; guarded by pos_mu */
 };
-
-#define MAX_ENTRIES (4u << 20)
-
-static int take_entry(void *arg, const struct p9_dirent *e)
-{
-	struct gofer_dir *d = arg;
-
-	if (d->n == d->cap) {
-		size_t cap = d->cap ? d->cap * 2 : 32;
-		struct p9_dirent *v = cap > MAX_ENTRIES ? NULL : realloc(d->ents, cap * sizeof(*v));
-
-		if (!v)
-			return 1;
-		d->ents = v;
-		d->cap = cap;
-	}
-	d->ents[d->n++] = *e;
-	return 0;
-}
 
 static int fill(struct gofer_dir *d)
 {
-	struct gofer_inode *g = gofer_i(d->file.inode);
-	uint64_t off = 0;
-
-	d->n = 0;
-	for (;;) {
-		size_t before = d->n;
-		ssize_t r = p9_readdir(gofer_c(&g->i), g->fid, off, take_entry, d);
-
-		if (r < 0)
-			return (int)r;
-		if (r == 0 || d->n == before)
-			break;
-		off = d->ents[d->n - 1].offset;
-	}
-	d->filled = true;
-	return 0;
+	gofer_listing_put(TAKE_PTR(d->l));
+	return gofer_listing_of(gofer_i(d->file.inode), &d->l);
 }
 
 static int gofer_readdir(struct file *f, struct task *t, struct dir_sink *s)
@@ -304,7 +269,7 @@ static int gofer_readdir(struct file *f, struct task *t, struct dir_sink *s)
 	struct dentry *parent;
 	int r;
 
-	if (f->pos == 0 || !d->filled) {
+	if (f->pos == 0 || !d->l) {
 		r = fill(d);
 		if (r < 0)
 			return r;
@@ -324,10 +289,11 @@ static int gofer_readdir(struct file *f, struct task *t, struct dir_sink *s)
 			return 0;
 		f->pos = 2;
 	}
-	while (f->pos >= 2 && (uint64_t)f->pos - 2 < d->n) {
-		const struct p9_dirent *e = &d->ents[f->pos - 2];
+	while (f->pos >= 2 && (uint64_t)f->pos - 2 < d->l->n) {
+		const struct gofer_entry *e = &d->l->e[f->pos - 2];
+		const char *name = gofer_entry_name(d->l, e);
 
-		if (!s->emit(s, e->name, strlen(e->name), f->pos + 1, e->qid.path, e->type))
+		if (!s->emit(s, name, strlen(name), f->pos + 1, e->qid.path, e->type))
 			return 0;
 		f->pos++;
 	}
@@ -343,7 +309,7 @@ static int64_t gofer_dir_llseek(struct file *f, struct task *t, int64_t off, int
 
 static int gofer_dir_fsync(struct file *f, struct task *t, bool datasync)
 {
-	return p9_fsync(gofer_c(f->inode), gofer_i(f->inode)->fid, datasync);
+	return p9_fsync(gofer_c(f->inode), gofer_fid(f->inode), datasync);
 }
 
 static void gofer_dir_release(struct file *f)
@@ -351,7 +317,7 @@ static void gofer_dir_release(struct file *f)
 	struct gofer_dir *d = container_of(f, struct gofer_dir, file);
 
 	file_done(f);
-	free(d->ents);
+	gofer_listing_put(d->l);
 	free(d);
 }
 

@@ -2,7 +2,7 @@
 /*
  * goferfs: files outside the sandbox, reached over 9P. Super blocks, inodes and names; data is in gofer_file.c.
  *
- * Every inode owns one fid. Inodes are found by the gofer's file number, so that hard links share one. With `exclusive` nobody else
+ * Every inode owns one fid, got when needed (gofer_fid()) if a listing told of it. Inodes are found by the gofer's file number, so that hard links share one. With `exclusive` nobody else
  * changes the files: names and attributes are cached for ever; else names are looked up again (d_revalidate) and attributes asked for.
  * Files bigger than the message size are read and written through donated host descriptors.
  *
@@ -62,6 +62,8 @@ struct inode *gofer_inode_get(struct gofer_sb *s, uint32_t fid, const struct p9_
 	g = htab_get(&s->inodes, a->qid.path);
 	if (g && ((g->i.mode ^ a->mode) & LINUX_S_IFMT) == 0 && ref_tryget(&g->i.ref)) {
 		mutex_unlock(&s->table_mu);
+		if (fid == P9_NOFID) /* nothing newer than what it has */
+			return &g->i;
 		p9_clunk_later(s->client, fid);
 		gofer_take_attr(g, a);
 		return &g->i;
@@ -70,13 +72,15 @@ struct inode *gofer_inode_get(struct gofer_sb *s, uint32_t fid, const struct p9_
 	if (!g || htab_put(&s->inodes, a->qid.path, g) < 0) {
 		mutex_unlock(&s->table_mu);
 		free(g);
-		p9_clunk_later(s->client, fid);
+		if (fid != P9_NOFID)
+			p9_clunk_later(s->client, fid);
 		return NULL;
 	}
 	inode_init(&g->i, ops_for(a->mode), &s->sb, a->qid.path, a->mode, a->uid, a->gid);
 	g->i.rdev = dev_make((uint32_t)(a->rdev >> 8 & 0xfff) | (uint32_t)(a->rdev >> 32 & ~0xfffu),
 			     (uint32_t)(a->rdev & 0xff) | (uint32_t)(a->rdev >> 12 & ~0xffu));
 	g->fid = fid;
+	g->lazy = fid == P9_NOFID;
 	g->qid = a->qid.path;
 	g->fd_ro = g->fd_rw = -EBADF;
 	mutex_init(&g->fd_mu, "gofer.fd_mu");
@@ -88,11 +92,47 @@ struct inode *gofer_inode_get(struct gofer_sb *s, uint32_t fid, const struct p9_
 	return &g->i;
 }
 
+uint32_t gofer_fid(struct inode *i)
+{
+	struct gofer_inode *g = gofer_i(i);
+	uint32_t fid = atomic_load(&g->fid), none = P9_NOFID;
+	struct dentry *d = NULL, *parent;
+	struct p9_attr a;
+	char *name;
+
+	if (fid != P9_NOFID || !g->lazy)
+		return fid;
+	mutex_lock(&i->sb->d_mu);
+	if (g->alias && ref_tryget(&g->alias->ref))
+		d = g->alias;
+	mutex_unlock(&i->sb->d_mu);
+	if (!d)
+		return P9_NOFID;
+	parent = dentry_parent_get(d);
+	name = dentry_name(d);
+	if (name && parent != d && parent->inode && p9_lookup(gofer_c(i), gofer_fid(parent->inode), name, &fid, &a) == 0) {
+		if (a.qid.path != g->qid) {
+			p9_clunk_later(gofer_c(i), fid);
+			fid = P9_NOFID;
+		} else if (!atomic_compare_exchange_strong(&g->fid, &none, fid)) {
+			p9_clunk_later(gofer_c(i), fid);
+			fid = none; /* somebody else was first */
+		}
+	} else {
+		fid = P9_NOFID;
+	}
+	free(name);
+	dentry_put(parent);
+	dentry_put(d);
+	return fid;
+}
+
 static void gofer_evict(struct inode *i)
 {
 	struct gofer_inode *g = gofer_i(i);
 	struct gofer_sb *s = gofer_s(i->sb);
 
+	gofer_listing_forget(g);
 	mutex_lock(&s->table_mu);
 	if (htab_get(&s->inodes, g->qid) == g)
 		(void)htab_del(&s->inodes, g->qid);
@@ -122,8 +162,12 @@ static void gofer_d_release(struct dentry *d)
 {
 	struct inode *i = d->inode;
 
-	if (i && gofer_i(i)->alias == d)
+	if (!i)
+		return;
+	mutex_lock(&d->sb->d_mu);
+	if (gofer_i(i)->alias == d)
 		gofer_i(i)->alias = NULL;
+	mutex_unlock(&d->sb->d_mu);
 }
 
 static void gofer_d_loaded(struct dentry *d)
@@ -141,7 +185,7 @@ int gofer_refresh(struct inode *i, struct task *t)
 
 	if (g->fid == P9_NOFID || (gofer_s(i->sb)->exclusive && !atomic_exchange(&g->stale, false)))
 		return 0;
-	r = p9_getattr(gofer_c(i), g->fid, &a);
+	r = p9_getattr(gofer_c(i), gofer_fid(i), &a);
 	if (r == 0)
 		gofer_take_attr(g, &a);
 	return r;
@@ -183,14 +227,14 @@ static int gofer_setattr(struct inode *i, struct task *t, const struct iattr *a)
 		s.valid |= P9_SETATTR_MTIME | (a->valid & ATTR_MTIME_NOW ? 0u : P9_SETATTR_MTIME_SET);
 	s.atime = (struct timespec){ a->atime.tv_sec, a->atime.tv_nsec };
 	s.mtime = (struct timespec){ a->mtime.tv_sec, a->mtime.tv_nsec };
-	if (g->fid == P9_NOFID) {
+	if (gofer_fid(i) == P9_NOFID) {
 		/* A deleted file whose content came with the image: only we have it. */
 		if ((a->valid & ATTR_SIZE) && ftruncate(g->fd_rw, (off_t)a->size) < 0)
 			return -errno;
 		inode_setattr_simple(i, a);
 		r = 0;
 	} else {
-		r = s.valid ? p9_setattr(gofer_c(i), g->fid, &s) : 0;
+		r = s.valid ? p9_setattr(gofer_c(i), gofer_fid(i), &s) : 0;
 		atomic_store(&g->stale, true);
 		if (r == 0)
 			r = gofer_refresh(i, t);
@@ -204,16 +248,25 @@ static int gofer_setattr(struct inode *i, struct task *t, const struct iattr *a)
 
 static int gofer_lookup(struct inode *dir, struct task *t, struct dentry *d, struct inode **ret)
 {
+	struct gofer_listing *l = NULL;
+	const struct p9_attr *known;
 	struct p9_attr a;
 	uint32_t fid;
-	int r = p9_lookup(gofer_c(dir), gofer_i(dir)->fid, d->name, &fid, &a);
+	int r = gofer_listing_lookup(gofer_i(dir), d->name, &known, &l);
 
 	*ret = NULL;
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return r;
-	*ret = gofer_inode_get(gofer_s(dir->sb), fid, &a);
+	if (r == 1) {
+		*ret = gofer_inode_get(gofer_s(dir->sb), P9_NOFID, known);
+		gofer_listing_put(l);
+	} else {
+		if (!r)
+			r = p9_lookup(gofer_c(dir), gofer_fid(dir), d->name, &fid, &a);
+		if (r == -ENOENT)
+			return 0;
+		if (r < 0)
+			return r;
+		*ret = gofer_inode_get(gofer_s(dir->sb), fid, &a);
+	}
 	if (!*ret)
 		return -ENOMEM;
 	set_alias(*ret, d);
@@ -232,7 +285,7 @@ static int gofer_d_revalidate(struct dentry *d, struct task *t)
 		dentry_put(parent);
 		return 1;
 	}
-	r = p9_lookup(gofer_c(dir), gofer_i(dir)->fid, name, NULL, &a);
+	r = p9_lookup(gofer_c(dir), gofer_fid(dir), name, NULL, &a);
 	dentry_put(parent);
 	if (r == -ENOENT)
 		return !i;
@@ -252,7 +305,7 @@ static void dir_changed(struct inode *dir)
 static int gofer_create(struct inode *dir, struct task *t, struct dentry *d, const struct inode_make *m, struct inode **ret)
 {
 	struct p9_client *c = gofer_c(dir);
-	uint32_t dfid = gofer_i(dir)->fid, fid = P9_NOFID;
+	uint32_t dfid = gofer_fid(dir), fid = P9_NOFID;
 	struct p9_attr a;
 	int fd = -EBADF, r;
 
@@ -296,7 +349,7 @@ static int gofer_create(struct inode *dir, struct task *t, struct dentry *d, con
 
 static int gofer_link_op(struct inode *dir, struct task *t, struct dentry *d, struct inode *i)
 {
-	int r = p9_link(gofer_c(dir), gofer_i(dir)->fid, d->name, gofer_i(i)->fid);
+	int r = p9_link(gofer_c(dir), gofer_fid(dir), d->name, gofer_fid(i));
 
 	if (r == 0) {
 		set_alias(i, d);
@@ -310,7 +363,7 @@ static int gofer_link_op(struct inode *dir, struct task *t, struct dentry *d, st
 static int remove_name(struct inode *dir, struct dentry *d, int flags)
 {
 	struct inode *i = d->inode;
-	int r = p9_unlink(gofer_c(dir), gofer_i(dir)->fid, d->name, flags);
+	int r = p9_unlink(gofer_c(dir), gofer_fid(dir), d->name, flags);
 
 	if (r < 0)
 		return r;
@@ -331,7 +384,7 @@ static int gofer_rmdir(struct inode *dir, struct task *t, struct dentry *d)
 
 static int gofer_rename(struct inode *odir, struct task *t, struct dentry *od, struct inode *ndir, struct dentry *nd, uint32_t flags)
 {
-	int r = p9_rename(gofer_c(odir), gofer_i(odir)->fid, od->name, gofer_i(ndir)->fid, nd->name, flags);
+	int r = p9_rename(gofer_c(odir), gofer_fid(odir), od->name, gofer_fid(ndir), nd->name, flags);
 
 	if (r < 0)
 		return r;
@@ -351,7 +404,7 @@ static int gofer_readlink(struct inode *i, struct task *t, char **ret)
 
 	mutex_guard(&g->fd_mu);
 	if (!g->target) {
-		n = p9_readlink(gofer_c(i), g->fid, buf, sizeof(buf) - 1);
+		n = p9_readlink(gofer_c(i), gofer_fid(i), buf, sizeof(buf) - 1);
 		if (n < 0)
 			return (int)n;
 		buf[MIN((size_t)n, sizeof(buf) - 1)] = '\0';
@@ -365,24 +418,24 @@ static int gofer_readlink(struct inode *i, struct task *t, char **ret)
 
 static int64_t gofer_getxattr(struct inode *i, struct task *t, const char *name, void *buf, size_t size)
 {
-	return p9_getxattr(gofer_c(i), gofer_i(i)->fid, name, buf, size);
+	return p9_getxattr(gofer_c(i), gofer_fid(i), name, buf, size);
 }
 
 static int64_t gofer_listxattr(struct inode *i, struct task *t, char *buf, size_t size)
 {
-	return p9_listxattr(gofer_c(i), gofer_i(i)->fid, buf, size);
+	return p9_listxattr(gofer_c(i), gofer_fid(i), buf, size);
 }
 
 static int gofer_setxattr(struct inode *i, struct task *t, const char *name, const void *val, size_t size, int flags)
 {
 	atomic_store(&gofer_i(i)->stale, true);
-	return p9_setxattr(gofer_c(i), gofer_i(i)->fid, name, val, size, flags);
+	return p9_setxattr(gofer_c(i), gofer_fid(i), name, val, size, flags);
 }
 
 static int gofer_removexattr(struct inode *i, struct task *t, const char *name)
 {
 	atomic_store(&gofer_i(i)->stale, true);
-	return p9_removexattr(gofer_c(i), gofer_i(i)->fid, name);
+	return p9_removexattr(gofer_c(i), gofer_fid(i), name);
 }
 
 #define GOFER_COMMON                                                                                                    \
@@ -424,7 +477,7 @@ static void gofer_sb_free(struct super_block *sb)
 static int gofer_statfs(struct super_block *sb, struct task *t, struct dentry *d, struct linux_statfs *ret)
 {
 	struct p9_statfs st;
-	int r = p9_statfs(gofer_s(sb)->client, gofer_i(d->inode)->fid, &st);
+	int r = p9_statfs(gofer_s(sb)->client, gofer_fid(d->inode), &st);
 
 	if (r < 0)
 		return r;
@@ -436,7 +489,7 @@ static int gofer_statfs(struct super_block *sb, struct task *t, struct dentry *d
 
 static int gofer_sync(struct super_block *sb, struct task *t)
 {
-	return p9_syncfs(gofer_s(sb)->client, gofer_i(sb->root->inode)->fid);
+	return p9_syncfs(gofer_s(sb)->client, gofer_fid(sb->root->inode));
 }
 
 const struct sb_ops gofer_exclusive_sb_ops = {
@@ -478,6 +531,7 @@ static int gofer_mount(const struct fs_type *ft, const struct mount_req *rq, str
 	s->exclusive = rq->m->exclusive;
 	s->destination = strdup(rq->m->destination);
 	mutex_init(&s->table_mu, "gofer.table_mu");
+	list_init(&s->listings);
 	sb_init(&s->sb, s->exclusive ? &gofer_exclusive_sb_ops : &gofer_shared_sb_ops, ft, 0x01021997 /* V9FS_MAGIC */);
 	s->sb.ms_flags = rq->flags;
 	s->sb.max_bytes = INT64_MAX;

@@ -19,11 +19,40 @@ struct gofer_sb {
 	struct p9_client *client; /* nosave: the container's; referenced: evicting the last inodes, maybe after the container is gone, clunks fids */
 	struct mutex table_mu; /* nosave: a lock */
 	struct htab inodes; /* derived: qid path -> inode, no references; guarded by table_mu */
+	struct list listings; /* nosave: kept ones, oldest first; guarded by table_mu */
+	size_t nr_listed; /* nosave: entries in them */
 };
+
+struct gofer_entry {
+	struct p9_attr attr; /* valid 0: unknown */
+	struct p9_qid qid;
+	uint32_t name; /* offset in names */
+	uint32_t chain; /* next entry with the same hash, + 1 */
+	uint8_t type; /* DT_* */
+};
+
+/* One directory's entries; immutable. gofer_listing.c */
+struct gofer_listing {
+	struct ref ref;
+	struct list node; /* sb.listings while kept */
+	struct gofer_inode *owner; /* the directory, while kept */
+	size_t n;
+	struct gofer_entry *e;
+	char *names;
+	struct htab index;
+};
+
+static inline const char *gofer_entry_name(const struct gofer_listing *l, const struct gofer_entry *e)
+{
+	return l->names + e->name;
+}
 
 struct gofer_inode {
 	struct inode i; /* saved: 1 inode_base */
-	uint32_t fid; /* nosave: P9_NOFID for a deleted file after a restore */
+	_Atomic uint32_t fid; /* nosave: P9_NOFID for a deleted file after a restore, or while lazy; gofer_fid() */
+	bool lazy; /* nosave: known from a listing: the fid comes when it is needed. Immutable */
+	struct gofer_listing *listing; /* nosave: of a directory; guarded by sb.table_mu */
+	_Atomic uint32_t lookups; /* nosave: names asked for one by one */
 	uint64_t qid; /* nosave: the gofer's number of the file */
 	struct dentry *alias; /* saved: 2 path, 8 alias; one of its names, not referenced; guarded by sb.d_mu */
 	char *target; /* saved: 6; symlink text once read */
@@ -57,7 +86,18 @@ extern const struct inode_ops gofer_file_iops, gofer_dir_iops, gofer_link_iops, 
 extern const struct mappable_ops gofer_map_ops;
 extern const struct sb_ops gofer_exclusive_sb_ops, gofer_shared_sb_ops;
 
-/* The inode for a file the gofer told us of (takes over @fid): an existing one with the same number or a new one. NULL: no memory. */
+/* The fid, which a lazy inode gets now; P9_NOFID when its file is gone (the gofer then answers an error). fd_mu may be held. */
+uint32_t gofer_fid(struct inode *i);
+
+struct gofer_listing *gofer_listing_get(struct gofer_listing *l);
+void gofer_listing_put(struct gofer_listing *l); /* NULL is fine */
+/* The entries of @g, kept or asked for: referenced. */
+_must_check_ int gofer_listing_of(struct gofer_inode *g, struct gofer_listing **ret);
+/* What is known of @name in @dir without asking for it: 1 with its attributes, which live as long as *@ret (referenced); -ENOENT; 0 nothing. */
+int gofer_listing_lookup(struct gofer_inode *dir, const char *name, const struct p9_attr **attr, struct gofer_listing **ret);
+void gofer_listing_forget(struct gofer_inode *g);
+
+/* The inode for a file the gofer told us of (takes over @fid; P9_NOFID: told by a listing, lazy): an existing one with the same number or a new one. NULL: no memory. */
 struct inode *gofer_inode_get(struct gofer_sb *s, uint32_t fid, const struct p9_attr *a);
 /* Stores fresh attributes. */
 void gofer_take_attr(struct gofer_inode *g, const struct p9_attr *a);

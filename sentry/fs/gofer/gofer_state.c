@@ -32,6 +32,7 @@ static void *sb_alloc(void)
 	if (s) {
 		ref_init(&s->sb.ref);
 		mutex_init(&s->table_mu, "gofer.table_mu");
+		list_init(&s->listings);
 	}
 	return s;
 }
@@ -241,6 +242,7 @@ static int inode_after_load(struct state_reader *r, void *obj)
 	struct gofer_inode *g = obj;
 	struct gofer_sb *s;
 	struct p9_attr a;
+	uint32_t fid = P9_NOFID;
 	char why[600];
 	int e;
 
@@ -259,7 +261,8 @@ static int inode_after_load(struct state_reader *r, void *obj)
 		g->qid = g->i.ino;
 		return 0;
 	}
-	e = walk(s, g->load_path, &g->fid, &a);
+	e = walk(s, g->load_path, &fid, &a);
+	g->fid = fid;
 	(void)snprintf(why, sizeof(why), "file %.300s of mount %.200s: %s", g->load_path, s->destination, strerror(-e));
 	if (e < 0)
 		return state_check(r, false, why);

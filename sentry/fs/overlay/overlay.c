@@ -141,6 +141,7 @@ int overlay_new(struct kernel *k, struct super_block *lower, struct super_block 
 	s->sb.flags |= SB_ACL;
 	s->sb.next_ino = OVERLAY_FIRST_INO;
 	s->lower = sb_get(lower);
+	lower->flags |= SB_FROZEN;
 	s->upper = upper;
 	ovl_set_limits(s);
 	sb_activate(lower);

@@ -93,6 +93,7 @@ static int sb_after_load(struct state_reader *r, void *obj)
 	free(TAKE_PTR(s->load_pins));
 	s->nr_load_pins = 0;
 	ovl_set_limits(s);
+	s->lower->flags |= SB_FROZEN;
 	sb_activate(s->lower);
 	sb_activate(s->upper);
 	s->layers_active = true;
