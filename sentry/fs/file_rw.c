@@ -170,7 +170,7 @@ static bool writes_whole(const struct file *f)
 	return type == LINUX_S_IFIFO || type == LINUX_S_IFSOCK || type == LINUX_S_IFCHR;
 }
 
-static void send_sigpipe(struct task *t)
+void file_sigpipe(struct task *t)
 {
 	struct linux_siginfo si;
 
@@ -203,7 +203,7 @@ int64_t file_write(struct file *f, struct task *t, struct uio *u, int64_t off, i
 			break;
 	}
 	if (r == -EPIPE && t)
-		send_sigpipe(t);
+		file_sigpipe(t);
 	if (r == -EFREEZE && done && t) {
 		t->sysctx.progress = (uint64_t)done;
 		return r;

@@ -412,3 +412,31 @@ int64_t file_pread_kernel(struct file *f, struct task *t, void *buf, size_t n, i
 	}
 	return (int64_t)done;
 }
+
+int open_how_check(const struct linux_open_how *how, uint32_t *ret_lookup)
+{
+	uint32_t lookup = 0;
+
+	if (how->flags & ~(uint64_t)VALID_OPEN_FLAGS || how->resolve & ~0x3fULL)
+		return -EINVAL;
+	if (how->flags & (LINUX_O_CREAT | LINUX___O_TMPFILE) ? how->mode & ~(uint64_t)LINUX_S_IALLUGO : how->mode != 0)
+		return -EINVAL;
+	if (how->resolve & LINUX_RESOLVE_BENEATH && how->resolve & LINUX_RESOLVE_IN_ROOT)
+		return -EINVAL;
+	if (how->flags & LINUX_O_PATH && how->flags & ~(uint64_t)(LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_PATH | LINUX_O_CLOEXEC))
+		return -EINVAL;
+	if (how->resolve & LINUX_RESOLVE_CACHED)
+		return -EAGAIN;
+	if (how->resolve & LINUX_RESOLVE_NO_XDEV)
+		lookup |= LOOKUP_NO_XDEV;
+	if (how->resolve & LINUX_RESOLVE_NO_MAGICLINKS)
+		lookup |= LOOKUP_NO_MAGICLINKS;
+	if (how->resolve & LINUX_RESOLVE_NO_SYMLINKS)
+		lookup |= LOOKUP_NO_SYMLINKS | LOOKUP_NO_MAGICLINKS;
+	if (how->resolve & LINUX_RESOLVE_BENEATH)
+		lookup |= LOOKUP_BENEATH;
+	if (how->resolve & LINUX_RESOLVE_IN_ROOT)
+		lookup |= LOOKUP_IN_ROOT;
+	*ret_lookup = lookup;
+	return 0;
+}
