@@ -17,6 +17,7 @@
 #include "sentry/arch/cpu_features.h"
 #include "sentry/fs/host/hostfile.h"
 #include "sentry/fs/tty/tty.h"
+#include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/run.h"
 #include "sentry/kernel/futex.h"
@@ -252,6 +253,11 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 		r = seccomp_restore(k);
 		if (r < 0)
 			(void)error_set(err, r, "a task's seccomp filters are no chain");
+	}
+	if (r == 0) {
+		r = uring_restore();
+		if (r < 0)
+			r = error_set(err, r, "cannot start helpers for io_uring");
 	}
 	if (r == 0)
 		r = start_threads(k, err);

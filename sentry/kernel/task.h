@@ -266,7 +266,7 @@ struct task {
 
 	/* io_uring: sentry/fs/uring */
 	bool kthread; /* nosave: a helper thread of the kernel (kthread.h), which is never saved */
-	struct uring_task *uring; /* saved: 90 ring_fds; its registered rings; NULL: never used any; set once, freed at exit */
+	struct uring_task *uring; /* saved: 70 ring_fds; its registered rings; NULL: never used any; set once, freed at exit */
 	const struct task_given *given; /* nosave: own; set only while a call runs that somebody prepared */
 
 	/* exit */
