@@ -138,3 +138,82 @@ void kthread_freeze_locked(struct kernel *k)
 	list_for_each(t, &k->kthreads, tg_node)
 		task_set_work(t, WORK_FREEZE);
 }
+
+/* --- shared work --- */
+
+static struct mutex kwork_mu = MUTEX_INIT("kwork"); /* below any waitq.mu; > task.park_mu */
+static struct list kworks = LIST_INIT(kworks);
+static struct task *kwork_task;
+static bool kwork_starting;
+
+void kwork_queue(struct kwork *w)
+{
+	mutex_lock(&kwork_mu);
+	if (!list_linked(&w->node)) {
+		list_add_tail(&kworks, &w->node);
+		if (kwork_task)
+			task_wake(kwork_task);
+	}
+	mutex_unlock(&kwork_mu);
+}
+
+void kwork_cancel(struct kwork *w)
+{
+	mutex_lock(&kwork_mu);
+	list_del(&w->node);
+	mutex_unlock(&kwork_mu);
+}
+
+static void kwork_main(struct task *self, void *arg)
+{
+	mutex_lock(&kwork_mu);
+	kwork_task = self;
+	mutex_unlock(&kwork_mu);
+	for (;;) {
+		struct kwork *w = NULL;
+
+		kthread_park(self);
+		task_block_prepare(self);
+		mutex_lock(&kwork_mu);
+		if (!list_empty(&kworks)) {
+			w = list_first(&kworks, struct kwork, node);
+			list_del(&w->node);
+		}
+		mutex_unlock(&kwork_mu);
+		if (w)
+			w->fn(w);
+		else if (task_block(self, TIME_FOREVER) < 0)
+			continue; /* a freeze: parks above */
+	}
+}
+
+int kwork_start(struct kernel *k)
+{
+	bool start;
+	int r;
+
+	mutex_lock(&kwork_mu);
+	start = !kwork_task && !kwork_starting;
+	if (start)
+		kwork_starting = true;
+	mutex_unlock(&kwork_mu);
+	if (!start)
+		return 0;
+	r = kthread_start(k, "kworker", kwork_main, NULL);
+	if (r < 0) {
+		mutex_lock(&kwork_mu);
+		kwork_starting = false;
+		mutex_unlock(&kwork_mu);
+	}
+	return r;
+}
+
+int kwork_restore(struct kernel *k)
+{
+	bool any;
+
+	mutex_lock(&kwork_mu);
+	any = !list_empty(&kworks);
+	mutex_unlock(&kwork_mu);
+	return any ? kwork_start(k) : 0;
+}

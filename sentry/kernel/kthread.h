@@ -22,6 +22,23 @@ bool kthread_adopt(struct task *self, struct task *from, struct cred *cred);
 void kthread_drop(struct task *self);
 /* Own thread: parks if a freeze is on. Call between pieces of work, holding nothing. */
 void kthread_park(struct task *self);
+/*
+ * Work for one helper that all share, asked for from anywhere: in callbacks of wait queues and timers too. Work that is queued when the kernel
+ * freezes runs after the thaw; its owner saves what it needs and queues it again after a restore.
+ */
+struct kwork {
+	struct list node; /* queued; private */
+	void (*fn)(struct kwork *w); /* runs with no lock held and may free @w; must not sleep */
+};
+/* Queues @w unless it is queued already. */
+void kwork_queue(struct kwork *w);
+/* @w is not queued any more. Whether it is running only @w->fn itself can know: call from there. */
+void kwork_cancel(struct kwork *w);
+/* Makes sure that the helper exists. Task context; call before the first kwork_queue(). */
+_must_check_ int kwork_start(struct kernel *k);
+/* After a restore: the helper, if loaded objects have queued work. */
+_must_check_ int kwork_restore(struct kernel *k);
+
 /* kernel_freeze(): tells all helpers. tasks_mu held. */
 void kthread_freeze_locked(struct kernel *k);
 
