@@ -102,7 +102,7 @@ static int64_t check_file(struct ureq *q, int rwf)
 
 	if (!(is_write(q) ? f->writable : f->readable))
 		return -EBADF;
-	if (rwf & ~RWF_KNOWN)
+	if (rwf & ~RWF_KNOWN || (rwf & LINUX_RWF_NOWAIT && !file_may_nowait(f)))
 		return -EOPNOTSUPP;
 	if (q->r->setup & LINUX_IORING_SETUP_IOPOLL)
 		return -EOPNOTSUPP; /* no file here can be polled for completion */

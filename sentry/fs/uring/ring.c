@@ -12,6 +12,7 @@
 #include "sentry/abi/fs.h"
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/uring/uring_internal.h"
+#include "sentry/kernel/kthread.h"
 #include "sentry/mm/mm.h"
 #include "state/state.h"
 
@@ -190,15 +191,35 @@ static struct waitq *uring_pollq(struct file *f)
 	return &uring_of(f)->wq;
 }
 
+static __thread int release_depth;
+
+static void release_now(struct uring *r)
+{
+	release_depth++;
+	uring_cancel_all(r, NULL);
+	uring_free_tables(r);
+	file_done(&r->file);
+	uring_put(r);
+	release_depth--;
+}
+
+static void release_later(struct kwork *w)
+{
+	release_now(container_of(w, struct uring, end));
+}
+
+/* Requests may hold the last references of other rings, whose requests ...: a long row of them is not taken down by recursion. */
 static void uring_release(struct file *f)
 {
 	struct uring *r = uring_of(f);
 
 	uring_sqpoll_stop(r);
-	uring_cancel_all(r, NULL);
-	uring_free_tables(r);
-	file_done(f);
-	uring_put(r);
+	if (release_depth < 2) {
+		release_now(r);
+		return;
+	}
+	r->end.fn = release_later;
+	kwork_queue(&r->end);
 }
 
 void uring_put(struct uring *r)
@@ -325,6 +346,11 @@ int uring_new(struct task *t, uint32_t setup, uint32_t sq_entries, uint32_t cq_e
 
 	if (!r)
 		return -ENOMEM;
+	e = kwork_start(t->k);
+	if (e < 0) {
+		uring_put(r);
+		return -ENOMEM;
+	}
 	r->setup = setup;
 	r->sq_entries = sq_entries;
 	r->cq_entries = cq_entries;

@@ -138,14 +138,18 @@ static void append(struct chain *c, struct ureq *q)
 }
 
 /* The next entry's request in @ret: 0, -ENOENT (nothing there, or a bad index, which is counted), -EAGAIN (no memory). sq_mu held. */
-static int fetch(struct task *t, struct uring *r, uint32_t tail, struct ureq **ret)
+static int fetch(struct task *owner, struct task *self, struct uring *r, uint32_t tail, struct ureq **ret)
 {
 	uint32_t idx;
 	struct ureq *q;
+	bool full;
 
 	if (r->sq_head == tail)
 		return -ENOENT;
-	q = ureq_alloc(r);
+	mutex_lock(&r->mu);
+	full = r->nr_submitted - r->nr_done >= URING_MAX_REQS;
+	mutex_unlock(&r->mu);
+	q = full ? NULL : ureq_alloc(r);
 	if (!q)
 		return -EAGAIN;
 	idx = uring_load(r, uring_sq_array(r) + (r->sq_head & (r->sq_entries - 1)) * 4);
@@ -157,8 +161,8 @@ static int fetch(struct task *t, struct uring *r, uint32_t tail, struct ureq **r
 	}
 	memcpy(&q->sqe, r->sqes + idx * uring_sqe_size(r), sizeof(q->sqe));
 	q->flags = q->sqe.flags;
-	q->task = task_get(t);
-	q->cred = cred_get(t->cred);
+	q->task = task_get(owner);
+	q->cred = cred_get(self->cred);
 	mutex_lock(&r->mu);
 	list_add_tail(&r->reqs, &q->node);
 	mutex_unlock(&r->mu);
@@ -167,7 +171,7 @@ static int fetch(struct task *t, struct uring *r, uint32_t tail, struct ureq **r
 }
 
 /* Takes entries until a chain is complete or @max are taken. Returns the chain's head or NULL; *@taken entries; *@stop: look no further. */
-static struct ureq *gather(struct task *t, struct uring *r, uint32_t max, uint32_t tail, uint32_t *taken, bool *stop, int *err)
+static struct ureq *gather(struct task *owner, struct task *t, struct uring *r, uint32_t max, uint32_t tail, uint32_t *taken, bool *stop, int *err)
 {
 	struct chain c = { 0 };
 	uint64_t seq;
@@ -178,7 +182,7 @@ static struct ureq *gather(struct task *t, struct uring *r, uint32_t max, uint32
 	*err = 0;
 	while (*taken < max) {
 		struct ureq *q;
-		int bad, got = fetch(t, r, tail, &q);
+		int bad, got = fetch(owner, t, r, tail, &q);
 
 		if (got < 0) {
 			*stop = true;
@@ -230,7 +234,7 @@ static void start(struct task *self, struct uring *r, struct ureq *q)
 	}
 }
 
-int64_t uring_submit(struct task *t, struct task *self, struct uring *r, uint32_t n)
+int64_t uring_submit(struct task *owner, struct task *self, struct uring *r, uint32_t n)
 {
 	struct uring_batch old;
 	uint32_t total = 0, tail;
@@ -244,7 +248,7 @@ int64_t uring_submit(struct task *t, struct task *self, struct uring *r, uint32_
 	old = uring_batch_begin(r);
 	while (total < n && !stop) {
 		uint32_t taken;
-		struct ureq *q = gather(t, r, n - total, tail, &taken, &stop, &err);
+		struct ureq *q = gather(owner, self, r, n - total, tail, &taken, &stop, &err);
 
 		total += taken;
 		if (q)

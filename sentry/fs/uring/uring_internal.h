@@ -18,10 +18,12 @@
 #include "sentry/fs/file.h"
 #include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/kthread.h"
 
 #define URING_MAX_ENTRIES    32768u
 #define URING_MAX_CQ_ENTRIES (2 * URING_MAX_ENTRIES)
 #define URING_RING_FDS	     16
+#define URING_MAX_REQS	     (1u << 20) /* in flight in one ring; Linux is limited by memory only */
 #define URING_MAX_FILES	     (1u << 15)
 #define URING_MAX_BUFFERS    (1u << 14)
 #define URING_MAX_BUF_LEN    (1ul << 30)
@@ -216,6 +218,7 @@ struct uring { /* message: Uring */
 	/* guarded by the queue lock */
 	struct list ready; /* nosave: requests that a task inside io_uring_enter will run itself; part of reqs */
 	struct list waiting; /* nosave: struct uring_wait of tasks in io_uring_enter */
+	struct kwork end; /* nosave: what is left to do when the file is gone */
 	bool tell; /* nosave: on the list of rings whose pollers are to be told; pollers look again after a restore */
 	struct list tell_node; /* nosave: that list */
 
@@ -300,8 +303,8 @@ void uring_run_ready(struct task *t, struct uring *r);
 int64_t uring_cq_wait(struct task *t, struct uring *r, uint32_t min, gaddr_t sig, uint64_t sigsz, gaddr_t ts);
 
 /* --- submit.c --- */
-/* Takes up to @n entries and starts them, as @t (or its polling thread @self). How many were taken, or an error. */
-int64_t uring_submit(struct task *t, struct task *self, struct uring *r, uint32_t n);
+/* Takes up to @n entries and starts them for @owner, who is @self or whom the polling thread @self has adopted. How many were taken, or an error. */
+int64_t uring_submit(struct task *owner, struct task *self, struct uring *r, uint32_t n);
 uint32_t uring_sq_pending(struct uring *r);
 
 /* --- request.c --- */

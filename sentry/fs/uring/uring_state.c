@@ -14,7 +14,6 @@
 #include "sentry/kernel/kthread.h"
 #include "state/state.h"
 
-#define MAX_REQS     (1u << 20)
 #define MAX_OVERFLOW (1u << 18)
 
 enum { WHERE_LINKED, WHERE_DEFERRED, WHERE_PENDING };
@@ -523,7 +522,7 @@ static int uring_load_fields(struct state_reader *r, void *obj, const void *msg)
 	struct uring *u = obj;
 	int e = state_check(r, m->file_base && !(m->setup & ~LINUX_IORING_SETUP_VALID) && pow2_upto(m->sq_entries, URING_MAX_ENTRIES) &&
 				       pow2_upto(m->cq_entries, URING_MAX_CQ_ENTRIES) && m->cq_entries >= m->sq_entries &&
-				       IS_ALIGNED(m->rings_off | m->sqes_off, PAGE_SIZE) && m->drain <= 7 && m->n_reqs <= MAX_REQS &&
+				       IS_ALIGNED(m->rings_off | m->sqes_off, PAGE_SIZE) && m->drain <= 7 && m->n_reqs <= URING_MAX_REQS &&
 				       m->n_defer <= m->n_reqs && m->n_overflow <= MAX_OVERFLOW && m->n_max_workers == ARRAY_SIZE(u->max_workers) &&
 				       m->next_personality && m->next_personality <= UINT16_MAX && m->sq_idle_ms <= INT32_MAX,
 			    "io_uring");
@@ -669,6 +668,8 @@ static int restore_one(struct uring *u)
 	struct ureq *q;
 	int e = u->rings ? 0 : map_memory(u);
 
+	if (e == 0)
+		e = kwork_start(the_kernel);
 	if (e < 0)
 		return e;
 	list_for_each(q, &u->reqs, node)
