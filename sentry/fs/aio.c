@@ -370,6 +370,8 @@ static int64_t submit_rw(struct task *t, const struct linux_iocb *cb, struct fil
 		return -EBADF;
 	if (!(write ? f->ops->write : f->ops->read))
 		return -EINVAL;
+	if (cb->rw_flags & LINUX_RWF_NOWAIT && !file_may_nowait(f))
+		return -EOPNOTSUPP;
 	r = vec ? uio_user_iov(&u, t->mm, GADDR(cb->buf), cb->nbytes) : uio_user(&u, t->mm, GADDR(cb->buf), cb->nbytes);
 	if (r)
 		return r;

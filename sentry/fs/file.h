@@ -143,6 +143,8 @@ static inline bool file_nonblock(const struct file *f)
 	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&f->flags, memory_order_relaxed) & 04000; /* O_NONBLOCK */
 }
 
+/* Whether RWF_NOWAIT is allowed (FMODE_NOWAIT); elsewhere -EOPNOTSUPP. */
+bool file_may_nowait(const struct file *f);
 uint32_t file_poll(struct file *f);
 /* Registers on the file's queue; false when it has none. */
 bool file_poll_add(struct file *f, struct waiter *w);

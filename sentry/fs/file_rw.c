@@ -102,6 +102,13 @@ int64_t file_block_on(struct file *f, struct task *t, uint32_t events, bool nonb
 	return r;
 }
 
+bool file_may_nowait(const struct file *f)
+{
+	uint64_t magic = f->inode->sb ? f->inode->sb->magic : 0;
+
+	return !LINUX_S_ISREG(f->inode->mode) || (magic != LINUX_TMPFS_MAGIC && magic != LINUX_OVERLAYFS_MAGIC);
+}
+
 struct rw_arg {
 	struct file *f;
 	struct task *t;

@@ -205,7 +205,10 @@ static int open_tmpfile(struct task *t, int dfd, const char *name, uint32_t flag
 	p.dentry->disconnected = true;
 	p.dentry->no_link = flags & LINUX_O_EXCL;
 	p.dentry->inode = i;
-	return do_open(t, &p, flags & ~LINUX_O_TMPFILE, true, ret);
+	err = do_open(t, &p, flags & ~LINUX_O_TMPFILE, true, ret);
+	if (!err)
+		(void)atomic_fetch_or(&(*ret)->flags, LINUX_O_TMPFILE); /* F_GETFL shows it */
+	return err;
 }
 
 /* fs.protected_fifos and protected_regular: O_CREAT does not open somebody else's file in a sticky directory that others may write. */

@@ -17,6 +17,7 @@
 #include "sentry/fs/inode.h"
 #include "sentry/fs/pipe.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/net/socket.h"
 #include "sentry/syscalls/syscalls.h"
 
 #define SPLICE_F_NONBLOCK_F 2u
@@ -85,7 +86,7 @@ static int64_t file_to_pipe(struct file *in, int64_t *off, struct file *out, siz
 	if (!len) /* no readers */
 		return pipe_push(out, t, buf, 1);
 	uio_kernel(&u, buf, len);
-	r = file_read(in, t, &u, off ? *off : -1, 0);
+	r = file_read(in, t, &u, off ? *off : -1, nonblock && file_is_socket(in) ? 8 /* RWF_NOWAIT */ : 0);
 	if (r <= 0)
 		return r;
 	r = push_all(out, t, buf, (size_t)r);
