@@ -68,6 +68,7 @@ static struct kernel *kernel_new(const struct sentry_config *cfg)
 	cond_init(&k->freeze_cv);
 	list_init(&k->groups);
 	list_init(&k->containers);
+	list_init(&k->kthreads);
 	list_init(&k->deferred);
 	list_init(&k->deferred_tasks);
 	k->next_ino = 4026531840u; /* where Linux's namespace inode numbers begin */

@@ -154,6 +154,11 @@ struct file *fd_table_lookup(struct fd_table *ft, int fd)
 
 struct file *fd_get_raw(struct task *t, int fd)
 {
+	if (unlikely(t->given != NULL) && fd <= GIVEN_FD(0) && fd > GIVEN_FD(TASK_GIVEN_FDS)) {
+		struct file *f = t->given->file[GIVEN_FD(0) - fd];
+
+		return f ? file_get(f) : NULL;
+	}
 	return t->files ? fd_table_lookup(t->files, fd) : NULL;
 }
 

@@ -143,6 +143,8 @@ static inline bool file_nonblock(const struct file *f)
 	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&f->flags, memory_order_relaxed) & 04000; /* O_NONBLOCK */
 }
 
+/* Whether RWF_NOWAIT is allowed (FMODE_NOWAIT); elsewhere -EOPNOTSUPP. */
+bool file_may_nowait(const struct file *f);
 uint32_t file_poll(struct file *f);
 /* Registers on the file's queue; false when it has none. */
 bool file_poll_add(struct file *f, struct waiter *w);
@@ -156,6 +158,8 @@ _must_check_ int file_perm_read(struct file *f, struct task *t);
 /* For the write op of regular files, called with inode->mu held: O_APPEND, RLIMIT_FSIZE (SIGXFSZ), largest size, suid removal, mtime. May cut
  * u->left: restore it with += *@ret_cut after the transfer. Bytes to write (> 0), 0, or an error (-EFBIG). */
 int64_t file_write_checks(struct file *f, struct task *t, struct uio *u, int64_t *pos, int rwf, size_t *ret_cut);
+/* SIGPIPE for a write without readers; file_write() does it. */
+void file_sigpipe(struct task *t);
 /* One attempt, without blocking: position, access mode and type checks included. */
 int64_t file_read_once(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf);
 int64_t file_write_once(struct file *f, struct task *t, struct uio *u, int64_t off, int rwf);

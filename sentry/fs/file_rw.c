@@ -102,6 +102,13 @@ int64_t file_block_on(struct file *f, struct task *t, uint32_t events, bool nonb
 	return r;
 }
 
+bool file_may_nowait(const struct file *f)
+{
+	uint64_t magic = f->inode->sb ? f->inode->sb->magic : 0;
+
+	return !LINUX_S_ISREG(f->inode->mode) || (magic != LINUX_TMPFS_MAGIC && magic != LINUX_OVERLAYFS_MAGIC);
+}
+
 struct rw_arg {
 	struct file *f;
 	struct task *t;
@@ -170,7 +177,7 @@ static bool writes_whole(const struct file *f)
 	return type == LINUX_S_IFIFO || type == LINUX_S_IFSOCK || type == LINUX_S_IFCHR;
 }
 
-static void send_sigpipe(struct task *t)
+void file_sigpipe(struct task *t)
 {
 	struct linux_siginfo si;
 
@@ -203,7 +210,7 @@ int64_t file_write(struct file *f, struct task *t, struct uio *u, int64_t off, i
 			break;
 	}
 	if (r == -EPIPE && t)
-		send_sigpipe(t);
+		file_sigpipe(t);
 	if (r == -EFREEZE && done && t) {
 		t->sysctx.progress = (uint64_t)done;
 		return r;

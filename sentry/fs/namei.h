@@ -80,6 +80,14 @@ _must_check_ int vfs_open(struct task *t, const struct path *p, uint32_t flags, 
 _must_check_ int vfs_open_quiet(struct task *t, const struct path *p, uint32_t flags, struct file **ret);
 /* Raw open for stacked file systems: no permission check; @p's mount may be NULL. */
 _must_check_ int vfs_raw_open(const struct path *p, uint32_t flags, struct file **ret);
+#define VALID_OPEN_FLAGS                                                                                                             \
+	(LINUX_O_ACCMODE | LINUX_O_CREAT | LINUX_O_EXCL | LINUX_O_NOCTTY | LINUX_O_TRUNC | LINUX_O_APPEND | LINUX_O_NONBLOCK |        \
+	 LINUX_O_SYNC | LINUX_O_ASYNC | LINUX_O_DIRECT | LINUX_O_LARGEFILE | LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW |                   \
+	 LINUX_O_NOATIME | LINUX_O_CLOEXEC | LINUX_O_PATH | LINUX_O_TMPFILE)
+
+/* openat2(2)'s argument: -EINVAL, -EAGAIN (RESOLVE_CACHED: nothing is promised to be cached), or 0 and the LOOKUP_* restrictions. */
+struct linux_open_how;
+_must_check_ int open_how_check(const struct linux_open_how *how, uint32_t *ret_lookup);
 /* open(2) without the descriptor. @mode has no umask applied yet. @lookup: LOOKUP_* restrictions of openat2. */
 _must_check_ int vfs_openat(struct task *t, int dfd, const char *name, uint32_t flags, uint32_t mode, uint32_t lookup, struct file **ret);
 /* Opens a program: must be a regular file, executable, on a mount without noexec; writers are denied until file_put of the caller's

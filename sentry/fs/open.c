@@ -205,7 +205,10 @@ static int open_tmpfile(struct task *t, int dfd, const char *name, uint32_t flag
 	p.dentry->disconnected = true;
 	p.dentry->no_link = flags & LINUX_O_EXCL;
 	p.dentry->inode = i;
-	return do_open(t, &p, flags & ~LINUX_O_TMPFILE, true, ret);
+	err = do_open(t, &p, flags & ~LINUX_O_TMPFILE, true, ret);
+	if (!err)
+		(void)atomic_fetch_or(&(*ret)->flags, LINUX_O_TMPFILE); /* F_GETFL shows it */
+	return err;
 }
 
 /* fs.protected_fifos and protected_regular: O_CREAT does not open somebody else's file in a sticky directory that others may write. */
@@ -411,4 +414,35 @@ int64_t file_pread_kernel(struct file *f, struct task *t, void *buf, size_t n, i
 		done += (size_t)r;
 	}
 	return (int64_t)done;
+}
+
+int open_how_check(const struct linux_open_how *how, uint32_t *ret_lookup)
+{
+	uint32_t lookup = 0;
+
+	if (how->flags & ~(uint64_t)VALID_OPEN_FLAGS || how->resolve & ~0x3fULL)
+		return -EINVAL;
+	if (how->flags & (LINUX_O_CREAT | LINUX___O_TMPFILE) ? how->mode & ~(uint64_t)LINUX_S_IALLUGO : how->mode != 0)
+		return -EINVAL;
+	if (how->resolve & LINUX_RESOLVE_BENEATH && how->resolve & LINUX_RESOLVE_IN_ROOT)
+		return -EINVAL;
+	if (how->flags & LINUX_O_PATH && how->flags & ~(uint64_t)(LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_PATH | LINUX_O_CLOEXEC))
+		return -EINVAL;
+	if (how->resolve & LINUX_RESOLVE_CACHED) {
+		if (how->flags & (LINUX_O_TRUNC | LINUX_O_CREAT | LINUX___O_TMPFILE))
+			return -EAGAIN;
+		lookup |= LOOKUP_CACHED;
+	}
+	if (how->resolve & LINUX_RESOLVE_NO_XDEV)
+		lookup |= LOOKUP_NO_XDEV;
+	if (how->resolve & LINUX_RESOLVE_NO_MAGICLINKS)
+		lookup |= LOOKUP_NO_MAGICLINKS;
+	if (how->resolve & LINUX_RESOLVE_NO_SYMLINKS)
+		lookup |= LOOKUP_NO_SYMLINKS | LOOKUP_NO_MAGICLINKS;
+	if (how->resolve & LINUX_RESOLVE_BENEATH)
+		lookup |= LOOKUP_BENEATH;
+	if (how->resolve & LINUX_RESOLVE_IN_ROOT)
+		lookup |= LOOKUP_IN_ROOT;
+	*ret_lookup = lookup;
+	return 0;
 }

@@ -9,12 +9,15 @@
  * A call that has moved something never blocks for more, so a freeze finds it either finished or not begun.
  * Linux: fs/splice.c.
  */
+#include "sentry/fs/splice.h"
+
 #include "sentry/abi/fcntl.h"
 #include "sentry/abi/poll.h"
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/inode.h"
 #include "sentry/fs/pipe.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/net/socket.h"
 #include "sentry/syscalls/syscalls.h"
 
 #define SPLICE_F_NONBLOCK_F 2u
@@ -83,7 +86,7 @@ static int64_t file_to_pipe(struct file *in, int64_t *off, struct file *out, siz
 	if (!len) /* no readers */
 		return pipe_push(out, t, buf, 1);
 	uio_kernel(&u, buf, len);
-	r = file_read(in, t, &u, off ? *off : -1, 0);
+	r = file_read(in, t, &u, off ? *off : -1, nonblock && file_is_socket(in) ? 8 /* RWF_NOWAIT */ : 0);
 	if (r <= 0)
 		return r;
 	r = push_all(out, t, buf, (size_t)r);
@@ -157,16 +160,52 @@ static int copy_in_off(struct task *t, gaddr_t at, const struct file *f, int64_t
 	return *off < 0 ? -EINVAL : 0;
 }
 
+int64_t do_splice(struct task *t, struct file *in, int64_t *off_in, struct file *out, int64_t *off_out, size_t len, uint32_t flags)
+{
+	_cleanup_free_ uint8_t *buf = NULL;
+	bool nonblock = flags & SPLICE_F_NONBLOCK_F;
+
+	if (!in->readable || !out->writable)
+		return -EBADF;
+	if (!file_is_pipe(in) && !file_is_pipe(out))
+		return -EINVAL;
+	if ((off_in && file_is_pipe(in)) || (off_out && file_is_pipe(out)))
+		return -ESPIPE;
+	if ((off_in && !in->seekable) || (off_out && !out->seekable))
+		return -EINVAL;
+	if (!file_is_pipe(out) && (atomic_load(&out->flags) & LINUX_O_APPEND))
+		return -EINVAL;
+	len = MIN(len, MAX_RW_COUNT);
+	buf = malloc(MIN(len, (size_t)BOUNCE));
+	if (!buf)
+		return -ENOMEM;
+	if (file_is_pipe(in) && file_is_pipe(out))
+		return pipe_same(in, out) ? -EINVAL : pipe_to_pipe(in, out, len, t, buf, nonblock, false);
+	if (file_is_pipe(in))
+		return pipe_to_file(in, out, off_out, len, t, buf, nonblock);
+	return file_to_pipe(in, off_in, out, len, t, buf, nonblock);
+}
+
+int64_t do_tee(struct task *t, struct file *in, struct file *out, size_t len, uint32_t flags)
+{
+	_cleanup_free_ uint8_t *buf = NULL;
+
+	if (!in->readable || !out->writable)
+		return -EBADF;
+	if (!file_is_pipe(in) || !file_is_pipe(out) || pipe_same(in, out))
+		return -EINVAL;
+	len = MIN(len, MAX_RW_COUNT);
+	buf = malloc(MIN(len, (size_t)BOUNCE));
+	return buf ? pipe_to_pipe(in, out, len, t, buf, flags & SPLICE_F_NONBLOCK_F, true) : -ENOMEM;
+}
+
 int64_t sys_splice(struct task *t, const struct sys_args *a)
 {
 	_cleanup_file_ struct file *in = NULL, *out = NULL;
-	_cleanup_free_ uint8_t *buf = NULL;
 	int64_t off_in, off_out, *pin, *pout, r;
-	size_t len = MIN(a->a[4], MAX_RW_COUNT);
 	uint32_t flags = ARG_U32(a, 5);
-	bool nonblock = flags & SPLICE_F_NONBLOCK_F;
 
-	if (!len)
+	if (!a->a[4])
 		return 0;
 	if (flags & ~SPLICE_F_ALL_F)
 		return -EINVAL;
@@ -179,19 +218,7 @@ int64_t sys_splice(struct task *t, const struct sys_args *a)
 		r = copy_in_off(t, ARG_ADDR(a, 3), out, &off_out, &pout);
 	if (r)
 		return r;
-	if (!file_is_pipe(in) && !file_is_pipe(out))
-		return -EINVAL;
-	if (!file_is_pipe(out) && (atomic_load(&out->flags) & LINUX_O_APPEND))
-		return -EINVAL;
-	buf = malloc(MIN(len, (size_t)BOUNCE));
-	if (!buf)
-		return -ENOMEM;
-	if (file_is_pipe(in) && file_is_pipe(out))
-		r = pipe_same(in, out) ? -EINVAL : pipe_to_pipe(in, out, len, t, buf, nonblock, false);
-	else if (file_is_pipe(in))
-		r = pipe_to_file(in, out, pout, len, t, buf, nonblock);
-	else
-		r = file_to_pipe(in, pin, out, len, t, buf, nonblock);
+	r = do_splice(t, in, pin, out, pout, a->a[4], flags);
 	if (r > 0 && pin && copy_out(t, ARG_ADDR(a, 1), pin, sizeof(*pin)))
 		return -EFAULT;
 	if (r > 0 && pout && copy_out(t, ARG_ADDR(a, 3), pout, sizeof(*pout)))
@@ -202,22 +229,15 @@ int64_t sys_splice(struct task *t, const struct sys_args *a)
 int64_t sys_tee(struct task *t, const struct sys_args *a)
 {
 	_cleanup_file_ struct file *in = NULL, *out = NULL;
-	_cleanup_free_ uint8_t *buf = NULL;
-	size_t len = MIN(a->a[2], MAX_RW_COUNT);
 	uint32_t flags = ARG_U32(a, 3);
 
 	if (flags & ~SPLICE_F_ALL_F)
 		return -EINVAL;
-	if (!len)
+	if (!a->a[2])
 		return 0;
 	in = fd_get(t, ARG_INT(a, 0));
 	out = in ? fd_get(t, ARG_INT(a, 1)) : NULL;
-	if (!out || !in->readable || !out->writable)
-		return -EBADF;
-	if (!file_is_pipe(in) || !file_is_pipe(out) || pipe_same(in, out))
-		return -EINVAL;
-	buf = malloc(MIN(len, (size_t)BOUNCE));
-	return buf ? pipe_to_pipe(in, out, len, t, buf, flags & SPLICE_F_NONBLOCK_F, true) : -ENOMEM;
+	return out ? do_tee(t, in, out, a->a[2], flags) : -EBADF;
 }
 
 int64_t sys_vmsplice(struct task *t, const struct sys_args *a)

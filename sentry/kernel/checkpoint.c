@@ -18,7 +18,9 @@
 #include "sentry/arch/cpu_features.h"
 #include "sentry/fs/host/hostfile.h"
 #include "sentry/fs/tty/tty.h"
+#include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/kthread.h"
 #include "sentry/kernel/run.h"
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/seccomp.h"
@@ -257,6 +259,16 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 		r = cgroup_after_restore(k);
 		if (r < 0)
 			(void)error_set(err, r, "control groups");
+	}
+	if (r == 0) {
+		r = uring_restore();
+		if (r < 0)
+			r = error_set(err, r, "cannot start helpers for io_uring");
+	}
+	if (r == 0) {
+		r = kwork_restore(k);
+		if (r < 0)
+			r = error_set(err, r, "cannot start a helper thread");
 	}
 	if (r == 0)
 		r = start_threads(k, err);

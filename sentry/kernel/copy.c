@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Copying arguments of system calls in and out of the calling task's memory. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "sentry/kernel/task.h"
@@ -38,12 +39,35 @@ int copy_in_struct(struct task *t, void *dst, size_t have, gaddr_t src, size_t u
 	return 0;
 }
 
+/* A name that was read before (task_given), or NULL. */
+static const char *given_name(const struct task *t, gaddr_t src)
+{
+	for (int i = 0; t->given && i < TASK_GIVEN_NAMES; i++)
+		if (t->given->name[i] && t->given->addr[i].v == src.v)
+			return t->given->name[i];
+	return NULL;
+}
+
+static int dup_given(const char *name, char **ret)
+{
+	char *p = strdup(name);
+
+	if (!p)
+		return -ENOMEM;
+	*ret = p;
+	return 0;
+}
+
 int copy_in_path(struct task *t, gaddr_t src, char **ret)
 {
+	const char *given = given_name(t, src);
 	char buf[PATH_MAX_L];
-	int64_t n = mm_copy_in_str(t->mm, buf, src, sizeof(buf));
+	int64_t n;
 	char *p;
 
+	if (given)
+		return dup_given(given, ret);
+	n = mm_copy_in_str(t->mm, buf, src, sizeof(buf));
 	if (n < 0)
 		return (int)n;
 	p = malloc((size_t)n + 1);
@@ -57,7 +81,10 @@ int copy_in_path(struct task *t, gaddr_t src, char **ret)
 int copy_in_string(struct task *t, gaddr_t src, size_t max, char **ret)
 {
 	size_t cap = MIN(max + 1, (size_t)256);
+	const char *given = given_name(t, src);
 
+	if (given)
+		return dup_given(given, ret);
 	for (;;) {
 		_cleanup_free_ char *p = malloc(cap);
 		int64_t n;

@@ -17,6 +17,7 @@
 #include "sentry/fs/inode.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei.h"
+#include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
@@ -260,6 +261,7 @@ static void install(struct task *t, struct load_req *q, struct cred *c, const ch
 	struct mm *mm = q->mm;
 
 	set_comm(t, path);
+	uring_task_exit(t, false, false);
 	if (t->mm && current_task == t)
 		mm_take_as(mm, t->mm, t->pctx);
 	task_release_mm(t);

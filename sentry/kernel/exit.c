@@ -16,6 +16,7 @@
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_ctx.h"
 #include "sentry/fs/tty/tty.h"
+#include "sentry/fs/uring/uring.h"
 #include "sentry/ipc/ipc_ns.h"
 #include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/coredump.h"
@@ -441,6 +442,7 @@ void task_exit(struct task *t, int status)
 		if (ns->init == tg)
 			zap_pid_ns(t, ns);
 	}
+	uring_task_exit(t, true, last_live);
 	release_resources(t);
 	mutex_lock(&k->tasks_mu);
 	account_locked(t, tg);

@@ -2,6 +2,8 @@
 /* Freeze and thaw. See freeze.h. Locks: tasks_mu > freeze_mu. */
 #include "sentry/kernel/freeze.h"
 
+#include "sentry/kernel/kthread.h"
+
 void freeze_task_started(struct task *t)
 {
 	struct kernel *k = t->k;
@@ -35,8 +37,11 @@ void freeze_task_gone(struct task *t)
  */
 static bool must_die(const struct task *t)
 {
-	const struct task *exec = __atomic_load_n(&t->tg->exec_task, __ATOMIC_ACQUIRE);
+	const struct task *exec;
 
+	if (t->kthread)
+		return false;
+	exec = __atomic_load_n(&t->tg->exec_task, __ATOMIC_ACQUIRE);
 	if (exec && exec != t)
 		return true;
 	for (uint32_t l = 0; l <= t->pid->level; l++)
@@ -57,7 +62,8 @@ void task_park(struct task *t)
 	struct kernel *k = t->k;
 
 	/* Whoever saves the task looks at its registers from another thread: have them here. */
-	(void)k->pops->regs(t->pctx, true);
+	if (t->pctx)
+		(void)k->pops->regs(t->pctx, true);
 	mutex_lock(&k->freeze_mu);
 	if (k->freeze_depth) {
 		t->parked = true;
@@ -82,10 +88,12 @@ void kernel_freeze(struct kernel *k)
 	mutex_lock(&k->freeze_mu);
 	first = k->freeze_depth++ == 0;
 	mutex_unlock(&k->freeze_mu);
-	if (first)
+	if (first) {
 		list_for_each(tg, &k->groups, all_node)
 			list_for_each(t, &tg->tasks, tg_node)
 				task_set_work(t, WORK_FREEZE);
+		kthread_freeze_locked(k);
+	}
 	mutex_unlock(&k->tasks_mu);
 	/* A callback may wait for a lock that a task holds until it parks, so timers stop only now. */
 	if (first)

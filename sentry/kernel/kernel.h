@@ -47,6 +47,7 @@ struct kernel {
 	struct list containers; /* saved; guarded by tasks_mu */
 	struct pid_ns *root_pid_ns; /* saved */
 	uint32_t nr_tasks; /* derived: counted */
+	struct list kthreads; /* nosave: helper threads, by tg_node; guarded by tasks_mu; see kthread.h */
 	struct list deferred; /* nosave: groups whose references are to be dropped outside tasks_mu */
 	struct list deferred_tasks; /* nosave: the same for threads, by tg_node */
 	struct cond exit_cv; /* nosave: with tasks_mu: a container's process exited */

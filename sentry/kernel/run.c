@@ -306,7 +306,7 @@ static void *task_thread(void *arg)
 	return NULL;
 }
 
-int task_start(struct task *t)
+int task_start_thread(struct task *t, void *(*main)(void *), void *arg)
 {
 	pthread_attr_t a;
 	int r;
@@ -317,7 +317,7 @@ int task_start(struct task *t)
 	if (r == 0) {
 		(void)pthread_attr_setstacksize(&a, 256 << 10);
 		(void)pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
-		r = pthread_create(&t->thread, &a, task_thread, t);
+		r = pthread_create(&t->thread, &a, main, arg);
 		(void)pthread_attr_destroy(&a);
 	}
 	if (r != 0) {
@@ -326,4 +326,9 @@ int task_start(struct task *t)
 		return -r;
 	}
 	return 0;
+}
+
+int task_start(struct task *t)
+{
+	return task_start_thread(t, task_thread, t);
 }

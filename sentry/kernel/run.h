@@ -7,6 +7,8 @@
 
 /* Starts the pthread of a task that is fully built (in its group, with registers). The thread holds its own reference. */
 _must_check_ int task_start(struct task *t);
+/* The same with another first function, for helper threads (kthread.c). */
+_must_check_ int task_start_thread(struct task *t, void *(*main)(void *), void *arg);
 /* Leaves the calling task's thread; everything of the task is done. */
 void task_thread_end(void) __attribute__((noreturn));
 /* The task returns to the application without touching rax: execve's and rt_sigreturn's "result". */

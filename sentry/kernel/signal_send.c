@@ -200,7 +200,7 @@ int signal_send_task(struct task *t, int sig, const struct linux_siginfo *si)
 	struct sighand *s;
 	int r;
 
-	if (sig == 0)
+	if (sig == 0 || t->kthread) /* helpers take no signals: SIGPIPE or SIGXFSZ of what they do is lost, as in Linux */
 		return 0;
 	s = sighand_lock(t);
 	r = send_locked(t, t->tg, sig, si);

@@ -7,6 +7,7 @@
 
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_ctx.h"
+#include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
@@ -34,6 +35,7 @@ void task_put(struct task *t)
 	waitq_done(&t->vfork_wq);
 	seccomp_filter_put(t->filter); /* of a task that never ran, or could not be restored */
 	free(t->pt);
+	uring_task_free(t->uring);
 	mutex_destroy(&t->alloc_mu);
 	mutex_destroy(&t->park_mu);
 	cond_destroy(&t->park_cv);

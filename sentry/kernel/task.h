@@ -51,6 +51,7 @@ struct pid_ns;
 struct ptrace;
 struct seccomp_filter;
 struct tty;
+struct uring_task;
 
 #define PID_LEVELS 8
 
@@ -186,6 +187,20 @@ struct sysctx {
 	uint32_t seccomp; /* saved: enum seccomp_stage: how far the filters have got with it */
 };
 
+/*
+ * What was fetched for a system call before it runs: io_uring reads path names when a request is submitted and finds files in tables of its own,
+ * while the call may run later and on another thread. Handlers see neither: copy_in_path() and copy_in_string() take a name from here when the
+ * address is the same, fd_get() the file when the number is.
+ */
+#define TASK_GIVEN_FDS	 2
+#define TASK_GIVEN_NAMES 2
+#define GIVEN_FD(i)	 (-1000 - (i)) /* a number no application call gets past fd_get() with */
+struct task_given {
+	struct file *file[TASK_GIVEN_FDS]; /* stands for descriptor GIVEN_FD(i); NULL: none */
+	gaddr_t addr[TASK_GIVEN_NAMES]; /* where the application has the name */
+	const char *name[TASK_GIVEN_NAMES]; /* NULL: none */
+};
+
 enum ns_kind { NS_MNT, NS_UTS, NS_IPC, NS_NET, NS_PID, NS_USER, NS_CGROUP };
 
 struct nsproxy {
@@ -252,6 +267,11 @@ struct task {
 	bool no_new_privs; /* saved: 63; set by the own thread or with its filters */
 
 	struct user_dispatch dispatch; /* saved: 80; own */
+
+	/* io_uring: sentry/fs/uring */
+	bool kthread; /* nosave: a helper thread of the kernel (kthread.h), which is never saved */
+	struct uring_task *uring; /* saved: 70 ring_fds; its registered rings; NULL: never used any; set once, freed at exit */
+	const struct task_given *given; /* nosave: own; set only while a call runs that somebody prepared */
 
 	/* exit */
 	_Atomic bool futex_gone; /* derived: of is_zombie; owns no futex any more */

@@ -10,6 +10,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/posix_timer.h"
+#include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/ptrace_state.h"
 #include "sentry/kernel/rusage.h"
 #include "sentry/kernel/seccomp.h"
@@ -264,6 +265,7 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 		m->dispatch->len = t->dispatch.len;
 		m->dispatch->selector = t->dispatch.selector;
 	}
+	m->ring_fds = uring_task_save(w, t->uring, &m->n_ring_fds);
 	return 0;
 }
 
@@ -414,7 +416,8 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 		t->syscw = m->io[3];
 	}
 	atomic_store(&t->work, m->ptrace ? WORK_TRACE : 0);
-	return ptrace_load(r, t, m->ptrace);
+	e = uring_task_load(r, m->ring_fds, m->n_ring_fds, &t->uring);
+	return e < 0 ? e : ptrace_load(r, t, m->ptrace);
 }
 
 static int task_after_load(struct state_reader *r, void *obj)
@@ -427,7 +430,8 @@ static int task_after_load(struct state_reader *r, void *obj)
 		mm_user_get(t->mm);
 	if (e < 0)
 		return e;
-	return state_check(r, !t->pid->task || t->pid->task == t, "two tasks with one id");
+	e = uring_task_after_load(r, t->uring);
+	return e < 0 ? e : state_check(r, !t->pid->task || t->pid->task == t, "two tasks with one id");
 }
 
 static void task_get_state(void *obj)

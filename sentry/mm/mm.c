@@ -141,6 +141,7 @@ struct mm *mm_alloc_empty(void)
 	rwlock_init(&mm->lock, "mm.lock");
 	rangemap_init(&mm->vmas, &vma_map_ops);
 	rangemap_init(&mm->pmas, &pma_map_ops);
+	list_init(&mm->aio);
 	return mm;
 }
 
@@ -174,6 +175,7 @@ void mm_put(struct mm *mm)
 {
 	if (!mm || !ref_put(&mm->ref))
 		return;
+	mm_aio_exit(mm);
 	mm_clear(mm, NULL);
 	if (mm->as)
 		mm->k->pops->as_free(mm->as);
@@ -203,6 +205,7 @@ void mm_user_put(struct mm *mm)
 	if (!mm)
 		return;
 	if (atomic_fetch_sub(&mm->users, 1) == 1) {
+		mm_aio_exit(mm);
 		mm_wlock(mm);
 		mm->defunct = true;
 		mm_wunlock(mm);

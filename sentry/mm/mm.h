@@ -156,6 +156,9 @@ int64_t mm_remap_file_pages(struct mm *mm, struct task *t, uint64_t addr, uint64
 /* process_mrelease(2): gives back the private memory of an address space whose last tasks are being killed. */
 void mm_reap(struct mm *mm);
 
+/* The contexts of native AIO; see sentry/fs/aio.h. */
+struct list *mm_aio(struct mm *mm);
+
 /* Text for /proc. */
 int mm_show_maps(struct mm *mm, struct strbuf *b);
 int mm_show_smaps(struct mm *mm, struct strbuf *b, bool rollup);

@@ -102,6 +102,7 @@ struct mm {
 
 	struct plat_as *as; /* nosave: made on first use; guarded by lock */
 	bool thp_disable; /* saved: 12; PR_SET_THP_DISABLE */
+	struct list aio; /* saved: 20; contexts of io_setup(2); guarded by sentry/fs/aio.c's lock */
 	bool defunct; /* nosave: its last user is gone: nothing runs in it, so nothing need be unmapped */
 	bool broken; /* nosave: the platform could not remove a mapping: the application must not run on */
 	uint64_t unmap_gen; /* nosave: counts removals of mapped rights */
@@ -129,6 +130,7 @@ uint64_t mm_task_rlimit(const struct task *t, int resource); /* soft limit; @t N
 bool mm_task_may_lock(const struct task *t); /* CAP_IPC_LOCK */
 struct file *mm_file_get(struct file *f); /* NULL is fine, for both */
 void mm_file_put(struct file *f);
+void mm_aio_exit(struct mm *mm); /* the last user leaves: ends its AIO contexts; no lock held */
 struct kstat;
 /* Device and inode number for /proc/pid/maps; called under mm.lock, so it asks nobody. */
 void mm_file_stat(struct file *f, struct kstat *ret);

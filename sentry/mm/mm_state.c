@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "schemas/mm.pb-c.h"
+#include "sentry/fs/aio.h"
 #include "sentry/fs/file.h"
 #include "sentry/fs/inode.h"
 #include "sentry/kernel/kernel.h"
@@ -94,6 +95,7 @@ static int mm_save(struct state_writer *w, const void *obj, void *msg)
 	m->hiwater_vm = mm->hiwater_vm;
 	m->hiwater_rss = mm->hiwater_rss;
 	m->exe_file = file_state_ref(w, mm->exe_file);
+	m->aio = aio_mm_save(w, mm, &m->n_aio);
 	m->stack_limit = mm->stack_limit;
 	m->thp_disable = mm->thp_disable;
 	m->layout = ml;
@@ -251,7 +253,8 @@ static int mm_load(struct state_reader *r, void *obj, const void *msg)
 	l->vdso = ml->vdso;
 	if (ml->n_auxv)
 		memcpy(l->auxv, ml->auxv, ml->n_auxv * sizeof(*l->auxv));
-	return file_state_deref(r, m->exe_file, &mm->exe_file);
+	e = aio_mm_load(r, mm, m->aio, m->n_aio);
+	return e < 0 ? e : file_state_deref(r, m->exe_file, &mm->exe_file);
 }
 
 /* Finds what a file's VMA maps and links the VMA to it. */

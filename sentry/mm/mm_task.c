@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "sentry/arch/insn.h"
+#include "sentry/fs/aio.h"
 #include "sentry/fs/file.h"
 #include "sentry/fs/inode.h"
 #include "sentry/kernel/kernel.h"
@@ -86,4 +87,14 @@ void mm_random(void *buf, size_t n)
 void mm_file_stat(struct file *f, struct kstat *ret)
 {
 	inode_fill_kstat(f->inode, ret);
+}
+
+struct list *mm_aio(struct mm *mm)
+{
+	return &mm->aio;
+}
+
+void mm_aio_exit(struct mm *mm)
+{
+	aio_exit(mm);
 }

@@ -25,9 +25,30 @@ int uio_user(struct uio *u, struct mm *mm, gaddr_t buf, size_t len)
 	return 0;
 }
 
-int uio_user_iov(struct uio *u, struct mm *mm, gaddr_t iov, size_t n)
+/* Entries of u->iov as readv(2) takes them. */
+static int check_iov(struct uio *u, size_t n)
 {
 	size_t total = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if ((int64_t)u->iov[i].iov_len < 0)
+			return -EINVAL;
+	for (size_t i = 0; i < n; i++) {
+		struct linux_iovec *v = &u->iov[i];
+
+		if (v->iov_base > LINUX_TASK_SIZE_MAX || v->iov_len > LINUX_TASK_SIZE_MAX - v->iov_base)
+			return -EFAULT;
+		v->iov_len = MIN(v->iov_len, MAX_RW_COUNT - total);
+		total += v->iov_len;
+	}
+	u->nr_iov = n;
+	u->left = total;
+	return 0;
+}
+
+/* From application memory at @iov, or from the Sentry's @copy. */
+static int set_iov(struct uio *u, struct mm *mm, gaddr_t iov, const struct linux_iovec *copy, size_t n)
+{
 	int r = 0;
 
 	memset(u, 0, sizeof(*u));
@@ -40,30 +61,27 @@ int uio_user_iov(struct uio *u, struct mm *mm, gaddr_t iov, size_t n)
 		if (!u->heap)
 			return -ENOMEM;
 	}
-	if (n > 0)
+	if (n > 0 && copy)
+		memcpy(u->iov, copy, n * sizeof(*u->iov));
+	else if (n > 0)
 		r = mm_copy_in(mm, u->iov, iov, n * sizeof(*u->iov));
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct linux_iovec *v = &u->iov[i];
-
-		if ((int64_t)v->iov_len < 0)
-			r = -EINVAL;
-	}
-	for (size_t i = 0; r == 0 && i < n; i++) {
-		struct linux_iovec *v = &u->iov[i];
-
-		if (v->iov_base > LINUX_TASK_SIZE_MAX || v->iov_len > LINUX_TASK_SIZE_MAX - v->iov_base)
-			r = -EFAULT;
-		v->iov_len = MIN(v->iov_len, MAX_RW_COUNT - total);
-		total += v->iov_len;
-	}
+	if (r == 0)
+		r = check_iov(u, n);
 	if (r < 0) {
 		uio_done(u);
 		memset(u, 0, sizeof(*u));
-		return r;
 	}
-	u->nr_iov = n;
-	u->left = total;
-	return 0;
+	return r;
+}
+
+int uio_user_iov(struct uio *u, struct mm *mm, gaddr_t iov, size_t n)
+{
+	return set_iov(u, mm, iov, NULL, n);
+}
+
+int uio_user_vec(struct uio *u, struct mm *mm, const struct linux_iovec *iov, size_t n)
+{
+	return set_iov(u, mm, GADDR_NULL, iov, n);
 }
 
 void uio_kernel(struct uio *u, void *buf, size_t len)

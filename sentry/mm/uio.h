@@ -34,6 +34,8 @@ struct uio {
 _must_check_ int uio_user(struct uio *u, struct mm *mm, gaddr_t buf, size_t len);
 /* readv-style array in application memory: -EINVAL for too many or negative lengths. */
 _must_check_ int uio_user_iov(struct uio *u, struct mm *mm, gaddr_t iov, size_t n);
+/* The same for an array that was read before; it is copied. */
+_must_check_ int uio_user_vec(struct uio *u, struct mm *mm, const struct linux_iovec *iov, size_t n);
 void uio_kernel(struct uio *u, void *buf, size_t len);
 void uio_done(struct uio *u);
 

@@ -6,6 +6,7 @@
 
 #include "sentry/abi/fcntl.h"
 #include "sentry/fs/fd_table.h"
+#include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/socket.h"
 
@@ -98,6 +99,11 @@ static int parse_rights(struct task *t, const uint8_t *data, size_t len, struct 
 
 		memcpy(&fd, data + i * sizeof(fd), sizeof(fd));
 		file = fd_get_raw(t, fd);
+		/* A ring in flight could keep itself alive for ever (Linux since 6.7). */
+		if (file && file_is_uring(file)) {
+			file_put(file);
+			return -EINVAL;
+		}
 		if (!file)
 			return -EBADF;
 		f->file[f->nr++] = file;

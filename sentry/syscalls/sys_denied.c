@@ -37,9 +37,6 @@ DENIED(_sysctl, ENOSYS)
 DENIED(landlock_create_ruleset, ENOSYS)
 DENIED(landlock_add_rule, ENOSYS)
 DENIED(landlock_restrict_self, ENOSYS)
-DENIED(io_uring_setup, ENOSYS)
-DENIED(io_uring_enter, ENOSYS)
-DENIED(io_uring_register, ENOSYS)
 
 /* Not numbers of any 64-bit Linux 6 kernel any more. */
 DENIED(create_module, ENOSYS)

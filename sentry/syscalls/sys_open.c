@@ -7,11 +7,6 @@
 #include "sentry/fs/namei.h"
 #include "sentry/syscalls/syscalls.h"
 
-#define VALID_OPEN_FLAGS                                                                                                             \
-	(LINUX_O_ACCMODE | LINUX_O_CREAT | LINUX_O_EXCL | LINUX_O_NOCTTY | LINUX_O_TRUNC | LINUX_O_APPEND | LINUX_O_NONBLOCK |        \
-	 LINUX_O_SYNC | LINUX_O_ASYNC | LINUX_O_DIRECT | LINUX_O_LARGEFILE | LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW |                   \
-	 LINUX_O_NOATIME | LINUX_O_CLOEXEC | LINUX_O_PATH | LINUX_O_TMPFILE)
-
 static int64_t open_fd(struct task *t, int dfd, const char *name, uint32_t flags, uint32_t mode, uint32_t lookup)
 {
 	struct file *f = NULL;
@@ -75,29 +70,9 @@ int64_t sys_openat2(struct task *t, const struct sys_args *a)
 	err = copy_in(t, &how, ARG_ADDR(a, 2), sizeof(how));
 	if (err)
 		return err;
-	if (how.flags & ~(uint64_t)VALID_OPEN_FLAGS || how.resolve & ~0x3fULL)
-		return -EINVAL;
-	if (how.flags & (LINUX_O_CREAT | LINUX___O_TMPFILE) ? how.mode & ~(uint64_t)LINUX_S_IALLUGO : how.mode != 0)
-		return -EINVAL;
-	if (how.resolve & LINUX_RESOLVE_BENEATH && how.resolve & LINUX_RESOLVE_IN_ROOT)
-		return -EINVAL;
-	if (how.flags & LINUX_O_PATH && how.flags & ~(uint64_t)(LINUX_O_DIRECTORY | LINUX_O_NOFOLLOW | LINUX_O_PATH | LINUX_O_CLOEXEC))
-		return -EINVAL;
-	if (how.resolve & LINUX_RESOLVE_CACHED) {
-		if (how.flags & (LINUX_O_TRUNC | LINUX_O_CREAT | LINUX___O_TMPFILE))
-			return -EAGAIN;
-		lookup |= LOOKUP_CACHED;
-	}
-	if (how.resolve & LINUX_RESOLVE_NO_XDEV)
-		lookup |= LOOKUP_NO_XDEV;
-	if (how.resolve & LINUX_RESOLVE_NO_MAGICLINKS)
-		lookup |= LOOKUP_NO_MAGICLINKS;
-	if (how.resolve & LINUX_RESOLVE_NO_SYMLINKS)
-		lookup |= LOOKUP_NO_SYMLINKS | LOOKUP_NO_MAGICLINKS;
-	if (how.resolve & LINUX_RESOLVE_BENEATH)
-		lookup |= LOOKUP_BENEATH;
-	if (how.resolve & LINUX_RESOLVE_IN_ROOT)
-		lookup |= LOOKUP_IN_ROOT;
+	err = open_how_check(&how, &lookup);
+	if (err)
+		return err;
 	err = copy_in_path(t, ARG_ADDR(a, 1), &s);
 	return err ? err : open_fd(t, ARG_INT(a, 0), s, (uint32_t)how.flags | LINUX_O_LARGEFILE, (uint32_t)how.mode, lookup);
 }

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "sentry/abi/mman.h"
 #include "sentry/abi/poll.h"
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_type.h"
@@ -24,12 +25,15 @@ static int64_t do_rw(struct task *t, const struct sys_args *a, bool positioned, 
 
 	if (positioned && off < 0)
 		return -EINVAL;
-	if (!f || !(write ? f->writable : f->readable))
+	if (!f)
 		return -EBADF;
 	if (positioned && !f->seekable)
 		return -ESPIPE;
-	if ((int64_t)a->a[2] < 0)
-		return -EINVAL;
+	if (!(write ? f->writable : f->readable))
+		return -EBADF;
+	/* The whole range is checked before the length is cut to what one call moves. */
+	if (a->a[1] > LINUX_TASK_SIZE_MAX || a->a[2] > LINUX_TASK_SIZE_MAX - a->a[1])
+		return -EFAULT;
 	r = uio_user(&u, t->mm, ARG_ADDR(a, 1), a->a[2]);
 	if (r)
 		return r;
@@ -66,18 +70,26 @@ static int64_t do_rwv(struct task *t, const struct sys_args *a, bool positioned,
 
 	if (positioned && off < 0)
 		return -EINVAL;
-	if (!f || !(write ? f->writable : f->readable))
+	if (!f)
 		return -EBADF;
 	if (positioned && !f->seekable)
 		return -ESPIPE;
-	if (rwf & ~(LINUX_RWF_HIPRI | LINUX_RWF_DSYNC | LINUX_RWF_SYNC | LINUX_RWF_NOWAIT | LINUX_RWF_APPEND | LINUX_RWF_NOAPPEND))
-		return -EOPNOTSUPP;
-	if (rwf & LINUX_RWF_APPEND && rwf & LINUX_RWF_NOAPPEND)
-		return -EINVAL;
+	if (!(write ? f->writable : f->readable))
+		return -EBADF;
 	r = uio_user_iov(&u, t->mm, ARG_ADDR(a, 1), a->a[2]);
 	if (r)
 		return r;
-	r = u.left ? transfer(t, f, &u, off, rwf, write) : 0;
+	/* Nothing to move: no flag is looked at. */
+	if (!u.left)
+		r = 0;
+	else if (rwf & ~(LINUX_RWF_HIPRI | LINUX_RWF_DSYNC | LINUX_RWF_SYNC | LINUX_RWF_NOWAIT | LINUX_RWF_APPEND | LINUX_RWF_NOAPPEND))
+		r = -EOPNOTSUPP;
+	else if (rwf & LINUX_RWF_NOWAIT && !file_may_nowait(f))
+		r = -EOPNOTSUPP;
+	else if (rwf & LINUX_RWF_APPEND && rwf & LINUX_RWF_NOAPPEND)
+		r = -EINVAL;
+	else
+		r = transfer(t, f, &u, off, rwf, write);
 	uio_done(&u);
 	return r;
 }
@@ -239,6 +251,27 @@ int64_t sys_sendfile(struct task *t, const struct sys_args *a)
 	return r;
 }
 
+/* How much of @n there is to copy and may be written; *@ret_err: why nothing. In Linux's order. */
+static uint64_t copy_length(struct file *in, int64_t from, struct file *out, int64_t to, uint64_t n, struct task *t, int *ret_err)
+{
+	uint64_t size = in->inode->size, limit = MIN(out->inode->sb->max_bytes, task_rlimit(t, LINUX_RLIMIT_FSIZE));
+
+	*ret_err = -EOVERFLOW;
+	if ((uint64_t)from + n < (uint64_t)from || (uint64_t)to + n < (uint64_t)to)
+		return 0;
+	n = (uint64_t)from >= size ? 0 : MIN(n, size - (uint64_t)from);
+	*ret_err = -EINVAL;
+	if (from < 0 || to < 0)
+		return 0;
+	*ret_err = 0;
+	if (n && (uint64_t)to >= limit && limit == out->inode->sb->max_bytes)
+		*ret_err = -EFBIG; /* the write itself answers for RLIMIT_FSIZE, with its signal */
+	n = MIN(n, (uint64_t)MAX_RW_COUNT);
+	if (in->inode == out->inode && (uint64_t)to + n > (uint64_t)from && (uint64_t)to < (uint64_t)from + n)
+		*ret_err = -EINVAL;
+	return n;
+}
+
 int64_t sys_copy_file_range(struct task *t, const struct sys_args *a)
 {
 	struct file *in _cleanup_file_ = fd_get(t, ARG_INT(a, 0)), *out _cleanup_file_ = fd_get(t, ARG_INT(a, 2));
@@ -256,8 +289,6 @@ int64_t sys_copy_file_range(struct task *t, const struct sys_args *a)
 		err = copy_in(t, &out_off, outp, sizeof(out_off));
 	if (err)
 		return err;
-	if ((inp.v && in_off < 0) || (outp.v && out_off < 0))
-		return -EINVAL;
 	if (inode_is_dir(in->inode) || inode_is_dir(out->inode))
 		return -EISDIR;
 	if (!LINUX_S_ISREG(in->inode->mode) || !LINUX_S_ISREG(out->inode->mode))
@@ -266,9 +297,9 @@ int64_t sys_copy_file_range(struct task *t, const struct sys_args *a)
 		return -EBADF;
 	start_in = inp.v ? in_off : in->pos;
 	start_out = outp.v ? out_off : out->pos;
-	n = MIN(n, (uint64_t)MAX_RW_COUNT);
-	if (in->inode == out->inode && start_in < start_out + (int64_t)n && start_out < start_in + (int64_t)n)
-		return -EINVAL;
+	n = copy_length(in, start_in, out, start_out, n, t, &err);
+	if (err || !n)
+		return err;
 	r = pump(t, in, &in_off, out, &out_off, n);
 	if (inp.v && r > 0)
 		err = copy_out(t, inp, &in_off, sizeof(in_off));

@@ -11,11 +11,11 @@
 #include "sentry/abi/poll.h"
 #include "sentry/fs/fd_table.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/net/sock_user.h"
 #include "sentry/net/unix.h"
 #include "sentry/syscalls/syscalls.h"
 
 #define MSG_CMSG_COMPAT_F 0x80000000u /* of the kernel itself */
-#define CONTROL_MAX (1u << 16) /* net.core.optmem_max is of this order */
 #define MMSG_MAX    1024u /* UIO_MAXIOV */
 
 /* The open socket behind @fd, referenced. */
@@ -31,28 +31,6 @@ static int get_socket(struct task *t, int fd, struct file **ret)
 	}
 	*ret = f;
 	return 0;
-}
-
-static int copy_in_addr(struct task *t, gaddr_t addr, int32_t len, uint8_t buf[LINUX_SOCKADDR_MAX])
-{
-	if (len < 0 || len > LINUX_SOCKADDR_MAX)
-		return -EINVAL;
-	memset(buf, 0, LINUX_SOCKADDR_MAX);
-	return len ? copy_in(t, buf, addr, (size_t)len) : 0;
-}
-
-/* The application gets as much as its buffer holds, and the full length. */
-static int copy_out_addr(struct task *t, const uint8_t *buf, uint32_t len, gaddr_t addr, gaddr_t lenp)
-{
-	int32_t ulen;
-
-	if (copy_in(t, &ulen, lenp, sizeof(ulen)))
-		return -EFAULT;
-	if (ulen < 0)
-		return -EINVAL;
-	if (ulen && len && copy_out(t, addr, buf, MIN(len, (uint32_t)ulen)))
-		return -EFAULT;
-	return copy_out(t, lenp, &len, sizeof(len));
 }
 
 /* --- making sockets --- */
@@ -158,7 +136,7 @@ int64_t sys_bind(struct task *t, const struct sys_args *a)
 	struct sock *sk;
 
 	if (!r)
-		r = copy_in_addr(t, ARG_ADDR(a, 1), ARG_INT(a, 2), addr);
+		r = sock_addr_in(t, ARG_ADDR(a, 1), ARG_INT(a, 2), addr);
 	if (r)
 		return r;
 	sk = file_sock(f);
@@ -200,7 +178,7 @@ int64_t sys_connect(struct task *t, const struct sys_args *a)
 	struct sock *sk;
 
 	if (!r)
-		r = copy_in_addr(t, ARG_ADDR(a, 1), ARG_INT(a, 2), addr);
+		r = sock_addr_in(t, ARG_ADDR(a, 1), ARG_INT(a, 2), addr);
 	if (r)
 		return r;
 	sk = file_sock(f);
@@ -259,7 +237,7 @@ static int64_t do_accept(struct task *t, int fd, gaddr_t addr, gaddr_t lenp, uin
 		if (r < 0)
 			r = -ECONNABORTED;
 		else
-			r = copy_out_addr(t, name, (uint32_t)r, addr, lenp);
+			r = sock_addr_out(t, name, (uint32_t)r, addr, lenp);
 	}
 	if (r) {
 		fd_unreserve(t, newfd);
@@ -290,7 +268,7 @@ static int64_t do_getname(struct task *t, const struct sys_args *a, bool peer)
 		return r;
 	sk = file_sock(f);
 	r = sk->ops->getname(sk, t, name, peer);
-	return r < 0 ? r : copy_out_addr(t, name, (uint32_t)r, ARG_ADDR(a, 1), ARG_ADDR(a, 2));
+	return r < 0 ? r : sock_addr_out(t, name, (uint32_t)r, ARG_ADDR(a, 1), ARG_ADDR(a, 2));
 }
 
 int64_t sys_getsockname(struct task *t, const struct sys_args *a)
@@ -351,7 +329,7 @@ int64_t sys_sendto(struct task *t, const struct sys_args *a)
 	if (r)
 		return r;
 	if (ARG_ADDR(a, 4).v) {
-		r = copy_in_addr(t, ARG_ADDR(a, 4), ARG_INT(a, 5), m.name);
+		r = sock_addr_in(t, ARG_ADDR(a, 4), ARG_INT(a, 5), m.name);
 		if (r)
 			return r;
 		m.namelen = ARG_U32(a, 5);
@@ -379,7 +357,7 @@ int64_t sys_recvfrom(struct task *t, const struct sys_args *a)
 	sock_msg_done(&m);
 	uio_done(&u);
 	if (r >= 0 && ARG_ADDR(a, 4).v) {
-		int err = copy_out_addr(t, m.name, m.namelen, ARG_ADDR(a, 4), ARG_ADDR(a, 5));
+		int err = sock_addr_out(t, m.name, m.namelen, ARG_ADDR(a, 4), ARG_ADDR(a, 5));
 
 		if (err)
 			r = err;
@@ -387,55 +365,26 @@ int64_t sys_recvfrom(struct task *t, const struct sys_args *a)
 	return r;
 }
 
-static int parse_control(struct task *t, const struct sock *sk, const struct linux_msghdr *h, struct sock_msg *m)
-{
-	_cleanup_free_ uint8_t *buf = NULL;
-	int r;
-
-	if (h->controllen > INT32_MAX)
-		return -ENOBUFS;
-	if (!h->controllen || !h->control)
-		return 0;
-	if (h->controllen > CONTROL_MAX)
-		return -ENOBUFS;
-	buf = malloc(h->controllen);
-	if (!buf)
-		return -ENOMEM;
-	r = copy_in(t, buf, GADDR(h->control), h->controllen);
-	if (!r && !sk->ops->own_control)
-		r = scm_parse(t, buf, h->controllen, &m->scm);
-	if (r)
-		return r;
-	m->ctl = TAKE_PTR(buf);
-	m->ctllen = h->controllen;
-	return 0;
-}
-
 static int64_t send_one(struct task *t, struct file *f, const struct linux_msghdr *h, uint32_t flags)
 {
-	struct sock_msg m = { .flags = flags };
+	uint8_t name[LINUX_SOCKADDR_MAX];
+	int32_t namelen = 0;
 	struct uio u;
 	int64_t r;
 
 	if (h->name && h->namelen) {
 		/* Longer names are cut here, not refused (Linux). */
-		int32_t n = h->namelen < 0 ? -1 : MIN(h->namelen, LINUX_SOCKADDR_MAX);
-
-		r = copy_in_addr(t, GADDR(h->name), n, m.name);
+		namelen = h->namelen < 0 ? -1 : MIN(h->namelen, LINUX_SOCKADDR_MAX);
+		r = sock_addr_in(t, GADDR(h->name), namelen, name);
 		if (r)
 			return r;
-		m.namelen = (uint32_t)n;
 	}
 	if (h->iovlen > LINUX_UIO_MAXIOV)
 		return -EMSGSIZE;
 	r = uio_user_iov(&u, t->mm, GADDR(h->iov), h->iovlen);
 	if (r)
 		return r;
-	m.u = &u;
-	r = parse_control(t, file_sock(f), h, &m);
-	if (!r)
-		r = do_sendmsg(f, t, &m);
-	sock_msg_done(&m);
+	r = sock_send_user(t, f, &u, name, (uint32_t)namelen, GADDR(h->control), h->controllen, flags);
 	uio_done(&u);
 	return r;
 }
@@ -454,10 +403,8 @@ int64_t sys_sendmsg(struct task *t, const struct sys_args *a)
 	return r ? r : send_one(t, f, &h, ARG_U32(a, 2));
 }
 
-/* Receives into @h and stores the results to the application's copy at @at. */
 static int64_t recv_one(struct task *t, struct file *f, struct linux_msghdr *h, gaddr_t at, uint32_t flags)
 {
-	struct sock_msg m = { .flags = flags & ~LINUX_MSG_CMSG_CLOEXEC };
 	struct uio u;
 	int64_t r;
 
@@ -468,27 +415,8 @@ static int64_t recv_one(struct task *t, struct file *f, struct linux_msghdr *h, 
 	r = uio_user_iov(&u, t->mm, GADDR(h->iov), h->iovlen);
 	if (r)
 		return r;
-	m.u = &u;
-	r = do_recvmsg(f, t, &m);
+	r = sock_recv_user(t, f, &u, h, at, flags);
 	uio_done(&u);
-	if (r < 0) {
-		sock_msg_done(&m);
-		return r;
-	}
-	if (h->name) {
-		if (m.namelen && copy_out(t, GADDR(h->name), m.name, MIN(m.namelen, (uint32_t)h->namelen)))
-			r = -EFAULT;
-		h->namelen = (int32_t)m.namelen;
-	}
-	scm_deliver(t, &m.scm, m.ctl, m.ctllen, sock_passcred(file_sock(f)), flags & LINUX_MSG_CMSG_CLOEXEC, GADDR(h->control),
-		    &h->controllen, &m.ret_flags);
-	sock_msg_done(&m);
-	h->flags = m.ret_flags | (flags & LINUX_MSG_CMSG_CLOEXEC);
-	/* Only what recvmsg changes is written back. */
-	if ((h->name && copy_out(t, gaddr_add(at, offsetof(struct linux_msghdr, namelen)), &h->namelen, sizeof(h->namelen))) ||
-	    copy_out(t, gaddr_add(at, offsetof(struct linux_msghdr, controllen)), &h->controllen, sizeof(h->controllen)) ||
-	    copy_out(t, gaddr_add(at, offsetof(struct linux_msghdr, flags)), &h->flags, sizeof(h->flags)))
-		r = -EFAULT;
 	return r;
 }
 

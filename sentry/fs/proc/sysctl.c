@@ -6,6 +6,7 @@
  * Locks: sysctl_mu (leaf) guards the numbers. Checkpoint: rows that differ from their defaults, in every proc super block's message; all are
  * the same. DEVIATION: net/ is one for the sandbox, not one for each network namespace.
  */
+#include "sentry/fs/aio.h"
 #include "sentry/fs/proc/sysctl.h"
 
 #include <stdio.h>
@@ -422,10 +423,16 @@ static const struct pnode mqueue_kids[] = {
 	NUM("queues_max", 256, 0, INT_MAX_),
 	{ 0 },
 };
+static int show_aio_nr(struct pctx *c, struct strbuf *b)
+{
+	strbuf_addf(b, "%lu\n", (unsigned long)aio_nr());
+	return 0;
+}
+
 static const struct pnode epoll_kids[] = { NUM("max_user_watches", 1048576, 0, INT_MAX_), { 0 } };
 static const struct pnode fs_kids[] = {
 	NUM("aio-max-nr", 65536, 0, INT_MAX_),
-	CONST("aio-nr", 0),
+	PN_FILE("aio-nr", 0444, show_aio_nr),
 	ROW("dentry-state", 0444, NULL, 4, 0, 0, 0, 0, 45, 0),
 	PN_DIR("epoll", 0555, epoll_kids),
 	PN_DIR("fanotify", 0555, fanotify_kids),
