@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "sentry/abi/poll.h"
-#include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/kernel.h"
 
 #define TCP_SNDBUF_DEF 16384u /* net.ipv4.tcp_wmem, tcp_rmem */
@@ -46,16 +45,16 @@ struct inet_sock *inet_new_proto(struct net_ns *net, int family, int type, int p
 	u->sk.ops = type == LINUX_SOCK_STREAM ? &tcp_sock_ops : type == LINUX_SOCK_RAW || inet_is_ping(u) ? &raw_sock_ops : &udp_sock_ops;
 	u->sk.net = net_ns_get(net);
 	if (type == LINUX_SOCK_STREAM) {
-		u->sk.opts.sndbuf = (uint32_t)proc_sysctl_get_nth("net/ipv4/tcp_wmem", 1, TCP_SNDBUF_DEF);
-		u->sk.opts.rcvbuf = (uint32_t)proc_sysctl_get_nth("net/ipv4/tcp_rmem", 1, TCP_RCVBUF_DEF);
+		u->sk.opts.sndbuf = (uint32_t)PROC_SYSCTL("net/ipv4/tcp_wmem", 1, TCP_SNDBUF_DEF);
+		u->sk.opts.rcvbuf = (uint32_t)PROC_SYSCTL("net/ipv4/tcp_rmem", 1, TCP_RCVBUF_DEF);
 	} else {
-		u->sk.opts.sndbuf = (uint32_t)proc_sysctl_get("net/core/wmem_default", SOCK_WMEM_DEF);
-		u->sk.opts.rcvbuf = (uint32_t)proc_sysctl_get("net/core/rmem_default", SOCK_WMEM_DEF);
+		u->sk.opts.sndbuf = (uint32_t)PROC_SYSCTL("net/core/wmem_default", 0, SOCK_WMEM_DEF);
+		u->sk.opts.rcvbuf = (uint32_t)PROC_SYSCTL("net/core/rmem_default", 0, SOCK_WMEM_DEF);
 	}
 	u->sk.opts.reuseaddr = type == LINUX_SOCK_RAW || inet_is_ping(u); /* Linux's INET_PROTOSW_REUSE */
 	inet_set_any(u, &u->laddr);
 	inet_opts_init(u);
-	u->v6only = family == LINUX_AF_INET6 && proc_sysctl_get("net/ipv6/bindv6only", 0);
+	u->v6only = family == LINUX_AF_INET6 && PROC_SYSCTL("net/ipv6/bindv6only", 0, 0);
 	if (type == LINUX_SOCK_RAW) {
 		mutex_lock(inet_mu(u));
 		u->laddr.port = (uint16_t)protocol; /* as getsockname() shows it */
@@ -73,7 +72,7 @@ struct inet_sock *inet_new(struct net_ns *net, int family, int type)
 /* May the caller make ping sockets (net.ipv4.ping_group_range)? */
 static bool may_ping(struct task *t)
 {
-	uint64_t lo = proc_sysctl_get("net/ipv4/ping_group_range", 1), hi = proc_sysctl_get_nth("net/ipv4/ping_group_range", 1, 0);
+	uint64_t lo = PROC_SYSCTL("net/ipv4/ping_group_range", 0, 1), hi = PROC_SYSCTL("net/ipv4/ping_group_range", 1, 0);
 
 	if (!t || !t->cred)
 		return true;
@@ -180,6 +179,7 @@ void inet_disconnect_locked(struct inet_sock *u)
 	if (!(u->bound & INET_BOUND_PORT) && !inet_is_raw(u)) {
 		list_del(&u->node);
 		u->laddr.port = 0;
+		u->bind_seq = 0;
 	}
 	u->bound &= ~INET_BOUND_AUTO;
 }

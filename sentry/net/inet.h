@@ -14,6 +14,7 @@
 #ifndef SENTRY_NET_INET_H
 #define SENTRY_NET_INET_H
 
+#include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/time.h"
 #include "sentry/net/socket.h"
 
@@ -130,6 +131,7 @@ struct inet_sock {
 	struct list wait_node; /* derived: in a listener's backlog, synq or deferq */
 	struct inet_sock *lst; /* derived: whose synq or deferq it is in; no reference */
 	int32_t opt[INET_NR_OPTS]; /* saved: 18 opts; */
+	uint64_t bind_seq; /* saved: 35; later binds have greater numbers; 0: not by bind() */
 	struct list node; /* derived: in the table of ports while laddr.port is not 0; of a raw socket: in the list of raw ones */
 	struct list hash_node; /* derived: in the table of connections or of listeners */
 
@@ -145,6 +147,7 @@ struct inet_sock {
 	/* datagrams */
 	struct list errq; /* saved: 27; struct inet_err, oldest first */
 	uint32_t nr_errq; /* derived: length of errq */
+	size_t errq_bytes; /* derived: data in errq */
 	struct list members; /* saved: 28; struct inet_member */
 	uint32_t nr_members; /* derived: length of members */
 	struct inet_msg *cork; /* saved: 29; a datagram being put together; from, to and the rest are its own */
@@ -168,6 +171,7 @@ struct inet_table {
 	uint32_t nr_tw; /* derived: length of tw_lru */
 	struct list raw; /* derived: raw sockets; no references */
 	uint32_t next_port; /* nosave: where the search for a free port begins */
+	uint64_t last_seq; /* derived: the greatest inet_sock.bind_seq */
 	struct list members; /* derived: memberships of all sockets, by inet_member.all_node */
 };
 
@@ -236,6 +240,8 @@ int inet_bind(struct sock *sk, struct task *t, const void *addr, uint32_t len);
 /* inet_port.c. _locked: inet_mu held. */
 enum inet_table_nr inet_table_of(const struct inet_sock *u);
 struct list *inet_bucket(const struct inet_sock *u, uint16_t port);
+/* Enters the table of ports, in the order of bind_seq, greatest first: SO_REUSEPORT groups count on it. */
+void inet_enter_locked(struct inet_sock *u);
 /* Gives an unbound socket a free port (raw: nothing to do). -EAGAIN when there is none. */
 int inet_autobind_locked(struct inet_sock *u);
 int inet_pick_port_locked(struct inet_sock *u, struct inet_addr *a);
@@ -257,7 +263,7 @@ void tcp_tw_event_locked(struct inet_table *tb, const struct inet_addr *laddr, c
 void inet_tw_expire_locked(struct inet_table *tb);
 struct inet_tw *inet_tw_add_locked(struct inet_table *tb, const struct inet_tw *model); /* or NULL: no memory, or too many */
 /* A number from /proc/sys/net/ipv4. */
-int64_t inet_sysctl(const char *name, int64_t dflt);
+#define inet_sysctl(name, dflt) ((int64_t)PROC_SYSCTL("net/ipv4/" name, 0, dflt))
 
 /* inet.c */
 void *inet_alloc(void); /* zeroed with its locks and lists; for loading */

@@ -343,8 +343,10 @@ int inet_bind(struct sock *sk, struct task *t, const void *addr, uint32_t len)
 	if (!r) {
 		u->bound = (type == INET_A_ANY ? 0 : INET_BOUND_ADDR) | (port ? INET_BOUND_PORT : 0);
 		u->laddr = a;
-		if (a.port)
-			list_add(inet_bucket(u, a.port), &u->node);
+		if (a.port) {
+			u->bind_seq = ++sk->net->inet->last_seq;
+			inet_enter_locked(u);
+		}
 	}
 out:
 	mutex_unlock(inet_mu(u));

@@ -9,7 +9,9 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/inet.h"
 
-#define ERRQ_MAX 256u /* entries; Linux charges the receive buffer */
+/* Linux charges the receive buffer. */
+#define ERRQ_MAX       256u
+#define ERRQ_MAX_BYTES 262144u
 #define ORIGIN_ICMP 2u
 #define ORIGIN_ICMP6 3u
 #define ORIGIN_ZEROCOPY 5u
@@ -40,12 +42,13 @@ struct inet_err *inet_err_new(uint32_t err, uint32_t origin, size_t len)
 
 void inet_err_add_locked(struct inet_sock *u, struct inet_err *e)
 {
-	if (u->nr_errq >= ERRQ_MAX) {
+	if (u->nr_errq >= ERRQ_MAX || u->errq_bytes + e->len > ERRQ_MAX_BYTES) {
 		free(e);
 		return;
 	}
 	list_add_tail(&u->errq, &e->node);
 	u->nr_errq++;
+	u->errq_bytes += e->len;
 }
 
 void inet_err_zerocopy_locked(struct inet_sock *u, uint32_t id)
@@ -134,6 +137,7 @@ int64_t inet_recv_error(struct inet_sock *u, struct sock_msg *m)
 	if (e) {
 		list_del(&e->node);
 		u->nr_errq--;
+		u->errq_bytes -= e->len;
 		next = list_first(&u->errq, struct inet_err, node);
 		if (next && is_icmp(next))
 			u->err = (int)next->err;

@@ -330,6 +330,7 @@ static void purge_errors(struct inet_sock *u)
 		free(e);
 	}
 	u->nr_errq = 0;
+	u->errq_bytes = 0;
 	mutex_unlock(inet_mu(u));
 }
 

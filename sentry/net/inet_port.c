@@ -9,10 +9,8 @@
  * Linux: net/ipv4/inet_connection_sock.c, inet_hashtables.c, inet_timewait_sock.c, udp.c. Checkpoint: entries by inet_state.c, the rest is
  * rebuilt.
  */
-#include <stdio.h>
 #include <string.h>
 
-#include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/inet.h"
 #include "sentry/net/loopback.h"
@@ -20,14 +18,6 @@
 
 #define TW_LEN (60 * NSEC_PER_SEC)
 #define TCP_LINGER2_ 8
-
-int64_t inet_sysctl(const char *name, int64_t dflt)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "net/ipv4/%s", name);
-	return (int64_t)proc_sysctl_get(path, (uint64_t)dflt);
-}
 
 struct inet_table *inet_table_new(void)
 {
@@ -82,6 +72,20 @@ enum inet_table_nr inet_table_of(const struct inet_sock *u)
 struct list *inet_bucket(const struct inet_sock *u, uint16_t port)
 {
 	return &u->sk.net->inet->ports[inet_table_of(u)][port % INET_BUCKETS];
+}
+
+void inet_enter_locked(struct inet_sock *u)
+{
+	struct list *head = inet_bucket(u, u->laddr.port), *at = head;
+
+	if (!u->bind_seq) {
+		list_add_tail(head, &u->node);
+		return;
+	}
+	/* Nearly always first; after loading anywhere. */
+	while (at->next != head && list_entry(at->next, struct inet_sock, node)->bind_seq > u->bind_seq)
+		at = at->next;
+	list_add(at, &u->node);
 }
 
 static size_t conn_hash(const struct inet_addr *l, const struct inet_addr *r)
@@ -277,8 +281,8 @@ static void port_range(uint32_t *lo, uint32_t *n)
 {
 	uint32_t hi;
 
-	*lo = (uint32_t)proc_sysctl_get("net/ipv4/ip_local_port_range", 32768);
-	hi = (uint32_t)proc_sysctl_get_nth("net/ipv4/ip_local_port_range", 1, 60999);
+	*lo = (uint32_t)PROC_SYSCTL("net/ipv4/ip_local_port_range", 0, 32768);
+	hi = (uint32_t)PROC_SYSCTL("net/ipv4/ip_local_port_range", 1, 60999);
 	*n = hi >= *lo ? hi - *lo + 1 : 1;
 }
 
@@ -328,7 +332,7 @@ int inet_autobind_locked(struct inet_sock *u)
 	r = inet_pick_port_locked(u, &u->laddr);
 	if (r)
 		return -EAGAIN;
-	list_add(inet_bucket(u, u->laddr.port), &u->node);
+	inet_enter_locked(u);
 	return 0;
 }
 
@@ -372,7 +376,7 @@ int tcp_autobind_locked(struct inet_sock *u, const struct inet_addr *src, const 
 			continue;
 		u->laddr.port = a.port;
 		u->bound |= INET_BOUND_AUTO;
-		list_add(inet_bucket(u, a.port), &u->node);
+		inet_enter_locked(u);
 		return 0;
 	}
 	return -EADDRNOTAVAIL;

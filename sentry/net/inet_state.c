@@ -157,6 +157,7 @@ static int inet_sock_save(struct state_writer *w, const void *obj, void *msg)
 	m->icmp_filter = (uint64_t *)(uintptr_t)u->icmp_filter;
 	m->tskey = u->tskey;
 	m->last_stamp = u->last_stamp;
+	m->bind_seq = u->bind_seq;
 	return sock_save_base(w, &u->sk, m->sock_base);
 }
 
@@ -230,6 +231,7 @@ static int load_err(struct state_reader *r, struct inet_sock *u, const Sentry__I
 		memcpy(e->data, m->data.data, e->len);
 	list_add_tail(&u->errq, &e->node);
 	u->nr_errq++;
+	u->errq_bytes += e->len;
 	err = load_addr(r, m->dst, &e->dst);
 	return err ? err : load_addr(r, m->offender, &e->offender);
 }
@@ -349,6 +351,7 @@ static int inet_sock_load(struct state_reader *r, void *obj, const void *msg)
 	memcpy(u->icmp_filter, m->icmp_filter, sizeof(u->icmp_filter));
 	u->tskey = m->tskey;
 	u->last_stamp = m->last_stamp;
+	u->bind_seq = m->bind_seq;
 	err = load_addr(r, m->laddr, &u->laddr);
 	if (!err)
 		err = load_addr(r, m->raddr, &u->raddr);
@@ -392,7 +395,9 @@ static int inet_sock_after_load(struct state_reader *r, void *obj)
 	}
 	/* A connection that is over keeps only a port that bind() chose. */
 	if (u->laddr.port && (u->state != INET_CLOSE || u->conn == INET_UNCONNECTED || u->bound & INET_BOUND_PORT))
-		list_add_tail(inet_bucket(u, u->laddr.port), &u->node);
+		inet_enter_locked(u);
+	if (u->bind_seq > u->sk.net->inet->last_seq)
+		u->sk.net->inet->last_seq = u->bind_seq;
 	if (inet_is_tcp(u)) {
 		tcp_hash_locked(u);
 		tcp_after_load(u);

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "sentry/abi/poll.h"
-#include "sentry/fs/proc/sysctl.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/inet.h"
 #include "sentry/net/sock_filter.h"
@@ -162,7 +161,7 @@ static struct inet_sock *child_new_locked(struct inet_sock *l)
 /* A connection's send buffer grows unless the application has set its size. Linux tunes it by the path; on loopback it gets to this at once. */
 static void grow(struct inet_sock *u)
 {
-	uint32_t max = (uint32_t)proc_sysctl_get_nth("net/ipv4/tcp_wmem", 2, SNDBUF_TUNED);
+	uint32_t max = (uint32_t)PROC_SYSCTL("net/ipv4/tcp_wmem", 2, SNDBUF_TUNED);
 
 	max = MIN(max, SNDBUF_TUNED);
 	mutex_lock(&u->sk.opt_mu);
@@ -181,7 +180,7 @@ static int establish_locked(struct inet_sock *l, struct inet_sock *c)
 		return -ENOMEM;
 	n->laddr = c->raddr;
 	n->raddr = c->laddr;
-	list_add(inet_bucket(n, n->laddr.port), &n->node);
+	inet_enter_locked(n);
 	n->state = defer ? INET_SYN_RECV : INET_ESTABLISHED;
 	c->state = INET_ESTABLISHED;
 	c->syn_deadline = 0;
@@ -488,7 +487,7 @@ int tcp_connect(struct sock *sk, struct task *t, const void *addr, uint32_t len,
 
 static int tcp_listen(struct sock *sk, struct task *t, int backlog)
 {
-	uint32_t somaxconn = (uint32_t)proc_sysctl_get("net/core/somaxconn", SOCK_SOMAXCONN);
+	uint32_t somaxconn = (uint32_t)PROC_SYSCTL("net/core/somaxconn", 0, SOCK_SOMAXCONN);
 	struct inet_sock *u = inet_of(sk);
 	int r = 0;
 

@@ -704,15 +704,30 @@ int proc_sysctl_set(struct container *c, const char *key, const char *value)
 	return r < 0 ? (int)r : 0;
 }
 
-uint64_t proc_sysctl_get_nth(const char *path, int i, uint64_t dflt)
+static uint64_t nth(const struct pnode *n, int i, uint64_t dflt)
 {
-	const struct pnode *n = find(path);
 	int64_t v[MAX_VALS];
 
 	if (!n || n->show != show_num || i >= MAX_VALS)
 		return dflt;
 	values(n->data, v);
 	return (uint64_t)v[i];
+}
+
+uint64_t proc_sysctl_get_nth(const char *path, int i, uint64_t dflt)
+{
+	return nth(find(path), i, dflt);
+}
+
+uint64_t proc_sysctl_cached(_Atomic(const void *) *slot, const char *path, int i, uint64_t dflt)
+{
+	const struct pnode *n = atomic_load_explicit(slot, memory_order_relaxed);
+
+	if (!n) {
+		n = find(path);
+		atomic_store_explicit(slot, n, memory_order_relaxed);
+	}
+	return nth(n, i, dflt);
 }
 
 uint64_t proc_sysctl_get(const char *path, uint64_t dflt)

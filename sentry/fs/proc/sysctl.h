@@ -15,6 +15,13 @@ _must_check_ int proc_sysctl_set(struct container *c, const char *key, const cha
 /* A number by its path ("net/core/somaxconn"), or @dflt when there is none. */
 uint64_t proc_sysctl_get(const char *path, uint64_t dflt);
 uint64_t proc_sysctl_get_nth(const char *path, int i, uint64_t dflt); /* the value at place @i of a row, from 0 */
+/* The same for callers in a hurry: the row of the literal @path is searched for once. */
+#define PROC_SYSCTL(path, i, dflt)                                     \
+	({                                                             \
+		static _Atomic(const void *) slot_;                    \
+		proc_sysctl_cached(&slot_, path, i, (uint64_t)(dflt)); \
+	})
+uint64_t proc_sysctl_cached(_Atomic(const void *) *slot, const char *path, int i, uint64_t dflt);
 
 void proc_core_pattern(char *buf, size_t size); /* kernel.core_pattern */
 
