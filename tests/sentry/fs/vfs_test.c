@@ -220,6 +220,7 @@ static void permissions(void **state)
 	struct task *t = *state;
 	struct file *f = NULL;
 
+	t->fs->umask = 0;
 	assert_int_equal(mk(t, "/tmp", LINUX_S_IFDIR | 01777, NULL), 0);
 	assert_int_equal(mkd(t, "/root"), 0);
 	assert_int_equal(mk(t, "/root/secret", LINUX_S_IFREG | 0600, NULL), 0);
