@@ -19,6 +19,7 @@
 #include "sentry/fs/notify.h"
 #include "sentry/fs/vfs_state.h"
 #include "sentry/kernel/time.h"
+#include "sentry/kernel/user_ns.h"
 #include "state/state.h"
 
 struct linux_timespec inode_now(void)
@@ -196,7 +197,7 @@ int inode_remove_privs(struct inode *i, struct task *t)
 
 	if (!LINUX_S_ISREG(mode) || !(mode & (LINUX_S_ISUID | LINUX_S_ISGID)))
 		return 0;
-	if (cred_has_cap(vfs_cred(t), LINUX_CAP_FSETID))
+	if (cred_capable_over(vfs_cred(t), i->uid, i->gid, LINUX_CAP_FSETID))
 		return 0;
 	if (mode & LINUX_S_ISUID)
 		kill |= LINUX_S_ISUID;

@@ -47,6 +47,7 @@ struct mnt_ns {
 	struct ref ref; /* nosave: counted again by state_deref() */
 	uint64_t ino; /* saved: /proc/self/ns/mnt; 0 when anon */
 	bool anon; /* saved: a detached tree; held by its descriptor only */
+	struct user_ns *user_ns; /* saved: 15; whose capabilities rule it; referenced, NULL the initial one */
 	struct list mounts; /* saved: ns_node in order of mounting; guarded by mnt_mu */
 	struct mount *root; /* saved, referenced; NULL: an anonymous one whose tree was moved away */
 	uint32_t nr_mounts; /* derived: of the list */

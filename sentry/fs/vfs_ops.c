@@ -13,6 +13,7 @@
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/notify.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/user_ns.h"
 
 /* Whose mounts keep a name from being removed; NULL: anybody's. */
 static struct mnt_ns *task_mnt_ns(struct task *t)
@@ -42,7 +43,7 @@ static int may_delete(struct task *t, struct dentry *dir, struct dentry *victim,
 		return err;
 	if (inode_append(di) || inode_append(vi) || inode_immutable(vi))
 		return -EPERM;
-	if (di->mode & LINUX_S_ISVTX && vi->uid != c->fsuid && di->uid != c->fsuid && !cred_has_cap(c, LINUX_CAP_FOWNER))
+	if (di->mode & LINUX_S_ISVTX && vi->uid != c->fsuid && di->uid != c->fsuid && !cred_capable_over(c, vi->uid, vi->gid, LINUX_CAP_FOWNER))
 		return -EPERM;
 	if (isdir) {
 		if (!inode_is_dir(vi))
@@ -67,7 +68,7 @@ void new_inode_owner(struct task *t, struct inode *dir, struct inode_make *m)
 	if (LINUX_S_ISDIR(m->mode))
 		m->mode |= LINUX_S_ISGID;
 	else if ((m->mode & (LINUX_S_ISGID | LINUX_S_IXGRP)) == (LINUX_S_ISGID | LINUX_S_IXGRP) && !cred_in_group(c, m->gid) &&
-		 !cred_has_cap(c, LINUX_CAP_FSETID))
+		 !cred_capable_over(c, dir->uid, dir->gid, LINUX_CAP_FSETID))
 		m->mode &= ~LINUX_S_ISGID;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "schemas/cred.pb-c.h"
+#include "sentry/kernel/user_ns.h"
 #include "state/state.h"
 
 #define NGROUPS_MAX_LINUX 65536
@@ -40,6 +41,7 @@ struct cred *cred_dup(const struct cred *c)
 		memcpy(groups, c->groups, c->nr_groups * sizeof(*groups));
 	*n = *c;
 	n->groups = groups;
+	(void)user_ns_get(n->user_ns);
 	ref_init(&n->ref);
 	return n;
 }
@@ -53,6 +55,7 @@ struct cred *cred_get(struct cred *c)
 void cred_put(struct cred *c)
 {
 	if (c && ref_put(&c->ref)) {
+		user_ns_put(c->user_ns);
 		free(c->groups);
 		free(c);
 	}
@@ -60,7 +63,7 @@ void cred_put(struct cred *c)
 
 bool cred_has_cap(const struct cred *c, int cap)
 {
-	return c->cap_eff >> cap & 1;
+	return !c->user_ns && (c->cap_eff >> cap & 1);
 }
 
 bool cred_in_group(const struct cred *c, uint32_t gid)
@@ -102,6 +105,7 @@ static int cred_save(struct state_writer *w, const void *obj, void *msg)
 	m->n_caps = ARRAY_SIZE(caps);
 	m->caps = state_zalloc(w, ARRAY_SIZE(caps), sizeof(caps[0]));
 	memcpy(m->caps, caps, sizeof(caps));
+	m->user_ns = state_ref(w, &user_ns_state_type, c->user_ns);
 	m->securebits = c->securebits;
 	m->n_groups = c->nr_groups;
 	m->groups = state_zalloc(w, c->nr_groups, sizeof(c->groups[0]));
@@ -142,7 +146,7 @@ static int cred_load(struct state_reader *r, void *obj, const void *msg)
 		if (e < 0)
 			return e;
 	}
-	return 0;
+	return state_deref(r, m->user_ns, &user_ns_state_type, (void **)&c->user_ns);
 }
 
 static void cred_get_state(void *obj)

@@ -55,6 +55,7 @@ struct cred {
 	uint32_t gid, egid, sgid, fsgid; /* saved: 1 ids */
 	uint64_t cap_inh, cap_perm, cap_eff, cap_bset, cap_amb; /* saved: 2 caps */
 	uint32_t securebits; /* saved: 3 */
+	struct user_ns *user_ns; /* saved: 6; referenced; NULL the initial one. Ids are kernel ids, capabilities count there: user_ns.h */
 	size_t nr_groups; /* saved: 5 groups */
 	uint32_t *groups; /* saved: 5 */
 };
@@ -70,6 +71,7 @@ static inline void cred_putp(struct cred **c)
 }
 #define _cleanup_cred_ _cleanup_(cred_putp)
 
+/* Held in the initial user namespace: power over the whole kernel. */
 bool cred_has_cap(const struct cred *c, int cap);
 bool cred_in_group(const struct cred *c, uint32_t gid); /* fsgid or supplementary */
 

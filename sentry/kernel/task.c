@@ -12,6 +12,7 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_new.h"
+#include "sentry/kernel/user_ns.h"
 
 struct task *task_get(struct task *t)
 {
@@ -172,11 +173,11 @@ int task_ptrace_may_access(struct task *t, struct task *target, bool attach)
 	if (!tc)
 		return -ESRCH;
 	if (uid == tc->euid && uid == tc->suid && uid == tc->uid && gid == tc->egid && gid == tc->sgid && gid == tc->gid &&
-	    !(tc->cap_perm & ~c->cap_perm))
+	    tc->user_ns == c->user_ns && !(tc->cap_perm & ~c->cap_perm))
 		r = 0;
-	else if (cred_has_cap(c, LINUX_CAP_SYS_PTRACE))
+	else if (cred_ns_capable(c, tc->user_ns, LINUX_CAP_SYS_PTRACE))
 		r = 0;
-	if (r == 0 && target->undumpable && !cred_has_cap(c, LINUX_CAP_SYS_PTRACE))
+	if (r == 0 && target->undumpable && !cred_ns_capable(c, tc->user_ns, LINUX_CAP_SYS_PTRACE))
 		r = -EPERM;
 	cred_put(tc);
 	return r;

@@ -39,6 +39,7 @@
 
 struct cgroup;
 struct container;
+struct cgroup_ns;
 struct fd_table;
 struct core_dump;
 struct fs_ctx; /* root, cwd, umask: sentry/fs/fs_ctx.h */
@@ -48,8 +49,10 @@ struct ipc_ns;
 struct net_ns;
 struct uts_ns;
 struct pid_ns;
+struct user_ns;
 struct ptrace;
 struct seccomp_filter;
+struct time_ns;
 struct tty;
 
 #define PID_LEVELS 8
@@ -79,6 +82,7 @@ struct pid_ns {
 	struct thread_group *init; /* saved: reaper; guarded by tasks_mu */
 	bool dying; /* saved: init has exited */
 	uint64_t ino; /* saved */
+	struct user_ns *user_ns; /* saved: 6; whose capabilities rule it; referenced, NULL the initial one */
 };
 
 struct session {
@@ -186,7 +190,7 @@ struct sysctx {
 	uint32_t seccomp; /* saved: enum seccomp_stage: how far the filters have got with it */
 };
 
-enum ns_kind { NS_MNT, NS_UTS, NS_IPC, NS_NET, NS_PID, NS_USER, NS_CGROUP };
+enum ns_kind { NS_MNT, NS_UTS, NS_IPC, NS_NET, NS_PID, NS_USER, NS_CGROUP, NS_TIME };
 
 struct nsproxy {
 	struct ref ref; /* nosave; immutable, copy to change */
@@ -195,6 +199,8 @@ struct nsproxy {
 	struct ipc_ns *ipc; /* saved */
 	struct net_ns *net; /* saved */
 	struct pid_ns *pid_for_children; /* saved */
+	struct cgroup_ns *cgroup; /* saved; NULL: the initial one, as with the next two */
+	struct time_ns *time, *time_for_children; /* saved */
 };
 
 struct task {
@@ -326,7 +332,7 @@ struct cred *task_cred_get(struct task *t);
 struct nsproxy *task_ns_get(struct task *t);
 /* Publishes @c as the own credentials (consumes the reference). Own thread only. */
 void task_set_cred(struct task *t, struct cred *c);
-bool task_capable(struct task *t, int cap); /* own thread */
+bool task_capable(struct task *t, int cap); /* over the whole kernel; own thread. Others: user_ns.h */
 uint64_t task_rlimit(const struct task *t, int resource); /* soft limit */
 /* May @t inspect @target like ptrace (Linux PTRACE_MODE_READ/ATTACH)? 0 or -EPERM. */
 int task_ptrace_may_access(struct task *t, struct task *target, bool attach);

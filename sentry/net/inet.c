@@ -9,6 +9,7 @@
 
 #include "sentry/abi/poll.h"
 #include "sentry/fs/proc/sysctl.h"
+#include "sentry/net/netns.h"
 #include "sentry/kernel/kernel.h"
 
 #define TCP_SNDBUF_DEF 16384u /* net.ipv4.tcp_wmem, tcp_rmem */
@@ -108,7 +109,7 @@ static int choose(struct task *t, int family, int type, int protocol, int *ret)
 	case LINUX_SOCK_RAW:
 		if (!protocol)
 			return -EPROTONOSUPPORT;
-		if (t && !task_capable(t, LINUX_CAP_NET_RAW))
+		if (t && !net_capable(t, LINUX_CAP_NET_RAW))
 			return -EPERM;
 		*ret = protocol;
 		return 0;

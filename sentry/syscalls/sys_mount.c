@@ -7,11 +7,13 @@
 
 #include "sentry/fs/namei.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/nsproxy.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 static int may_mount(struct task *t)
 {
-	return task_capable(t, LINUX_CAP_SYS_ADMIN) ? 0 : -EPERM;
+	return task_ns_capable(t, t->ns->mnt->user_ns, LINUX_CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
 static int copy_optional(struct task *t, gaddr_t src, char **ret)

@@ -9,6 +9,8 @@
 #include "sentry/fs/namei.h"
 #include "sentry/fs/tree_file.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/nsproxy.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 #define FSOPEN_CLOEXEC_F  1u
@@ -49,7 +51,7 @@ enum { FSCONFIG_FLAG, FSCONFIG_STRING, FSCONFIG_BINARY, FSCONFIG_PATH, FSCONFIG_
 
 static bool may_mount(struct task *t)
 {
-	return task_capable(t, LINUX_CAP_SYS_ADMIN);
+	return task_ns_capable(t, t->ns->mnt->user_ns, LINUX_CAP_SYS_ADMIN);
 }
 
 /* strndup_user(): too long is EINVAL. */
