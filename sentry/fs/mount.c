@@ -100,6 +100,7 @@ int mount_kern(struct super_block *sb, struct mount **ret)
 
 	if (!m)
 		return -ENOMEM;
+	m->kern = true;
 	*ret = m;
 	return 0;
 }

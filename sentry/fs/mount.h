@@ -34,6 +34,7 @@ struct mount {
 	uint32_t peer_group; /* saved: shared:N, 0 private */
 	uint32_t master_group; /* saved: master:N, 0 none */
 	bool unbindable; /* saved */
+	bool kern; /* nosave: of a file system without a place, whose mount is made anew */
 	_Atomic bool expire; /* saved: umount2(MNT_EXPIRE) was asked once and nobody used it since */
 	_Atomic int32_t writers; /* derived: regular files open for writing through this mount: no change to read-only */
 	struct list op_node; /* nosave: trees and victims of the operation in progress; guarded by namespace_mu, as the two below */

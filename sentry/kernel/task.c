@@ -7,6 +7,7 @@
 
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_ctx.h"
+#include "sentry/fs/landlock.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
@@ -178,6 +179,8 @@ int task_ptrace_may_access(struct task *t, struct task *target, bool attach)
 	else if (cred_ns_capable(c, tc->user_ns, LINUX_CAP_SYS_PTRACE))
 		r = 0;
 	if (r == 0 && target->undumpable && !cred_ns_capable(c, tc->user_ns, LINUX_CAP_SYS_PTRACE))
+		r = -EPERM;
+	if (r == 0 && !landlock_may_trace(c, tc))
 		r = -EPERM;
 	cred_put(tc);
 	return r;

@@ -334,14 +334,12 @@ int64_t sys_setgroups(struct task *t, const struct sys_args *a)
 	const struct cred *o = t->cred;
 	size_t nr = ARG_U32(a, 0);
 	_cleanup_cred_ struct cred *n = NULL;
-	uint32_t *groups;
-	struct cred *c;
 
 	if (!task_capable_here(t, LINUX_CAP_SETGID) || !user_ns_may_setgroups(o->user_ns))
 		return -EPERM;
 	if (nr > NGROUPS_MAX_L)
 		return -EINVAL;
-	n = cred_new(nr);
+	n = cred_dup_groups(o, nr);
 	if (!n)
 		return -ENOMEM;
 	if (nr && copy_in(t, n->groups, ARG_ADDR(a, 1), nr * sizeof(n->groups[0])) < 0)
@@ -353,14 +351,7 @@ int64_t sys_setgroups(struct task *t, const struct sys_args *a)
 	}
 	if (nr)
 		qsort(n->groups, nr, sizeof(n->groups[0]), cmp_gid);
-	groups = n->groups;
-	*n = *o;
-	(void)user_ns_get(n->user_ns);
-	ref_init(&n->ref);
-	n->groups = groups;
-	n->nr_groups = nr;
-	c = TAKE_PTR(n);
-	commit(t, c);
+	commit(t, TAKE_PTR(n));
 	return 0;
 }
 
