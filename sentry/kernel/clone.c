@@ -16,6 +16,7 @@
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/ptrace.h"
@@ -382,6 +383,7 @@ static int64_t do_clone(struct task *t, const struct clone_req *q)
 		return r;
 	}
 	copy_fields(t, c, q);
+	keys_inherit(t, c);
 	if (!(q->flags & CLONE_VFORK))
 		c->vfork_done = true;
 	mutex_lock(&t->k->tasks_mu);

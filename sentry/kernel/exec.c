@@ -21,6 +21,7 @@
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/ptrace.h"
@@ -250,6 +251,7 @@ static void install(struct task *t, struct load_req *q, struct cred *c, const ch
 	fd_table_close_on_exec(t->files, t);
 	posix_timers_exit(t->tg);
 	ptrace_exec(t);
+	keys_exec(t);
 	reset_context(t, lr);
 }
 

@@ -9,6 +9,7 @@
 #include "sentry/fs/fs_ctx.h"
 #include "sentry/fs/landlock.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/seccomp.h"
@@ -34,6 +35,8 @@ void task_put(struct task *t)
 	if (t->tg)
 		tg_put(t->tg);
 	waitq_done(&t->vfork_wq);
+	key_put(t->session_keyring);
+	key_put(t->thread_keyring);
 	seccomp_filter_put(t->filter); /* of a task that never ran, or could not be restored */
 	free(t->pt);
 	mutex_destroy(&t->alloc_mu);
@@ -53,6 +56,7 @@ void tg_put(struct thread_group *tg)
 	if (!tg || !ref_put(&tg->ref))
 		return;
 	sigpending_flush(&tg->pending, ~0ull);
+	key_put(tg->process_keyring);
 	pid_put(tg->pid);
 	waitq_done(&tg->child_wq);
 	mutex_destroy(&tg->limits_mu);

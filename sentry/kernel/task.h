@@ -44,6 +44,7 @@ struct fd_table;
 struct core_dump;
 struct fs_ctx; /* root, cwd, umask: sentry/fs/fs_ctx.h */
 struct kernel;
+struct key;
 struct mnt_ns;
 struct ipc_ns;
 struct net_ns;
@@ -169,6 +170,7 @@ struct thread_group {
 	struct itimers *itimers; /* saved */
 	struct posix_timers *posix_timers; /* saved */
 	bool membarrier; /* saved: registered for the private expedited form */
+	struct key *process_keyring; /* saved: 34; referenced, NULL none; guarded by keys_mu */
 };
 
 /* Why a task must leave the application or its wait. Bits of task.work. */
@@ -256,6 +258,10 @@ struct task {
 	uint32_t seccomp_mode; /* saved: 61 */
 	struct seccomp_filter *filter; /* saved: 62; the newest, referenced */
 	bool no_new_privs; /* saved: 63; set by the own thread or with its filters */
+
+	/* keyctl(2): keys.h; guarded by keys_mu */
+	struct key *session_keyring, *thread_keyring; /* saved: 64, 65; referenced, NULL none */
+	int32_t reqkey_keyring; /* saved: 66; KEYCTL_SET_REQKEY_KEYRING; own */
 
 	struct user_dispatch dispatch; /* saved: 80; own */
 

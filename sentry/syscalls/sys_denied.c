@@ -29,9 +29,6 @@ DENIED(perf_event_open, EPERM)
 
 /* CONFIG_* not set. */
 DENIED(modify_ldt, ENOSYS)
-DENIED(add_key, ENOSYS)
-DENIED(request_key, ENOSYS)
-DENIED(keyctl, ENOSYS)
 DENIED(uselib, ENOSYS)
 DENIED(_sysctl, ENOSYS)
 DENIED(io_uring_setup, ENOSYS)
