@@ -92,6 +92,8 @@ int vfs_setattr_inode(struct task *t, struct mount *mnt, struct inode *i, struct
 		}
 	}
 	err = check_owner_rules(t, i, a);
+	if (!err && a->valid & (ATTR_UID | ATTR_GID))
+		err = inode_remove_caps(i, t);
 	if (!err)
 		err = apply(i, t, a);
 	mutex_unlock(&i->mu);

@@ -19,7 +19,6 @@
 #define CAPS_REV2	  0x02000000u
 #define CAPS_REV3	  0x03000000u
 #define CAPS_EFFECTIVE	  1u
-#define CAPS_XATTR	  "security.capability"
 
 /* struct vfs_ns_cap_data, little endian; version 1 has one word of each, 2 no rootid. */
 struct vfs_caps {
@@ -72,7 +71,7 @@ static int read_caps(struct inode *i, struct task *t, const struct user_ns *ns, 
 	*ret = (struct vfs_caps){ 0 };
 	if (!i->ops->getxattr)
 		return 0;
-	n = i->ops->getxattr(i, t, CAPS_XATTR, ret, sizeof(*ret));
+	n = i->ops->getxattr(i, t, XATTR_CAPS, ret, sizeof(*ret));
 	if (n == -ENODATA || n == -EOPNOTSUPP)
 		return 0;
 	if (n < 0)

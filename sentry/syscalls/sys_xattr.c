@@ -28,7 +28,6 @@ static int target(struct task *t, const struct sys_args *a, bool by_fd, bool fol
 	return 0;
 }
 
-#define CAPS_XATTR   "security.capability"
 #define CAPS_SIZE_V2 20
 #define CAPS_SIZE_V3 24
 
@@ -91,7 +90,7 @@ static int permission(struct task *t, struct inode *i, const char *name, int mas
 	if (!strncmp(name, "security.", 9) || !strncmp(name, "system.", 7)) {
 		if (!(mask & MAY_WRITE) || strncmp(name, "security.", 9) != 0)
 			return 0;
-		if (!strcmp(name, CAPS_XATTR))
+		if (!strcmp(name, XATTR_CAPS))
 			return cred_capable_over(t->cred, i->uid, i->gid, LINUX_CAP_SETFCAP) ? 0 : -EPERM;
 		return task_capable(t, LINUX_CAP_SYS_ADMIN) ? 0 : -EPERM;
 	}
@@ -163,11 +162,13 @@ static int64_t do_set(struct task *t, const struct sys_args *a, bool by_fd, bool
 	}
 	if (!i->ops->setxattr)
 		return -EOPNOTSUPP;
-	err = strcmp(name, CAPS_XATTR) ? 0 : caps_in(t, &val, &size);
+	err = !size || strcmp(name, XATTR_CAPS) ? 0 : caps_in(t, &val, &size);
 	if (err)
 		return err;
 	mutex_lock(&i->mu);
 	err = i->ops->setxattr(i, t, name, val, size, flags);
+	if (!strcmp(name, XATTR_CAPS))
+		atomic_store_explicit(&i->no_caps, false, memory_order_relaxed);
 	mutex_unlock(&i->mu);
 	if (!err)
 		fsnotify_path(&p, LINUX_IN_ATTRIB);
@@ -198,7 +199,7 @@ static int64_t do_get(struct task *t, const struct sys_args *a, bool by_fd, bool
 	if (!val)
 		return -ENOMEM;
 	r = acl_kind_of(name) >= 0 ? acl_get(i, acl_kind_of(name), val, size) : i->ops->getxattr(i, t, name, val, size);
-	if (r > 0 && size && !strcmp(name, CAPS_XATTR))
+	if (r > 0 && size && !strcmp(name, XATTR_CAPS))
 		r = caps_out(t, val, r);
 	if (r <= 0 || !size)
 		return r;
