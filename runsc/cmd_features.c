@@ -27,7 +27,7 @@ int cmd_features(struct globals *g, int argc, char **argv, struct error **err)
 		"s:{s:{s:b}}}, s:{s:s, s:s}}",
 		"ociVersionMin", OCI_VERSION_MIN, "ociVersionMax", OCI_VERSION, "hooks", hooks, "mountOptions", opts,
 		"linux", "namespaces", ns, "capabilities", caps, "cgroup", "v1", 1, "v2", 1, "systemd", 1,
-		"systemdUser", 0, "rdma", 0, "seccomp", "enabled", 0, "apparmor", "enabled", 0, "selinux", "enabled", 0,
+		"systemdUser", 0, "rdma", 0, "seccomp", "enabled", 1, "apparmor", "enabled", 0, "selinux", "enabled", 0,
 		"intelRdt", "enabled", 0, "mountExtensions", "idmap", "enabled", 0, "annotations", "org.runsc.version",
 		RUNSC_VERSION, "org.opencontainers.runc.checkpoint.enabled", "true");
 	if (r)

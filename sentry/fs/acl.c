@@ -12,6 +12,7 @@
 
 #include "sentry/fs/fs_type.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/user_ns.h"
 
 #define ACL_VERSION   2u
 #define ACL_USER_OBJ  0x01
@@ -252,7 +253,7 @@ static int set_access(struct inode *i, struct task *t, struct posix_acl *a)
 
 	if (a) {
 		change.mode = (i->mode & (LINUX_S_IALLUGO & ~0777u)) | to_mode(a, &more);
-		if (!cred_in_group(c, i->gid) && !cred_has_cap(c, LINUX_CAP_FSETID))
+		if (!cred_in_group(c, i->gid) && !cred_capable_over(c, i->uid, i->gid, LINUX_CAP_FSETID))
 			change.mode &= ~LINUX_S_ISGID;
 		if (!more) {
 			free(a);

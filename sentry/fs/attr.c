@@ -8,23 +8,24 @@
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/notify.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/user_ns.h"
 
 static int check_owner_rules(struct task *t, struct inode *i, struct iattr *a)
 {
 	const struct cred *c = vfs_cred(t);
 	bool owner = inode_owner_or_capable(i, c);
 
-	if (a->valid & ATTR_UID && !(c->fsuid == i->uid && a->uid == i->uid) && !cred_has_cap(c, LINUX_CAP_CHOWN))
+	if (a->valid & ATTR_UID && !(c->fsuid == i->uid && a->uid == i->uid) && !cred_capable_over(c, i->uid, i->gid, LINUX_CAP_CHOWN))
 		return -EPERM;
 	if (a->valid & ATTR_GID && !(c->fsuid == i->uid && (cred_in_group(c, a->gid) || a->gid == i->gid)) &&
-	    !cred_has_cap(c, LINUX_CAP_CHOWN))
+	    !cred_capable_over(c, i->uid, i->gid, LINUX_CAP_CHOWN))
 		return -EPERM;
 	if (a->valid & ATTR_MODE && !(a->valid & (ATTR_UID | ATTR_GID))) {
 		uint32_t gid = i->gid;
 
 		if (!owner)
 			return -EPERM;
-		if (!cred_in_group(c, gid) && !cred_has_cap(c, LINUX_CAP_FSETID))
+		if (!cred_in_group(c, gid) && !cred_capable_over(c, i->uid, gid, LINUX_CAP_FSETID))
 			a->mode &= ~LINUX_S_ISGID;
 	}
 	if (a->valid & (ATTR_ATIME | ATTR_MTIME)) {
@@ -57,6 +58,8 @@ int vfs_setattr_inode(struct task *t, struct mount *mnt, struct inode *i, struct
 	struct linux_timespec now = inode_now();
 	int err = mount_want_write(mnt);
 
+	if (!err && ((a->valid & ATTR_UID && a->uid == NO_ID) || (a->valid & ATTR_GID && a->gid == NO_ID)))
+		err = -EINVAL; /* has no mapping in the caller's namespace */
 	if (err)
 		return err;
 	if (i->ops->refresh) {
@@ -89,6 +92,8 @@ int vfs_setattr_inode(struct task *t, struct mount *mnt, struct inode *i, struct
 		}
 	}
 	err = check_owner_rules(t, i, a);
+	if (!err && a->valid & (ATTR_UID | ATTR_GID))
+		err = inode_remove_caps(i, t);
 	if (!err)
 		err = apply(i, t, a);
 	mutex_unlock(&i->mu);

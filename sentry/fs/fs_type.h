@@ -99,6 +99,7 @@ struct fs_type {
 	/* Is "key" or "key=value" a good option? 0, -ENOENT (no such key), -EINVAL: how fsconfig(2) checks options one by one. NULL: none is. */
 	int (*check)(const char *option);
 	bool nodev; /* shown as "nodev" in /proc/filesystems */
+	bool initial_only; /* not for who rules a user namespace only */
 	bool container_only; /* mount(2) from inside answers -ENODEV (gofer) */
 };
 

@@ -19,6 +19,7 @@
 #include "sentry/fs/notify.h"
 #include "sentry/fs/vfs_state.h"
 #include "sentry/kernel/time.h"
+#include "sentry/kernel/user_ns.h"
 #include "state/state.h"
 
 struct linux_timespec inode_now(void)
@@ -189,14 +190,32 @@ void inode_set_nlink(struct inode *i, int delta)
 		i->nlink = (uint32_t)((int64_t)i->nlink + delta);
 }
 
+int inode_remove_caps(struct inode *i, struct task *t)
+{
+	int64_t n;
+	int err = 0;
+
+	if (atomic_load_explicit(&i->no_caps, memory_order_relaxed) || !LINUX_S_ISREG(i->mode))
+		return 0;
+	n = i->ops->getxattr && i->ops->removexattr ? i->ops->getxattr(i, t, XATTR_CAPS, NULL, 0) : 0;
+	if (n > 0)
+		err = i->ops->removexattr(i, t, XATTR_CAPS);
+	if (!err || err == -ENODATA)
+		atomic_store_explicit(&i->no_caps, true, memory_order_relaxed);
+	return err == -ENODATA ? 0 : err;
+}
+
 int inode_remove_privs(struct inode *i, struct task *t)
 {
 	uint32_t mode = i->mode, kill = 0;
 	struct iattr a = { .valid = ATTR_MODE };
+	int err = inode_remove_caps(i, t);
 
+	if (err)
+		return err;
 	if (!LINUX_S_ISREG(mode) || !(mode & (LINUX_S_ISUID | LINUX_S_ISGID)))
 		return 0;
-	if (cred_has_cap(vfs_cred(t), LINUX_CAP_FSETID))
+	if (cred_capable_over(vfs_cred(t), i->uid, i->gid, LINUX_CAP_FSETID))
 		return 0;
 	if (mode & LINUX_S_ISUID)
 		kill |= LINUX_S_ISUID;

@@ -141,6 +141,7 @@ struct inode { /* message: InodeBase */
 	struct linux_timespec atime, mtime, ctime, btime; /* saved */
 
 	struct posix_acl *acl[2]; /* saved: 14 acl_access, acl_default; acl.c; guarded by attr_mu */
+	_Atomic bool no_caps; /* nosave: known to have no file capabilities: looked for again */
 	_Atomic uint32_t fsflags; /* saved: 16; FS_*_FL of FS_IOC_SETFLAGS; changed under mu */
 
 	struct mappable *mapping; /* derived: content of a regular file for mmap; NULL: not mappable. Lives in the embedding struct */
@@ -205,6 +206,9 @@ void inode_accessed(struct inode *i, const struct mount *m, uint32_t file_flags)
 void inode_set_nlink(struct inode *i, int delta);
 /* Before writing content: clears suid/sgid unless the writer may keep them. mu held. */
 int inode_remove_privs(struct inode *i, struct task *t);
+#define XATTR_CAPS "security.capability"
+/* Takes file capabilities away, as every change of content or owner does; inode.mu held. */
+int inode_remove_caps(struct inode *i, struct task *t);
 
 /* Permission. @c is whose (usually vfs_cred(t)). 0, -EACCES, -EROFS is not checked here but by mount_want_write(). */
 int inode_permission(struct inode *i, struct task *t, const struct cred *c, int mask);

@@ -13,6 +13,7 @@
 #include "sentry/fs/mount_internal.h"
 #include "sentry/fs/vfs_state.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/user_ns.h"
 
 static struct mnt_ns *ns_alloc(struct kernel *k)
 {
@@ -57,6 +58,7 @@ void mnt_ns_put(struct mnt_ns *ns)
 	mount_release_list(&gone);
 	mount_put(root);
 	waitq_done(&ns->wq);
+	user_ns_put(ns->user_ns);
 	free(ns);
 }
 
@@ -302,6 +304,7 @@ static int ns_save(struct state_writer *w, const void *obj, void *msg)
 
 	m->ino = ns->ino;
 	m->anon = ns->anon;
+	m->user_ns = state_ref(w, &user_ns_state_type, ns->user_ns);
 	m->root = state_ref(w, &mount_state_type, ns->root);
 	m->mounts = state_zalloc(w, ns->nr_mounts, sizeof(*m->mounts));
 	list_for_each(mn, &ns->mounts, ns_node)
@@ -318,6 +321,8 @@ static int ns_load(struct state_reader *r, void *obj, const void *msg)
 
 	ns->ino = m->ino;
 	ns->anon = m->anon;
+	if (!err)
+		err = state_deref(r, m->user_ns, &user_ns_state_type, (void **)&ns->user_ns);
 	if (!err)
 		err = state_deref(r, m->root, &mount_state_type, &p);
 	if (!err)

@@ -15,6 +15,7 @@
 #include "schemas/vfs.pb-c.h"
 #include "sentry/fs/fanotify.h"
 #include "sentry/fs/mount_internal.h"
+#include "sentry/kernel/task.h"
 #include "sentry/fs/vfs_state.h"
 
 struct mutex namespace_mu = MUTEX_INIT("namespace_mu");
@@ -99,6 +100,7 @@ int mount_kern(struct super_block *sb, struct mount **ret)
 
 	if (!m)
 		return -ENOMEM;
+	m->kern = true;
 	*ret = m;
 	return 0;
 }
@@ -188,6 +190,8 @@ int mount_make_sb(const char *type, const struct mount_req *rq, struct super_blo
 
 	if (!ft || (ft->container_only && !rq->m))
 		return -ENODEV;
+	if (ft->initial_only && rq->t && rq->t->cred->user_ns)
+		return -EPERM;
 	return ft->mount(ft, rq, ret);
 }
 

@@ -34,6 +34,7 @@ struct mount {
 	uint32_t peer_group; /* saved: shared:N, 0 private */
 	uint32_t master_group; /* saved: master:N, 0 none */
 	bool unbindable; /* saved */
+	bool kern; /* nosave: of a file system without a place, whose mount is made anew */
 	_Atomic bool expire; /* saved: umount2(MNT_EXPIRE) was asked once and nobody used it since */
 	_Atomic int32_t writers; /* derived: regular files open for writing through this mount: no change to read-only */
 	struct list op_node; /* nosave: trees and victims of the operation in progress; guarded by namespace_mu, as the two below */
@@ -47,6 +48,7 @@ struct mnt_ns {
 	struct ref ref; /* nosave: counted again by state_deref() */
 	uint64_t ino; /* saved: /proc/self/ns/mnt; 0 when anon */
 	bool anon; /* saved: a detached tree; held by its descriptor only */
+	struct user_ns *user_ns; /* saved: 15; whose capabilities rule it; referenced, NULL the initial one */
 	struct list mounts; /* saved: ns_node in order of mounting; guarded by mnt_mu */
 	struct mount *root; /* saved, referenced; NULL: an anonymous one whose tree was moved away */
 	uint32_t nr_mounts; /* derived: of the list */

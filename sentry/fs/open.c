@@ -12,6 +12,7 @@
 #include "sentry/fs/acl.h"
 #include "sentry/fs/chrdev.h"
 #include "sentry/fs/fanotify.h"
+#include "sentry/fs/landlock.h"
 #include "sentry/fs/lease.h"
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/notify.h"
@@ -100,6 +101,8 @@ static int open_it(struct task *t, const struct path *p, uint32_t flags, bool ch
 	if (flags & LINUX_O_PATH)
 		return open_path_only(p, flags, t, ret);
 	err = checked ? 0 : check_open(t, p, flags);
+	if (!err && !quiet)
+		err = landlock_check_open(t, p, flags);
 	if (!err && LINUX_S_ISREG(i->mode))
 		err = lease_break(i, t, flags);
 	if (!err && !quiet)
@@ -240,6 +243,8 @@ static int open_last(struct walk *w, struct parent_path *pp, uint32_t flags, uin
 
 		err = pp->slash ? -EISDIR : ro;
 		if (!err)
+			err = landlock_check(t, &w->cur, LL_MAKE_REG);
+		if (!err)
 			err = may_create(t, dir);
 		if (!err) {
 			new_inode_owner(t, di, &m);
@@ -366,6 +371,9 @@ int vfs_open_exec(struct task *t, int dfd, const char *name, uint32_t atflags, s
 	if (!LINUX_S_ISREG(i->mode) || mount_noexec(p.mnt))
 		return -EACCES;
 	err = inode_permission(i, t, vfs_cred(t), MAY_EXEC);
+	if (err)
+		return err;
+	err = landlock_check(t, &p, LL_EXECUTE | LL_READ_FILE);
 	if (err)
 		return err;
 	err = fanotify_perm(t, &p, FAN_OPEN_EXEC_PERM_F);

@@ -8,6 +8,7 @@
 #include "sentry/fs/fs_type.h"
 #include "sentry/fs/inode.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/user_ns.h"
 
 static const struct cred kernel_cred = {
 	.ref = { 1 },
@@ -45,13 +46,13 @@ int inode_permission_generic(struct inode *i, const struct cred *c, int mask)
 	if (!((uint32_t)mask & ~bits & 7))
 		return 0;
 	if (LINUX_S_ISDIR(mode)) {
-		if (!(mask & MAY_WRITE) && cred_has_cap(c, LINUX_CAP_DAC_READ_SEARCH))
+		if (!(mask & MAY_WRITE) && cred_capable_over(c, uid, gid, LINUX_CAP_DAC_READ_SEARCH))
 			return 0;
-		return cred_has_cap(c, LINUX_CAP_DAC_OVERRIDE) ? 0 : -EACCES;
+		return cred_capable_over(c, uid, gid, LINUX_CAP_DAC_OVERRIDE) ? 0 : -EACCES;
 	}
-	if (mask == MAY_READ && cred_has_cap(c, LINUX_CAP_DAC_READ_SEARCH))
+	if (mask == MAY_READ && cred_capable_over(c, uid, gid, LINUX_CAP_DAC_READ_SEARCH))
 		return 0;
-	if ((!(mask & MAY_EXEC) || mode & LINUX_S_IXUGO) && cred_has_cap(c, LINUX_CAP_DAC_OVERRIDE))
+	if ((!(mask & MAY_EXEC) || mode & LINUX_S_IXUGO) && cred_capable_over(c, uid, gid, LINUX_CAP_DAC_OVERRIDE))
 		return 0;
 	return -EACCES;
 }
@@ -79,5 +80,5 @@ int inode_permission(struct inode *i, struct task *t, const struct cred *c, int 
 
 bool inode_owner_or_capable(const struct inode *i, const struct cred *c)
 {
-	return c->fsuid == i->uid || cred_has_cap(c, LINUX_CAP_FOWNER);
+	return c->fsuid == i->uid || (cred_capable_here(c, LINUX_CAP_FOWNER) && user_ns_out(c->user_ns, ID_UID, i->uid) != NO_ID);
 }

@@ -20,6 +20,7 @@
 #include "sentry/abi/poll.h"
 #include "sentry/fs/fd_table.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/time_ns.h"
 #include "sentry/syscalls/syscalls.h"
 #include "state/state.h"
 
@@ -315,6 +316,9 @@ int64_t sys_timerfd_settime(struct task *t, const struct sys_args *a)
 		r = -EINVAL;
 	if (!r)
 		r = get_timerfd(t, ARG_INT(a, 0), &f);
+	/* The file may go to another time namespace: it keeps the kernel's time. */
+	if (!r && val.value && (ARG_INT(a, 1) & TFD_TIMER_ABSTIME_F))
+		val.value = MAX(val.value - task_clock_offset(t, timerfd_of(f)->clockid), (int64_t)1);
 	if (!r)
 		r = timerfd_set(f, ARG_INT(a, 1), &val, &old);
 	if (r || !ARG_ADDR(a, 3).v)

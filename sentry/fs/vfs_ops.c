@@ -10,9 +10,11 @@
 
 #include "sentry/fs/acl.h"
 #include "sentry/fs/handle.h"
+#include "sentry/fs/landlock.h"
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/notify.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/user_ns.h"
 
 /* Whose mounts keep a name from being removed; NULL: anybody's. */
 static struct mnt_ns *task_mnt_ns(struct task *t)
@@ -42,7 +44,7 @@ static int may_delete(struct task *t, struct dentry *dir, struct dentry *victim,
 		return err;
 	if (inode_append(di) || inode_append(vi) || inode_immutable(vi))
 		return -EPERM;
-	if (di->mode & LINUX_S_ISVTX && vi->uid != c->fsuid && di->uid != c->fsuid && !cred_has_cap(c, LINUX_CAP_FOWNER))
+	if (di->mode & LINUX_S_ISVTX && vi->uid != c->fsuid && di->uid != c->fsuid && !cred_capable_over(c, vi->uid, vi->gid, LINUX_CAP_FOWNER))
 		return -EPERM;
 	if (isdir) {
 		if (!inode_is_dir(vi))
@@ -67,7 +69,7 @@ void new_inode_owner(struct task *t, struct inode *dir, struct inode_make *m)
 	if (LINUX_S_ISDIR(m->mode))
 		m->mode |= LINUX_S_ISGID;
 	else if ((m->mode & (LINUX_S_ISGID | LINUX_S_IXGRP)) == (LINUX_S_ISGID | LINUX_S_IXGRP) && !cred_in_group(c, m->gid) &&
-		 !cred_has_cap(c, LINUX_CAP_FSETID))
+		 !cred_capable_over(c, dir->uid, dir->gid, LINUX_CAP_FSETID))
 		m->mode &= ~LINUX_S_ISGID;
 }
 
@@ -121,6 +123,8 @@ static int make(struct task *t, const struct path *dir, const char *name, struct
 		err = -EEXIST;
 	if (!err)
 		err = ro;
+	if (!err)
+		err = landlock_check(t, dir, landlock_make_right(m->mode));
 	if (!err)
 		err = may_create(t, dir->dentry);
 	/* Whiteouts (character 0:0) are for everybody. */
@@ -176,6 +180,16 @@ int vfs_symlink(struct task *t, const struct path *dir, const char *name, const 
 	return make(t, dir, name, &m, NULL);
 }
 
+/* What landlock says of a second name, by where the first one is. */
+static int refer_link(struct task *t, const struct path *old, const struct path *dir, struct dentry *d)
+{
+	struct path from = { .mnt = old->mnt, .dentry = dentry_parent_get(old->dentry) };
+	int err = landlock_check_refer(t, &from, old->dentry, dir, d, false, false);
+
+	dentry_put(from.dentry);
+	return err;
+}
+
 int vfs_link(struct task *t, const struct path *old, const struct path *dir, const char *name)
 {
 	struct inode *di = dir->dentry->inode, *i = old->dentry->inode;
@@ -190,6 +204,8 @@ int vfs_link(struct task *t, const struct path *old, const struct path *dir, con
 		err = ro;
 	if (!err && old->mnt != dir->mnt)
 		err = -EXDEV;
+	if (!err && landlock_on(t))
+		err = refer_link(t, old, dir, d);
 	if (!err)
 		err = may_create(t, dir->dentry);
 	if (!err && i->sb != di->sb)
@@ -238,6 +254,8 @@ static int remove_name(struct task *t, const struct path *dir, const char *name,
 		err = -ENOENT;
 	if (!err && slash && !isdir)
 		err = inode_is_dir(d->inode) ? -EISDIR : -ENOTDIR;
+	if (!err)
+		err = landlock_check(t, dir, isdir ? LL_REMOVE_DIR : LL_REMOVE_FILE);
 	if (!err)
 		err = may_delete(t, dir->dentry, d, isdir);
 	if (!err && mount_is_local(task_mnt_ns(t), d))
@@ -324,9 +342,10 @@ static int rename_dentries(struct dentry *od, struct dentry *ndir, struct dentry
 	return dentry_move(od, ndir, nname, strlen(nname));
 }
 
-static int rename_locked(struct task *t, struct dentry *odir, struct dentry *od, struct dentry *ndir, struct dentry *nd, const char *nname,
+static int rename_locked(struct task *t, const struct path *opath, struct dentry *od, const struct path *npath, struct dentry *nd, const char *nname,
 			 uint32_t flags, bool oslash, bool nslash)
 {
+	struct dentry *odir = opath->dentry, *ndir = npath->dentry;
 	struct inode *oi = od->inode, *ni = nd->inode, *odi = odir->inode, *ndi = ndir->inode;
 	bool isdir, exchange = flags & LINUX_RENAME_EXCHANGE;
 	int err;
@@ -346,6 +365,9 @@ static int rename_locked(struct task *t, struct dentry *odir, struct dentry *od,
 		return -EINVAL;
 	if (ni && dentry_is_ancestor(nd, odir))
 		return exchange ? -EINVAL : -ENOTEMPTY;
+	err = landlock_check_refer(t, opath, od, npath, nd, true, exchange);
+	if (err)
+		return err;
 	if (oi == ni)
 		return 1; /* two names of one file: nothing to do */
 	err = may_delete(t, odir, od, isdir);
@@ -411,7 +433,7 @@ int vfs_rename_slash(struct task *t, const struct path *odir, const char *oname,
 	if (!err) {
 		oi = od->inode ? inode_get(od->inode) : NULL;
 		ni = nd->inode ? inode_get(nd->inode) : NULL;
-		err = rename_locked(t, odir->dentry, od, ndir->dentry, nd, nname, flags, oslash, nslash);
+		err = rename_locked(t, odir, od, ndir, nd, nname, flags, oslash, nslash);
 	}
 	if (!err && flags & LINUX_RENAME_WHITEOUT)
 		err = leave_whiteout(t, odir->dentry, oname);

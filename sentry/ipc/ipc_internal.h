@@ -14,6 +14,7 @@
 #include "base/ref.h"
 #include "sentry/ipc/ipc_ns.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/user_ns.h"
 #include "state/state.h"
 
 #define LINUX_IPC_CREAT	  01000
@@ -65,6 +66,7 @@ struct ipc_ns {
 	struct ref ref; /* nosave: counted again by state_deref() */
 	struct kernel *k; /* nosave: there is one kernel */
 	uint64_t ino; /* saved */
+	struct user_ns *user_ns; /* saved: 15; whose capabilities rule it; referenced, NULL the initial one */
 	struct ipc_ids shm, sem, msg; /* saved */
 	uint64_t shmmax, shmall; /* saved: 6 limits; sysctl kernel.shm* */
 	int32_t shmmni, sem_ctls[4], msgmax, msgmnb, msgmni; /* saved: 6 limits */
@@ -73,6 +75,9 @@ struct ipc_ns {
 	struct list mqs; /* saved: 7 mq; struct mqueue with a name; guarded by mqueue.c's lock */
 	uint32_t nr_mqs; /* derived: length of mqs */
 };
+
+/* Over an object of @t's namespace. */
+#define IPC_CAPABLE(t, cap) task_ns_capable(t, task_ipc(t)->user_ns, cap)
 
 static inline struct ipc_obj *ipc_get(struct ipc_obj *o)
 {

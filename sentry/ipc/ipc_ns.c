@@ -77,7 +77,13 @@ void ipc_ns_put(struct ipc_ns *ns)
 	ids_done(&ns->sem);
 	ids_done(&ns->msg);
 	mqueue_ns_done(ns);
+	user_ns_put(ns->user_ns);
 	free(ns);
+}
+
+struct user_ns **ipc_ns_user_ns(struct ipc_ns *ns)
+{
+	return &ns->user_ns;
 }
 
 /* --- ids --- */
@@ -196,7 +202,7 @@ int ipc_access(struct task *t, const struct ipc_obj *o, uint32_t mask)
 	else if (cred_in_group(c, o->cgid) || cred_in_group(c, o->gid))
 		granted >>= 3;
 	mask = (mask >> 6 | mask >> 3 | mask) & 7;
-	if (!(mask & ~granted) || task_capable(t, LINUX_CAP_IPC_OWNER))
+	if (!(mask & ~granted) || IPC_CAPABLE(t, LINUX_CAP_IPC_OWNER))
 		return 0;
 	return -EACCES;
 }
@@ -205,21 +211,27 @@ int ipc_owner(struct task *t, const struct ipc_obj *o)
 {
 	uint32_t e = t->cred->euid;
 
-	return e == o->cuid || e == o->uid || task_capable(t, LINUX_CAP_SYS_ADMIN) ? 0 : -EPERM;
+	return e == o->cuid || e == o->uid || IPC_CAPABLE(t, LINUX_CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
 void ipc_fill_perm(const struct ipc_obj *o, struct linux_ipc_perm *p)
 {
-	*p = (struct linux_ipc_perm){ .key = o->key, .uid = o->uid, .gid = o->gid, .cuid = o->cuid, .cgid = o->cgid, .mode = o->mode,
-				      .seq = o->seq };
+	const struct user_ns *u = current_task && current_task->cred ? current_task->cred->user_ns : NULL;
+
+	*p = (struct linux_ipc_perm){ .key = o->key, .uid = user_ns_show(u, ID_UID, o->uid), .gid = user_ns_show(u, ID_GID, o->gid),
+				      .cuid = user_ns_show(u, ID_UID, o->cuid), .cgid = user_ns_show(u, ID_GID, o->cgid),
+				      .mode = o->mode, .seq = o->seq };
 }
 
 int ipc_set_perm(struct ipc_obj *o, const struct linux_ipc_perm *p)
 {
-	if (p->uid == UINT32_MAX || p->gid == UINT32_MAX)
+	const struct user_ns *u = current_task && current_task->cred ? current_task->cred->user_ns : NULL;
+	uint32_t uid = user_ns_in(u, ID_UID, p->uid), gid = user_ns_in(u, ID_GID, p->gid);
+
+	if (uid == NO_ID || gid == NO_ID)
 		return -EINVAL;
-	o->uid = p->uid;
-	o->gid = p->gid;
+	o->uid = uid;
+	o->gid = gid;
 	o->mode = (o->mode & ~0777u) | (p->mode & 0777);
 	return 0;
 }
@@ -337,6 +349,7 @@ static int ns_save(struct state_writer *w, const void *obj, void *msg)
 					     (uint64_t)ns->msgmni };
 
 	m->ino = ns->ino;
+	m->user_ns = state_ref(w, &user_ns_state_type, ns->user_ns);
 	save_ids(w, &ns->shm, &sysv_shm_state_type, &m->n_shm, &m->shm);
 	save_ids(w, &ns->sem, &sysv_sem_state_type, &m->n_sem, &m->sem);
 	save_ids(w, &ns->msg, &sysv_msg_state_type, &m->n_msg, &m->msg);
@@ -408,7 +421,7 @@ static int ns_load(struct state_reader *r, void *obj, const void *msg)
 	ns->msgmax = (int32_t)m->limits[7];
 	ns->msgmnb = (int32_t)m->limits[8];
 	ns->msgmni = (int32_t)m->limits[9];
-	return 0;
+	return state_deref(r, m->user_ns, &user_ns_state_type, (void **)&ns->user_ns);
 }
 
 static int place_ids(struct state_reader *r, struct ipc_ids *ids)

@@ -6,10 +6,13 @@
 struct ipc_ns;
 struct kernel;
 struct task;
+struct user_ns;
 
 struct ipc_ns *ipc_ns_new(struct kernel *k); /* or NULL */
 struct ipc_ns *ipc_ns_get(struct ipc_ns *ns);
 void ipc_ns_put(struct ipc_ns *ns);
+/* Where it keeps the user namespace it belongs to (referenced, NULL the initial one). Fixed once others can see @ns. */
+struct user_ns **ipc_ns_user_ns(struct ipc_ns *ns);
 /* Applies SEM_UNDO of an exiting task. */
 void sysv_sem_exit(struct task *t);
 /* After @t has left its memory: removed segments that nobody maps go. */

@@ -355,7 +355,7 @@ static int64_t shm_lock(struct task *t, struct ipc_ns *ns, int id, int cmd)
 	lock_swept(ns);
 	o = ipc_find(&ns->shm, id);
 	r = o ? 0 : -EINVAL;
-	if (o && !task_capable(t, LINUX_CAP_IPC_LOCK)) {
+	if (o && !task_ns_capable(t, task_ipc(t)->user_ns, LINUX_CAP_IPC_LOCK)) {
 		uint32_t e = t->cred->euid;
 
 		if (e != o->uid && e != o->cuid)

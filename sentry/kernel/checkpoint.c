@@ -23,6 +23,7 @@
 #include "sentry/kernel/kthread.h"
 #include "sentry/kernel/run.h"
 #include "sentry/kernel/futex.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/loader/loader.h"
 #include "state/image.h"
@@ -254,6 +255,8 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 		r = seccomp_restore(k);
 		if (r < 0)
 			(void)error_set(err, r, "a task's seccomp filters are no chain");
+		else if ((r = keys_restore()) < 0)
+			(void)error_set(err, r, "keyrings nested too deeply");
 	}
 	if (r == 0) {
 		r = cgroup_after_restore(k);

@@ -11,6 +11,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/rusage.h"
+#include "sentry/kernel/time_ns.h"
 
 #define POLL_MIN_NS 2000000
 #define POLL_MAX_NS 50000000
@@ -131,7 +132,7 @@ int clock_read(struct task *t, int32_t clk, int64_t *ret_ns)
 	if (!clock_is_cpu(clk)) {
 		r = clock_base(clk, &base);
 		if (r == 0)
-			*ret_ns = kclock_now(base);
+			*ret_ns = kclock_now(base) + task_clock_offset(t, clk);
 		return r;
 	}
 	r = cpu_clock_resolve(t, clk, &c);

@@ -11,26 +11,23 @@
 
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_ctx.h"
-#include "sentry/fs/mount.h"
 #include "sentry/fs/pidfd.h"
-#include "sentry/ipc/ipc_ns.h"
 #include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/run.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_new.h"
-#include "sentry/net/netns.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 #define CLONE_CLEAR_SIGHAND_L 0x100000000ULL
 #define CLONE_INTO_CGROUP_L   0x200000000ULL
-#define CLONE_NEWTIME_L       0x80ULL
-#define NAMESPACE_FLAGS       (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWPID | CLONE_NEWCGROUP)
 
 /* What is left to do when the child runs, in sysctx.val[0]; val[1] is the child's tid in the root namespace, val[2] the value to return,
  * val[3] the flags. */
@@ -54,7 +51,7 @@ static int check_flags(struct task *t, const struct clone_req *q)
 {
 	uint64_t f = q->flags;
 
-	if ((f & (CLONE_NEWNS | CLONE_FS)) == (CLONE_NEWNS | CLONE_FS) || (f & CLONE_NEWUSER))
+	if ((f & CLONE_FS) && (f & (CLONE_NEWNS | CLONE_NEWUSER)))
 		return -EINVAL;
 	if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
 		return -EINVAL;
@@ -62,80 +59,14 @@ static int check_flags(struct task *t, const struct clone_req *q)
 		return -EINVAL;
 	if ((f & CLONE_PARENT) && t->tg->unkillable)
 		return -EINVAL;
-	if ((f & CLONE_THREAD) && ((f & CLONE_NEWPID) || t->ns->pid_for_children != task_pid_ns(t)))
+	if ((f & CLONE_THREAD) && ((f & (CLONE_NEWPID | CLONE_NEWUSER)) || t->ns->pid_for_children != task_pid_ns(t)))
 		return -EINVAL;
 	if ((f & CLONE_PIDFD) && (f & CLONE_THREAD))
 		return -EINVAL;
 	if ((f & CLONE_NEWIPC) && (f & CLONE_SYSVSEM))
 		return -EINVAL;
-	if ((f & NAMESPACE_FLAGS) && !task_capable(t, LINUX_CAP_SYS_ADMIN))
+	if ((f & NAMESPACE_FLAGS) && !(f & CLONE_NEWUSER) && !task_capable_here(t, LINUX_CAP_SYS_ADMIN))
 		return -EPERM;
-	return 0;
-}
-
-/* New namespaces for @flags on top of @old; @fs is the task's own fs_ctx, moved into a new mount namespace. */
-static int nsproxy_unshare(struct kernel *k, uint64_t flags, const struct nsproxy *old, struct fs_ctx *fs,
-		    struct nsproxy **ret)
-{
-	struct nsproxy *n = nsproxy_dup(old);
-	int r = 0;
-
-	if (!n)
-		return -ENOMEM;
-	if (flags & CLONE_NEWNS) {
-		struct mnt_ns *m;
-
-		r = mnt_ns_clone(k, old->mnt, fs, &m);
-		if (r == 0) {
-			mnt_ns_put(n->mnt);
-			n->mnt = m;
-		}
-	}
-	if (r == 0 && (flags & CLONE_NEWUTS)) {
-		struct uts_ns *u = uts_ns_dup(old->uts);
-
-		if (u) {
-			uts_ns_put(n->uts);
-			n->uts = u;
-		} else {
-			r = -ENOMEM;
-		}
-	}
-	if (r == 0 && (flags & CLONE_NEWIPC)) {
-		struct ipc_ns *i = ipc_ns_new(k);
-
-		if (i) {
-			ipc_ns_put(n->ipc);
-			n->ipc = i;
-		} else {
-			r = -ENOMEM;
-		}
-	}
-	if (r == 0 && (flags & CLONE_NEWNET)) {
-		struct net_ns *x = net_ns_new();
-
-		if (x) {
-			net_ns_put(n->net);
-			n->net = x;
-		} else {
-			r = -ENOMEM;
-		}
-	}
-	if (r == 0 && (flags & CLONE_NEWPID)) {
-		struct pid_ns *p = pid_ns_new(old->pid_for_children);
-
-		if (p) {
-			pid_ns_put(n->pid_for_children);
-			n->pid_for_children = p;
-		} else {
-			r = -ENOSPC;
-		}
-	}
-	if (r < 0) {
-		nsproxy_put(n);
-		return r;
-	}
-	*ret = n;
 	return 0;
 }
 
@@ -144,7 +75,13 @@ static int copy_resources(struct task *t, struct task *c, const struct clone_req
 	uint64_t f = q->flags;
 	int r;
 
-	c->cred = cred_get(t->cred);
+	if (f & CLONE_NEWUSER) {
+		r = cred_new_user_ns(t, &c->cred);
+		if (r < 0)
+			return r;
+	} else {
+		c->cred = cred_get(t->cred);
+	}
 	c->fs = f & CLONE_FS ? fs_ctx_get(t->fs) : fs_ctx_dup(t->fs);
 	c->files = f & CLONE_FILES ? fd_table_get(t->files) : fd_table_dup(t->files);
 	c->sighand = f & CLONE_SIGHAND ? sighand_get(t->sighand) : sighand_dup(t->sighand);
@@ -152,13 +89,9 @@ static int copy_resources(struct task *t, struct task *c, const struct clone_req
 		return -ENOMEM;
 	if (f & CLONE_CLEAR_SIGHAND_L)
 		sighand_reset_handlers(c->sighand);
-	if (f & NAMESPACE_FLAGS) {
-		r = nsproxy_unshare(t->k, f, t->ns, c->fs, &c->ns);
-		if (r < 0)
-			return r;
-	} else {
-		c->ns = nsproxy_get(t->ns);
-	}
+	r = nsproxy_for_child(t, f, c->cred->user_ns, c->fs, &c->ns);
+	if (r < 0)
+		return r;
 	if (f & CLONE_VM) {
 		c->mm = mm_get(t->mm);
 		mm_user_get(c->mm);
@@ -450,6 +383,7 @@ static int64_t do_clone(struct task *t, const struct clone_req *q)
 		return r;
 	}
 	copy_fields(t, c, q);
+	keys_inherit(t, c);
 	if (!(q->flags & CLONE_VFORK))
 		c->vfork_done = true;
 	mutex_lock(&t->k->tasks_mu);
@@ -525,11 +459,20 @@ int64_t sys_vfork(struct task *t, const struct sys_args *a)
 #define CLONE_ARGS_SIZE_VER0 64
 #define CLONE_ARGS_SIZE_VER2 88
 
+/* The caller must rule the namespaces in which it chooses numbers, the innermost first. */
+static bool may_set_tid(struct task *t, size_t n)
+{
+	for (const struct pid_ns *ns = t->ns->pid_for_children; ns && n--; ns = ns->parent)
+		if (!task_ns_capable(t, ns->user_ns, LINUX_CAP_SYS_ADMIN) && !task_ns_capable(t, ns->user_ns, LINUX_CAP_CHECKPOINT_RESTORE))
+			return false;
+	return true;
+}
+
 int64_t sys_clone3(struct task *t, const struct sys_args *a)
 {
 	uint64_t v[11] = { 0 }, size = a->a[1]; /* flags pidfd child_tid parent_tid exit_signal stack stack_size tls set_tid n cgroup */
 	const uint64_t known = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PIDFD | CLONE_PTRACE | CLONE_VFORK |
-			       CLONE_PARENT | CLONE_THREAD | NAMESPACE_FLAGS | CLONE_NEWUSER | CLONE_NEWTIME_L | CLONE_SYSVSEM |
+			       CLONE_PARENT | CLONE_THREAD | NAMESPACE_FLAGS | CLONE_NEWUSER | CLONE_SYSVSEM |
 			       CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_UNTRACED | CLONE_CHILD_SETTID |
 			       CLONE_IO | CLONE_CLEAR_SIGHAND_L | CLONE_INTO_CGROUP_L;
 	struct clone_req q;
@@ -546,7 +489,7 @@ int64_t sys_clone3(struct task *t, const struct sys_args *a)
 		return -EINVAL;
 	if (v[4] & ~0xffull || v[4] > NSIG_MAX)
 		return -EINVAL;
-	if ((v[0] & ~known) || (v[0] & CLONE_NEWTIME_L))
+	if (v[0] & ~known)
 		return -EINVAL;
 	if ((v[0] & CLONE_INTO_CGROUP_L) && (v[10] > INT32_MAX || size < CLONE_ARGS_SIZE_VER2))
 		return -EINVAL;
@@ -565,7 +508,7 @@ int64_t sys_clone3(struct task *t, const struct sys_args *a)
 		.nr_set_tid = v[9],
 	};
 	if (v[9]) {
-		if (!task_capable(t, LINUX_CAP_SYS_ADMIN))
+		if (!may_set_tid(t, v[9]))
 			return -EPERM;
 		r = copy_in(t, q.set_tid, GADDR(v[8]), v[9] * sizeof(q.set_tid[0]));
 		if (r < 0)
@@ -582,47 +525,4 @@ int64_t sys_clone3(struct task *t, const struct sys_args *a)
 		return ret;
 	}
 	return do_clone(t, &q);
-}
-
-int64_t sys_unshare(struct task *t, const struct sys_args *a)
-{
-	uint64_t f = (uint32_t)a->a[0];
-	struct nsproxy *n;
-	int r;
-
-	if (f & ~(CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_VM | CLONE_THREAD | CLONE_SYSVSEM | NAMESPACE_FLAGS | CLONE_NEWUSER))
-		return -EINVAL;
-	if ((f & CLONE_NEWUSER) || ((f & (CLONE_THREAD | CLONE_SIGHAND | CLONE_VM)) && t->tg->nr_tasks > 1))
-		return -EINVAL;
-	if ((f & NAMESPACE_FLAGS) && !task_capable(t, LINUX_CAP_SYS_ADMIN))
-		return -EPERM;
-	if ((f & (CLONE_FS | CLONE_NEWNS))) {
-		struct fs_ctx *fs = fs_ctx_dup(t->fs), *old;
-
-		if (!fs)
-			return -ENOMEM;
-		mutex_lock(&t->alloc_mu);
-		old = t->fs;
-		t->fs = fs;
-		mutex_unlock(&t->alloc_mu);
-		fs_ctx_put(old);
-	}
-	if ((f & CLONE_FILES) && fd_table_shared(t->files)) {
-		struct fd_table *ft = fd_table_dup(t->files), *old;
-
-		if (!ft)
-			return -ENOMEM;
-		mutex_lock(&t->alloc_mu);
-		old = t->files;
-		t->files = ft;
-		mutex_unlock(&t->alloc_mu);
-		fd_table_put(old, t);
-	}
-	if (!(f & NAMESPACE_FLAGS))
-		return 0;
-	r = nsproxy_unshare(t->k, f, t->ns, t->fs, &n);
-	if (r < 0)
-		return r;
-	task_set_ns(t, n);
-	return 0;
 }

@@ -23,6 +23,7 @@
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/itimer.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/run.h"
@@ -390,6 +391,15 @@ static struct task *bare_process(struct container *c, const struct sentry_proces
 	return t;
 }
 
+/* Every process from outside gets a session keyring of its own, called as runc calls it. */
+static void begin_session(struct task *t, const struct container *c)
+{
+	_cleanup_free_ char *name = NULL;
+
+	if (asprintf(&name, "_ses.%s", c->id) >= 0)
+		keys_begin_session(t, name);
+}
+
 int container_add_process(struct container *c, const struct sentry_process *sp, struct pid_ns *ns, struct task **ret,
 			  struct error **err)
 {
@@ -421,6 +431,8 @@ int container_add_process(struct container *c, const struct sentry_process *sp, 
 		r = install_stdio(t, c, sp, err);
 	if (r == 0)
 		r = load_program(t, sp, err);
+	if (r == 0)
+		begin_session(t, c);
 	if (r == 0 && c->seccomp)
 		seccomp_begin(t, c->seccomp);
 	if (r < 0) {

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "schemas/cred.pb-c.h"
+#include "sentry/fs/landlock.h"
+#include "sentry/kernel/user_ns.h"
 #include "state/state.h"
 
 #define NGROUPS_MAX_LINUX 65536
@@ -28,19 +30,29 @@ struct cred *cred_new(size_t nr_groups)
 	return c;
 }
 
-struct cred *cred_dup(const struct cred *c)
+struct cred *cred_dup_groups(const struct cred *c, size_t nr_groups)
 {
-	struct cred *n = cred_new(c->nr_groups);
+	struct cred *n = cred_new(nr_groups);
 	uint32_t *groups;
 
 	if (!n)
 		return NULL;
 	groups = n->groups;
-	if (c->nr_groups)
-		memcpy(groups, c->groups, c->nr_groups * sizeof(*groups));
 	*n = *c;
 	n->groups = groups;
+	n->nr_groups = nr_groups;
+	(void)user_ns_get(n->user_ns);
+	(void)landlock_domain_get(n->domain);
 	ref_init(&n->ref);
+	return n;
+}
+
+struct cred *cred_dup(const struct cred *c)
+{
+	struct cred *n = cred_dup_groups(c, c->nr_groups);
+
+	if (n && c->nr_groups)
+		memcpy(n->groups, c->groups, c->nr_groups * sizeof(*c->groups));
 	return n;
 }
 
@@ -53,6 +65,8 @@ struct cred *cred_get(struct cred *c)
 void cred_put(struct cred *c)
 {
 	if (c && ref_put(&c->ref)) {
+		user_ns_put(c->user_ns);
+		landlock_domain_put(c->domain);
 		free(c->groups);
 		free(c);
 	}
@@ -60,7 +74,7 @@ void cred_put(struct cred *c)
 
 bool cred_has_cap(const struct cred *c, int cap)
 {
-	return c->cap_eff >> cap & 1;
+	return !c->user_ns && (c->cap_eff >> cap & 1);
 }
 
 bool cred_in_group(const struct cred *c, uint32_t gid)
@@ -102,6 +116,8 @@ static int cred_save(struct state_writer *w, const void *obj, void *msg)
 	m->n_caps = ARRAY_SIZE(caps);
 	m->caps = state_zalloc(w, ARRAY_SIZE(caps), sizeof(caps[0]));
 	memcpy(m->caps, caps, sizeof(caps));
+	m->user_ns = state_ref(w, &user_ns_state_type, c->user_ns);
+	m->domain = state_ref(w, &landlock_domain_state_type, c->domain);
 	m->securebits = c->securebits;
 	m->n_groups = c->nr_groups;
 	m->groups = state_zalloc(w, c->nr_groups, sizeof(c->groups[0]));
@@ -142,7 +158,8 @@ static int cred_load(struct state_reader *r, void *obj, const void *msg)
 		if (e < 0)
 			return e;
 	}
-	return 0;
+	e = state_deref(r, m->user_ns, &user_ns_state_type, (void **)&c->user_ns);
+	return e < 0 ? e : state_deref(r, m->domain, &landlock_domain_state_type, (void **)&c->domain);
 }
 
 static void cred_get_state(void *obj)

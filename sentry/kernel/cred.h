@@ -10,6 +10,7 @@
 #include "base/ref.h"
 
 struct task;
+struct landlock_domain;
 struct user_ns;
 
 #define LINUX_CAP_CHOWN            0
@@ -55,12 +56,15 @@ struct cred {
 	uint32_t gid, egid, sgid, fsgid; /* saved: 1 ids */
 	uint64_t cap_inh, cap_perm, cap_eff, cap_bset, cap_amb; /* saved: 2 caps */
 	uint32_t securebits; /* saved: 3 */
+	struct user_ns *user_ns; /* saved: 6; referenced; NULL the initial one. Ids are kernel ids, capabilities count there: user_ns.h */
+	struct landlock_domain *domain; /* saved: 7; referenced; NULL: not restricted by landlock(7) */
 	size_t nr_groups; /* saved: 5 groups */
 	uint32_t *groups; /* saved: 5 */
 };
 
 struct cred *cred_new(size_t nr_groups); /* zeroed, or NULL */
 struct cred *cred_dup(const struct cred *c); /* a private copy to edit before it is published */
+struct cred *cred_dup_groups(const struct cred *c, size_t nr_groups); /* the same with room for other groups, zeroed */
 struct cred *cred_get(struct cred *c);
 void cred_put(struct cred *c);
 static inline void cred_putp(struct cred **c)
@@ -70,6 +74,7 @@ static inline void cred_putp(struct cred **c)
 }
 #define _cleanup_cred_ _cleanup_(cred_putp)
 
+/* Held in the initial user namespace: power over the whole kernel. */
 bool cred_has_cap(const struct cred *c, int cap);
 bool cred_in_group(const struct cred *c, uint32_t gid); /* fsgid or supplementary */
 

@@ -17,10 +17,15 @@
 #include "sentry/fs/inode.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei.h"
+<<<<<<< HEAD
 #include "sentry/fs/uring/uring.h"
+=======
+#include "sentry/kernel/exec_cred.h"
+>>>>>>> ready/security
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/ptrace.h"
@@ -78,41 +83,6 @@ static int copy_in_args(struct task *t, gaddr_t addr, struct arg_list *l, uint64
 		if (signal_pending(t) && t->tg->group_exiting)
 			return -EINTR;
 	}
-}
-
-/* --- credentials --- */
-
-/* What the file's set-id bits and the capability rules make of @old (Linux cap_bprm_creds_from_file, no file capabilities). */
-static struct cred *exec_cred(struct task *t, const struct cred *old, struct file *f, bool *ret_secure)
-{
-	struct cred *c = cred_dup(old);
-	struct inode *i = f->inode;
-	bool suid_ok, changed = false;
-	uint64_t root_caps;
-
-	if (!c)
-		return NULL;
-	suid_ok = !t->no_new_privs && !(f->path.mnt && (f->path.mnt->flags & LINUX_MS_NOSUID)) && !ptrace_blocks_setid(t);
-	if (suid_ok && (i->mode & S_ISUID)) {
-		c->euid = i->uid;
-		changed |= c->euid != old->euid;
-	}
-	if (suid_ok && (i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) {
-		c->egid = i->gid;
-		changed |= c->egid != old->egid;
-	}
-	c->suid = c->fsuid = c->euid;
-	c->sgid = c->fsgid = c->egid;
-	if (changed)
-		c->cap_amb = 0;
-	root_caps = 0;
-	if (!(c->securebits & 1) && (c->uid == 0 || c->euid == 0))
-		root_caps = c->cap_bset | c->cap_inh;
-	c->cap_perm = root_caps | c->cap_amb;
-	c->cap_eff = c->euid == 0 && !(c->securebits & 1) ? c->cap_perm : c->cap_amb;
-	c->securebits &= ~(1u << 4); /* SECBIT_KEEP_CAPS */
-	*ret_secure = changed || c->euid != c->uid || c->egid != c->gid;
-	return c;
 }
 
 /* --- killing the other threads --- */
@@ -271,8 +241,7 @@ static void install(struct task *t, struct load_req *q, struct cred *c, const ch
 	if (current_task == t)
 		mm_bind_thread(mm, t->pctx);
 	mm_set_exe_file(mm, q->file);
-	t->undumpable = q->secure;
-	if (q->secure)
+	if (q->secure || c->euid != t->cred->euid || c->egid != t->cred->egid || c->fsuid != t->cred->fsuid || c->fsgid != t->cred->fsgid)
 		t->pdeathsig = 0;
 	task_set_cred(t, c);
 	sighand_reset_handlers(t->sighand);
@@ -287,6 +256,7 @@ static void install(struct task *t, struct load_req *q, struct cred *c, const ch
 	fd_table_close_on_exec(t->files, t);
 	posix_timers_exit(t->tg);
 	ptrace_exec(t);
+	keys_exec(t);
 	reset_context(t, lr);
 }
 
@@ -336,7 +306,8 @@ static int resolve_scripts(struct task *t, struct load_req *q, struct arg_list *
 static int exec_built(struct task *t, struct load_req *q, const char *path)
 {
 	struct load_result lr;
-	struct cred *c;
+	struct cred *c = NULL;
+	bool undumpable = false;
 	int r = mm_new(t->k, &q->mm);
 
 	if (r == 0 && t->mm)
@@ -346,9 +317,11 @@ static int exec_built(struct task *t, struct load_req *q, const char *path)
 		return r;
 	mm_user_get(q->mm);
 	mm_pick_layout(q->mm, task_rlimit(t, LINUX_RLIMIT_STACK), !(t->personality & 0x0040000 /* ADDR_NO_RANDOMIZE */));
-	c = exec_cred(t, t->cred, q->file, &q->secure);
-	q->cred = c;
-	r = c ? elf_load(q, &lr) : -ENOMEM;
+	r = exec_cred(t, q->file, &c, &q->secure, &undumpable);
+	if (r == 0) {
+		q->cred = c;
+		r = elf_load(q, &lr);
+	}
 	t->sysctx.val[1] = ptraced(t) ? ptrace_own_tid(t) : 0;
 	if (r == 0 && t->tg->nr_tasks > 1)
 		r = de_thread(t);
@@ -361,6 +334,7 @@ static int exec_built(struct task *t, struct load_req *q, const char *path)
 		return r;
 	}
 	install(t, q, c, path, &lr);
+	t->undumpable = undumpable;
 	return 0;
 }
 

@@ -24,6 +24,7 @@
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/posix_timer.h"
@@ -67,6 +68,7 @@ static void release_resources(struct task *t)
 	}
 	sysv_sem_exit(t);
 	seccomp_exit(t);
+	keys_exit(t);
 	/* On the thread that is bound to it, and before the address space it ran in goes. */
 	mm_bind_thread(NULL, NULL);
 	if (t->mm && current_task == t)

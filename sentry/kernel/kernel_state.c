@@ -11,6 +11,7 @@
 #include "sentry/fs/fs_ctx.h"
 #include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/klog.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
@@ -147,6 +148,11 @@ static int kernel_save(struct state_writer *w, const void *obj, void *msg)
 	m->reaped = usage_save(w, &k->reaped);
 	m->forks = k->forks;
 	m->klog = state_ref(w, &klog_state_type, klog_object());
+	while (keys_user_ring(m->n_user_rings))
+		m->n_user_rings++;
+	m->user_rings = state_zalloc(w, m->n_user_rings, sizeof(*m->user_rings));
+	for (size_t i = 0; i < m->n_user_rings; i++)
+		m->user_rings[i] = state_ref(w, &key_state_type, keys_user_ring(i));
 	return 0;
 }
 
@@ -190,6 +196,15 @@ static int kernel_load(struct state_reader *r, void *obj, const void *msg)
 	if (e >= 0)
 		e = usage_load(r, &k->reaped, m->reaped);
 	k->forks = m->forks;
+	for (size_t i = 0; i < m->n_user_rings && e >= 0; i++) {
+		void *ring = NULL;
+
+		e = state_deref(r, m->user_rings[i], &key_state_type, &ring);
+		if (e >= 0)
+			e = state_check(r, ring != NULL, "a user without keyring");
+		if (e >= 0)
+			e = keys_add_user_ring(ring);
+	}
 	k->boot_mono = m->boot_mono;
 	k->boot_real = m->boot_real;
 	k->next_ino = MAX(m->next_ino, k->next_ino);

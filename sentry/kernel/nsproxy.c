@@ -8,8 +8,11 @@
 #include "schemas/nsproxy.pb-c.h"
 #include "sentry/fs/mount.h"
 #include "sentry/ipc/ipc_ns.h"
+#include "sentry/kernel/cgroup_ns.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/time_ns.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/net/netns.h"
 #include "state/state.h"
 
@@ -49,6 +52,7 @@ void uts_ns_put(struct uts_ns *u)
 	if (!u || !ref_put(&u->ref))
 		return;
 	mutex_destroy(&u->mu);
+	user_ns_put(u->user_ns);
 	free(u);
 }
 
@@ -72,6 +76,9 @@ struct nsproxy *nsproxy_dup(const struct nsproxy *o)
 	n->ipc = o->ipc ? ipc_ns_get(o->ipc) : NULL;
 	n->net = o->net ? net_ns_get(o->net) : NULL;
 	n->pid_for_children = o->pid_for_children ? pid_ns_get(o->pid_for_children) : NULL;
+	n->cgroup = cgroup_ns_get(o->cgroup);
+	n->time = time_ns_get(o->time);
+	n->time_for_children = time_ns_get(o->time_for_children);
 	return n;
 }
 
@@ -93,6 +100,9 @@ void nsproxy_put(struct nsproxy *n)
 	if (n->net)
 		net_ns_put(n->net);
 	pid_ns_put(n->pid_for_children);
+	cgroup_ns_put(n->cgroup);
+	time_ns_put(n->time);
+	time_ns_put(n->time_for_children);
 	free(n);
 }
 
@@ -128,6 +138,7 @@ static int uts_save(struct state_writer *w, const void *obj, void *msg)
 	m->nodename = state_strdup(w, u->nodename);
 	m->domainname = state_strdup(w, u->domainname);
 	m->ino = u->ino;
+	m->user_ns = state_ref(w, &user_ns_state_type, u->user_ns);
 	return 0;
 }
 
@@ -142,7 +153,7 @@ static int uts_load(struct state_reader *r, void *obj, const void *msg)
 	(void)snprintf(u->nodename, sizeof(u->nodename), "%s", m->nodename);
 	(void)snprintf(u->domainname, sizeof(u->domainname), "%s", m->domainname);
 	u->ino = m->ino;
-	return 0;
+	return state_deref(r, m->user_ns, &user_ns_state_type, (void **)&u->user_ns);
 }
 
 static void uts_get_state(void *obj)
@@ -182,6 +193,9 @@ static int nsproxy_save(struct state_writer *w, const void *obj, void *msg)
 	m->ipc = state_ref(w, &ipc_ns_state_type, n->ipc);
 	m->net = state_ref(w, &net_ns_state_type, n->net);
 	m->pid_for_children = state_ref(w, &pid_ns_state_type, n->pid_for_children);
+	m->cgroup = state_ref(w, &cgroup_ns_state_type, n->cgroup);
+	m->time = state_ref(w, &time_ns_state_type, n->time);
+	m->time_for_children = state_ref(w, &time_ns_state_type, n->time_for_children);
 	return 0;
 }
 
@@ -199,6 +213,12 @@ static int nsproxy_load(struct state_reader *r, void *obj, const void *msg)
 		e = state_deref(r, m->net, &net_ns_state_type, (void **)&n->net);
 	if (e >= 0)
 		e = state_deref(r, m->pid_for_children, &pid_ns_state_type, (void **)&n->pid_for_children);
+	if (e >= 0)
+		e = state_deref(r, m->cgroup, &cgroup_ns_state_type, (void **)&n->cgroup);
+	if (e >= 0)
+		e = state_deref(r, m->time, &time_ns_state_type, (void **)&n->time);
+	if (e >= 0)
+		e = state_deref(r, m->time_for_children, &time_ns_state_type, (void **)&n->time_for_children);
 	if (e >= 0)
 		e = state_check(r, n->mnt && n->uts && n->ipc && n->net && n->pid_for_children, "a namespace is missing");
 	return e;

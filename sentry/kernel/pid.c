@@ -14,6 +14,7 @@
 
 #include "schemas/pid.pb-c.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/user_ns.h"
 #include "state/state.h"
 
 #define PID_MAX      4194304
@@ -47,6 +48,7 @@ void pid_ns_put(struct pid_ns *ns)
 		struct pid_ns *parent = ns->parent;
 
 		htab_done(&ns->pids);
+		user_ns_put(ns->user_ns);
 		free(ns);
 		ns = parent;
 	}
@@ -240,6 +242,7 @@ static int pid_ns_save(struct state_writer *w, const void *obj, void *msg)
 	m->init = state_ref(w, &thread_group_state_type, ns->init);
 	m->dying = ns->dying;
 	m->ino = ns->ino;
+	m->user_ns = state_ref(w, &user_ns_state_type, ns->user_ns);
 	return 0;
 }
 
@@ -264,7 +267,7 @@ static int pid_ns_load(struct state_reader *r, void *obj, const void *msg)
 	ns->last = m->last;
 	ns->dying = m->dying;
 	ns->ino = m->ino;
-	return 0;
+	return state_deref(r, m->user_ns, &user_ns_state_type, (void **)&ns->user_ns);
 }
 
 static int pid_ns_after_load(struct state_reader *r, void *obj)

@@ -16,6 +16,7 @@
 #include "schemas/timers.pb-c.h"
 #include "sentry/kernel/clock.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/time_ns.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/syscalls/syscalls.h"
 #include "state/state.h"
@@ -440,7 +441,7 @@ static void set_locked(struct posix_timer *pt, int flags, int64_t value, int64_t
 		pt->kt.clock = base; /* not armed: set when cancelled */
 	}
 	if (value) {
-		int64_t now = abs ? 0 : timer_now(pt);
+		int64_t now = abs ? (pt->cpu.pid ? 0 : -task_clock_offset(current_task, pt->clock)) : timer_now(pt);
 
 		pt->interval = interval;
 		if (add_overflow(now, value, &pt->expiry))

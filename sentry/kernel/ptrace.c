@@ -7,6 +7,7 @@
 
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/user_ns.h"
 
 int ptrace_prepare(struct task *t)
 {
@@ -141,7 +142,7 @@ bool ptrace_blocks_setid(struct task *t)
 	if (tracer)
 		c = task_cred_get(tracer);
 	mutex_unlock(&t->k->tasks_mu);
-	r = c && !cred_has_cap(c, LINUX_CAP_SYS_PTRACE);
+	r = c && !cred_ns_capable(c, t->cred->user_ns, LINUX_CAP_SYS_PTRACE);
 	cred_put(c);
 	return r;
 }

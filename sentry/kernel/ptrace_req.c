@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "sentry/fs/landlock.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/ptrace.h"
@@ -79,6 +80,15 @@ static struct task *real_parent_locked(struct task *t)
 	return NULL;
 }
 
+static bool traceme_allowed(struct task *tracer, struct task *t)
+{
+	struct cred *c = task_cred_get(tracer);
+	bool ok = c && landlock_may_trace(c, t->cred);
+
+	cred_put(c);
+	return ok;
+}
+
 static int traceme(struct task *t)
 {
 	struct sighand *s;
@@ -89,7 +99,7 @@ static int traceme(struct task *t)
 		return r;
 	mutex_lock(&t->k->tasks_mu);
 	p = real_parent_locked(t);
-	if (ptraced(t) || !p) {
+	if (ptraced(t) || !p || !traceme_allowed(p, t)) {
 		r = -EPERM;
 	} else {
 		s = sighand_lock(t);

@@ -9,6 +9,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/abi/poll.h"
 #include "sentry/kernel/ptrace.h"
+#include "sentry/kernel/user_ns.h"
 
 #define SIGSET_STOP (SIGBIT(SIGSTOP) | SIGBIT(SIGTSTP) | SIGBIT(SIGTTIN) | SIGBIT(SIGTTOU))
 
@@ -59,7 +60,7 @@ void siginfo_user(struct linux_siginfo *si, int sig, struct task *sender, int co
 {
 	*si = (struct linux_siginfo){ .si_signo = sig, .si_code = code };
 	si->rt.pid = pid_nr(sender->tg->pid, sender);
-	si->rt.uid = sender->cred->uid;
+	si->rt.uid = task_id_show(sender, ID_UID, sender->cred->uid);
 }
 
 bool sig_is_default_ignore(int sig)
@@ -296,10 +297,12 @@ int signal_permission(struct task *t, struct thread_group *target, int sig)
 	struct cred *c = t->cred, *tc;
 	int r = -EPERM;
 
-	if (t->tg == target || cred_has_cap(c, LINUX_CAP_KILL))
+	if (t->tg == target)
 		return 0;
 	tc = task_cred_get(target->leader);
-	if (c->euid == tc->suid || c->euid == tc->uid || c->uid == tc->suid || c->uid == tc->uid)
+	if (cred_ns_capable(c, tc->user_ns, LINUX_CAP_KILL))
+		r = 0;
+	else if (c->euid == tc->suid || c->euid == tc->uid || c->uid == tc->suid || c->uid == tc->uid)
 		r = 0;
 	else if (sig == SIGCONT && t->tg->session == target->session)
 		r = 0;
@@ -328,7 +331,7 @@ void signal_notify_parent(struct thread_group *tg, int why, int status)
 	if (!parent)
 		return;
 	si.chld.pid = pid_nr_ns(tg->pid, task_pid_ns(parent->leader));
-	si.chld.uid = tg->leader->cred ? tg->leader->cred->uid : 0;
+	si.chld.uid = tg->leader->cred ? task_id_show(parent->leader, ID_UID, tg->leader->cred->uid) : 0;
 	si.chld.status = status;
 	si.chld.utime = tg->self.utime / 10000000;
 	si.chld.stime = tg->self.stime / 10000000;

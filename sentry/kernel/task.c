@@ -7,12 +7,18 @@
 
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_ctx.h"
+<<<<<<< HEAD
 #include "sentry/fs/uring/uring.h"
+=======
+#include "sentry/fs/landlock.h"
+>>>>>>> ready/security
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/task_new.h"
+#include "sentry/kernel/user_ns.h"
 
 struct task *task_get(struct task *t)
 {
@@ -33,6 +39,8 @@ void task_put(struct task *t)
 	if (t->tg)
 		tg_put(t->tg);
 	waitq_done(&t->vfork_wq);
+	key_put(t->session_keyring);
+	key_put(t->thread_keyring);
 	seccomp_filter_put(t->filter); /* of a task that never ran, or could not be restored */
 	free(t->pt);
 	uring_task_free(t->uring);
@@ -53,6 +61,7 @@ void tg_put(struct thread_group *tg)
 	if (!tg || !ref_put(&tg->ref))
 		return;
 	sigpending_flush(&tg->pending, ~0ull);
+	key_put(tg->process_keyring);
 	pid_put(tg->pid);
 	waitq_done(&tg->child_wq);
 	mutex_destroy(&tg->limits_mu);
@@ -174,11 +183,13 @@ int task_ptrace_may_access(struct task *t, struct task *target, bool attach)
 	if (!tc)
 		return -ESRCH;
 	if (uid == tc->euid && uid == tc->suid && uid == tc->uid && gid == tc->egid && gid == tc->sgid && gid == tc->gid &&
-	    !(tc->cap_perm & ~c->cap_perm))
+	    tc->user_ns == c->user_ns && !(tc->cap_perm & ~c->cap_perm))
 		r = 0;
-	else if (cred_has_cap(c, LINUX_CAP_SYS_PTRACE))
+	else if (cred_ns_capable(c, tc->user_ns, LINUX_CAP_SYS_PTRACE))
 		r = 0;
-	if (r == 0 && target->undumpable && !cred_has_cap(c, LINUX_CAP_SYS_PTRACE))
+	if (r == 0 && target->undumpable && !cred_ns_capable(c, tc->user_ns, LINUX_CAP_SYS_PTRACE))
+		r = -EPERM;
+	if (r == 0 && !landlock_may_trace(c, tc))
 		r = -EPERM;
 	cred_put(tc);
 	return r;

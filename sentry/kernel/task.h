@@ -39,17 +39,21 @@
 
 struct cgroup;
 struct container;
+struct cgroup_ns;
 struct fd_table;
 struct core_dump;
 struct fs_ctx; /* root, cwd, umask: sentry/fs/fs_ctx.h */
 struct kernel;
+struct key;
 struct mnt_ns;
 struct ipc_ns;
 struct net_ns;
 struct uts_ns;
 struct pid_ns;
+struct user_ns;
 struct ptrace;
 struct seccomp_filter;
+struct time_ns;
 struct tty;
 struct uring_task;
 
@@ -80,6 +84,7 @@ struct pid_ns {
 	struct thread_group *init; /* saved: reaper; guarded by tasks_mu */
 	bool dying; /* saved: init has exited */
 	uint64_t ino; /* saved */
+	struct user_ns *user_ns; /* saved: 6; whose capabilities rule it; referenced, NULL the initial one */
 };
 
 struct session {
@@ -166,6 +171,7 @@ struct thread_group {
 	struct itimers *itimers; /* saved */
 	struct posix_timers *posix_timers; /* saved */
 	bool membarrier; /* saved: registered for the private expedited form */
+	struct key *process_keyring; /* saved: 34; referenced, NULL none; guarded by keys_mu */
 };
 
 /* Why a task must leave the application or its wait. Bits of task.work. */
@@ -187,6 +193,7 @@ struct sysctx {
 	uint32_t seccomp; /* saved: enum seccomp_stage: how far the filters have got with it */
 };
 
+<<<<<<< HEAD
 /*
  * What was fetched for a system call before it runs: io_uring reads path names when a request is submitted and finds files in tables of its own,
  * while the call may run later and on another thread. Handlers see neither: copy_in_path() and copy_in_string() take a name from here when the
@@ -202,6 +209,9 @@ struct task_given {
 };
 
 enum ns_kind { NS_MNT, NS_UTS, NS_IPC, NS_NET, NS_PID, NS_USER, NS_CGROUP };
+=======
+enum ns_kind { NS_MNT, NS_UTS, NS_IPC, NS_NET, NS_PID, NS_USER, NS_CGROUP, NS_TIME };
+>>>>>>> ready/security
 
 struct nsproxy {
 	struct ref ref; /* nosave; immutable, copy to change */
@@ -210,6 +220,8 @@ struct nsproxy {
 	struct ipc_ns *ipc; /* saved */
 	struct net_ns *net; /* saved */
 	struct pid_ns *pid_for_children; /* saved */
+	struct cgroup_ns *cgroup; /* saved; NULL: the initial one, as with the next two */
+	struct time_ns *time, *time_for_children; /* saved */
 };
 
 struct task {
@@ -265,6 +277,10 @@ struct task {
 	uint32_t seccomp_mode; /* saved: 61 */
 	struct seccomp_filter *filter; /* saved: 62; the newest, referenced */
 	bool no_new_privs; /* saved: 63; set by the own thread or with its filters */
+
+	/* keyctl(2): keys.h; guarded by keys_mu */
+	struct key *session_keyring, *thread_keyring; /* saved: 64, 65; referenced, NULL none */
+	int32_t reqkey_keyring; /* saved: 66; KEYCTL_SET_REQKEY_KEYRING; own */
 
 	struct user_dispatch dispatch; /* saved: 80; own */
 
@@ -346,7 +362,7 @@ struct cred *task_cred_get(struct task *t);
 struct nsproxy *task_ns_get(struct task *t);
 /* Publishes @c as the own credentials (consumes the reference). Own thread only. */
 void task_set_cred(struct task *t, struct cred *c);
-bool task_capable(struct task *t, int cap); /* own thread */
+bool task_capable(struct task *t, int cap); /* over the whole kernel; own thread. Others: user_ns.h */
 uint64_t task_rlimit(const struct task *t, int resource); /* soft limit */
 /* May @t inspect @target like ptrace (Linux PTRACE_MODE_READ/ATTACH)? 0 or -EPERM. */
 int task_ptrace_may_access(struct task *t, struct task *target, bool attach);

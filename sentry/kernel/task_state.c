@@ -8,6 +8,7 @@
 #include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/fs/uring/uring.h"
@@ -258,6 +259,9 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 	m->seccomp_mode = t->seccomp_mode;
 	m->filter = state_ref(w, &seccomp_filter_state_type, t->filter);
 	m->no_new_privs = t->no_new_privs;
+	m->session_keyring = state_ref(w, &key_state_type, t->session_keyring);
+	m->thread_keyring = state_ref(w, &key_state_type, t->thread_keyring);
+	m->reqkey_keyring = t->reqkey_keyring;
 	if (t->dispatch.on) {
 		m->dispatch = state_new_msg(w, &sentry__user_dispatch__descriptor);
 		m->dispatch->on = true;
@@ -335,6 +339,10 @@ static int load_refs(struct state_reader *r, struct task *t, const Sentry__Task 
 	if (e >= 0)
 		e = state_deref(r, m->filter, &seccomp_filter_state_type, (void **)&t->filter);
 	if (e >= 0)
+		e = state_deref(r, m->session_keyring, &key_state_type, (void **)&t->session_keyring);
+	if (e >= 0)
+		e = state_deref(r, m->thread_keyring, &key_state_type, (void **)&t->thread_keyring);
+	if (e >= 0)
 		e = state_check(r, m->seccomp_mode <= SECCOMP_L_FILTER && (!t->filter || m->seccomp_mode == SECCOMP_L_FILTER) &&
 					   (t->filter || m->seccomp_mode != SECCOMP_L_FILTER || m->is_zombie),
 				"seccomp filters without their mode");
@@ -389,6 +397,7 @@ static int task_load(struct state_reader *r, void *obj, const void *msg)
 	t->undumpable = m->undumpable;
 	t->seccomp_mode = m->seccomp_mode;
 	t->no_new_privs = m->no_new_privs;
+	t->reqkey_keyring = m->reqkey_keyring;
 	if (m->dispatch)
 		t->dispatch = (struct user_dispatch){
 			.on = m->dispatch->on, .start = m->dispatch->start, .len = m->dispatch->len, .selector = m->dispatch->selector
@@ -534,6 +543,7 @@ static int tg_save(struct state_writer *w, const void *obj, void *msg)
 	m->itimers = state_ref(w, &itimers_state_type, tg->itimers);
 	m->posix_timers = state_ref(w, &posix_timers_state_type, tg->posix_timers);
 	m->membarrier = tg->membarrier;
+	m->process_keyring = state_ref(w, &key_state_type, tg->process_keyring);
 	return 0;
 }
 
@@ -571,6 +581,8 @@ static int tg_load_refs(struct state_reader *r, struct thread_group *tg, const S
 		e = state_deref(r, m->itimers, &itimers_state_type, (void **)&tg->itimers);
 	if (e >= 0)
 		e = state_deref(r, m->posix_timers, &posix_timers_state_type, (void **)&tg->posix_timers);
+	if (e >= 0)
+		e = state_deref(r, m->process_keyring, &key_state_type, (void **)&tg->process_keyring);
 	if (e >= 0)
 		e = state_check(r, tg->pid && tg->leader && tg->pgrp && tg->session && (tg->itimers || m->state >= TG_ZOMBIE), "an incomplete thread group");
 	return e;

@@ -14,6 +14,7 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/ptrace.h"
 #include "sentry/kernel/rusage.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 #define WNOTHREAD_L 0x20000000
@@ -56,7 +57,7 @@ static bool eligible(const struct task *t, const struct thread_group *c, const s
 static void fill(struct task *t, const struct task *c, struct wait_req *q, int why, int status, int wstatus)
 {
 	q->ret_pid = pid_nr(c->pid, t);
-	q->ret_uid = c->cred->uid;
+	q->ret_uid = task_id_show(t, ID_UID, c->cred->uid);
 	q->why = why;
 	q->status = status;
 	q->wstatus = wstatus;

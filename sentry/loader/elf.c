@@ -11,6 +11,7 @@
 
 #include "sentry/fs/namei.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/loader/loader.h"
 
 #define MAX_PHNUM    128
@@ -223,10 +224,10 @@ static void fill_auxv(struct load_req *q, const struct image *im, uint64_t inter
 	aux(a, AT_BASE, interp_base);
 	aux(a, AT_FLAGS, 0);
 	aux(a, AT_ENTRY, im->bias + im->eh.e_entry);
-	aux(a, AT_UID, q->cred->uid);
-	aux(a, AT_EUID, q->cred->euid);
-	aux(a, AT_GID, q->cred->gid);
-	aux(a, AT_EGID, q->cred->egid);
+	aux(a, AT_UID, user_ns_show(q->cred->user_ns, ID_UID, q->cred->uid));
+	aux(a, AT_EUID, user_ns_show(q->cred->user_ns, ID_UID, q->cred->euid));
+	aux(a, AT_GID, user_ns_show(q->cred->user_ns, ID_GID, q->cred->gid));
+	aux(a, AT_EGID, user_ns_show(q->cred->user_ns, ID_GID, q->cred->egid));
 	aux(a, AT_SECURE, q->secure);
 	aux(a, AT_RANDOM, rnd);
 	aux(a, AT_HWCAP2, hwcap2);

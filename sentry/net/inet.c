@@ -8,6 +8,11 @@
 #include <string.h>
 
 #include "sentry/abi/poll.h"
+<<<<<<< HEAD
+=======
+#include "sentry/fs/proc/sysctl.h"
+#include "sentry/net/netns.h"
+>>>>>>> ready/security
 #include "sentry/kernel/kernel.h"
 
 #define TCP_SNDBUF_DEF 16384u /* net.ipv4.tcp_wmem, tcp_rmem */
@@ -107,7 +112,7 @@ static int choose(struct task *t, int family, int type, int protocol, int *ret)
 	case LINUX_SOCK_RAW:
 		if (!protocol)
 			return -EPROTONOSUPPORT;
-		if (t && !task_capable(t, LINUX_CAP_NET_RAW))
+		if (t && !net_capable(t, LINUX_CAP_NET_RAW))
 			return -EPERM;
 		*ret = protocol;
 		return 0;

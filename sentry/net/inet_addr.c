@@ -11,6 +11,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/inet.h"
 #include "sentry/net/netdev/netdev.h"
+#include "sentry/net/netns.h"
 
 #define SIN_LEN 16u
 #define SIN6_LEN 28u
@@ -317,7 +318,7 @@ int inet_bind(struct sock *sk, struct task *t, const void *addr, uint32_t len)
 	if (type == INET_A_OTHER && !nonlocal_allowed(u))
 		return -EADDRNOTAVAIL;
 	port = a.port;
-	if (port && port < inet_sysctl("ip_unprivileged_port_start", 1024) && t && !task_capable(t, LINUX_CAP_NET_BIND_SERVICE) && !inet_is_raw(u) &&
+	if (port && port < inet_sysctl("ip_unprivileged_port_start", 1024) && t && !net_capable(t, LINUX_CAP_NET_BIND_SERVICE) && !inet_is_raw(u) &&
 	    !inet_is_ping(u))
 		return -EACCES;
 	mutex_lock(inet_mu(u));

@@ -10,6 +10,7 @@
 
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/inet.h"
+#include "sentry/net/netns.h"
 #include "sentry/net/loopback.h"
 
 #define SOL_UDP_    17
@@ -218,7 +219,7 @@ static int allowed(struct inet_sock *u, struct task *t, int level, int opt, int3
 		case IP_NODEFRAG_:
 			return raw && (opt == IP_HDRINCL_ || u->sk.family == LINUX_AF_INET) ? 0 : -ENOPROTOOPT;
 		case IP_TRANSPARENT_:
-			if (v && !task_capable(t, LINUX_CAP_NET_RAW) && !task_capable(t, LINUX_CAP_NET_ADMIN))
+			if (v && !net_capable(t, LINUX_CAP_NET_RAW) && !net_capable(t, LINUX_CAP_NET_ADMIN))
 				return -EPERM;
 			return len ? 0 : -EINVAL;
 		case IP_RECVFRAGSIZE_:
@@ -241,7 +242,7 @@ static int allowed(struct inet_sock *u, struct task *t, int level, int opt, int3
 		return 0;
 	switch (opt) {
 	case V6_TRANSPARENT_:
-		return v && !task_capable(t, LINUX_CAP_NET_RAW) && !task_capable(t, LINUX_CAP_NET_ADMIN) ? -EPERM : 0;
+		return v && !net_capable(t, LINUX_CAP_NET_RAW) && !net_capable(t, LINUX_CAP_NET_ADMIN) ? -EPERM : 0;
 	case V6_MULTICAST_HOPS_:
 	case V6_MULTICAST_IF_:
 		return tcp ? -ENOPROTOOPT : 0;

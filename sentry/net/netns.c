@@ -4,6 +4,7 @@
 
 #include "schemas/netns.pb-c.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/net/host/host.h"
 #include "sentry/net/inet.h"
 #include "sentry/net/netdev/netdev.h"
@@ -63,7 +64,13 @@ void net_ns_put(struct net_ns *ns)
 	net_cfg_free(ns->cfg);
 	inet_table_free(ns->inet);
 	mutex_destroy(&ns->abstract_mu);
+	user_ns_put(ns->user_ns);
 	free(ns);
+}
+
+bool net_capable(struct task *t, int cap)
+{
+	return task_ns_capable(t, t->ns && t->ns->net ? t->ns->net->user_ns : NULL, cap);
 }
 
 static int net_ns_save(struct state_writer *w, const void *obj, void *msg)
@@ -77,6 +84,7 @@ static int net_ns_save(struct state_writer *w, const void *obj, void *msg)
 	m->time_waits = inet_tw_save(w, ns->inet, &m->n_time_waits);
 	if (!ns->host)
 		m->cfg = net_cfg_save(w, ns->cfg);
+	m->user_ns = state_ref(w, &user_ns_state_type, ns->user_ns);
 	return 0;
 }
 
@@ -95,6 +103,8 @@ static int net_ns_load(struct state_reader *r, void *obj, const void *msg)
 		err = net_cfg_load(r, ns->cfg, m->cfg);
 	else if (!err)
 		net_cfg_lo_up(ns->cfg); /* an image of before there were interfaces */
+	if (!err)
+		err = state_deref(r, m->user_ns, &user_ns_state_type, (void **)&ns->user_ns);
 	return err ? err : inet_tw_load(r, ns->inet, m->time_waits, m->n_time_waits);
 }
 

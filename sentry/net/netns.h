@@ -14,10 +14,13 @@
 
 struct inet_table;
 struct net_cfg;
+struct task;
+struct user_ns;
 
 struct net_ns {
 	struct ref ref; /* nosave: references are counted again */
 	uint64_t ino; /* saved: 1 */
+	struct user_ns *user_ns; /* saved: 15; whose capabilities rule it; referenced, NULL the initial one */
 	struct mutex abstract_mu; /* nosave: nobody runs */
 	struct htab abstract; /* derived: hash of the name -> first struct unix_sock of a chain; guarded by abstract_mu */
 	_Atomic uint32_t autobind; /* saved: 2; next number an unnamed socket is given */
@@ -32,5 +35,7 @@ struct net_ns *net_ns_new(void); /* lo is down; or NULL */
 void net_ns_first(struct net_ns *ns, bool host);
 struct net_ns *net_ns_get(struct net_ns *ns);
 void net_ns_put(struct net_ns *ns); /* NULL is fine */
+/* Does @t rule its network namespace with @cap? Own thread. */
+bool net_capable(struct task *t, int cap);
 
 #endif

@@ -8,6 +8,7 @@
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/net/socket.h"
 
 #define OVERFLOW_ID 65534u
@@ -120,15 +121,20 @@ static int parse_creds(struct task *t, const uint8_t *data, size_t len, struct s
 {
 	const struct cred *c = t->cred;
 	struct linux_ucred u;
+	uint32_t kuid, kgid;
 	struct pid *pid;
 
 	if (len != sizeof(u))
 		return -EINVAL;
 	memcpy(&u, data, sizeof(u));
-	if (u.pid != pid_nr(t->tg->pid, t) && !task_capable(t, LINUX_CAP_SYS_ADMIN))
+	kuid = task_id_in(t, ID_UID, u.uid);
+	kgid = task_id_in(t, ID_GID, u.gid);
+	if (kuid == NO_ID || kgid == NO_ID)
+		return -EINVAL;
+	if (u.pid != pid_nr(t->tg->pid, t) && !task_ns_capable(t, task_pid_ns(t)->user_ns, LINUX_CAP_SYS_ADMIN))
 		return -EPERM;
-	if ((!id_ok(u.uid, c->uid, c->euid, c->suid) && !task_capable(t, LINUX_CAP_SETUID)) ||
-	    (!id_ok(u.gid, c->gid, c->egid, c->sgid) && !task_capable(t, LINUX_CAP_SETGID)))
+	if ((!id_ok(kuid, c->uid, c->euid, c->suid) && !task_capable_here(t, LINUX_CAP_SETUID)) ||
+	    (!id_ok(kgid, c->gid, c->egid, c->sgid) && !task_capable_here(t, LINUX_CAP_SETGID)))
 		return -EPERM;
 	if (u.pid == pid_nr(t->tg->pid, t)) {
 		pid = pid_get(t->tg->pid);
@@ -143,8 +149,8 @@ static int parse_creds(struct task *t, const uint8_t *data, size_t len, struct s
 	if (s->pid)
 		pid_put(s->pid);
 	s->pid = pid;
-	s->uid = u.uid;
-	s->gid = u.gid;
+	s->uid = kuid;
+	s->gid = kgid;
 	s->has_creds = true;
 	return 0;
 }
@@ -269,8 +275,8 @@ void scm_deliver(struct task *t, struct scm *s, const uint8_t *ctl, size_t ctlle
 	if (passcred) {
 		struct linux_ucred u = {
 			.pid = s->pid ? pid_nr(s->pid, t) : 0,
-			.uid = s->has_creds ? s->uid : OVERFLOW_ID,
-			.gid = s->has_creds ? s->gid : OVERFLOW_ID,
+			.uid = s->has_creds ? task_id_show(t, ID_UID, s->uid) : OVERFLOW_ID,
+			.gid = s->has_creds ? task_id_show(t, ID_GID, s->gid) : OVERFLOW_ID,
 		};
 
 		put_cmsg(&o, LINUX_SOL_SOCKET, LINUX_SCM_CREDENTIALS, &u, sizeof(u));

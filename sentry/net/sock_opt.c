@@ -12,6 +12,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/net/netdev/netdev.h"
 #include "sentry/net/sock_filter.h"
+#include "sentry/net/netns.h"
 #include "sentry/net/socket.h"
 
 #define IFNAMSIZ_ 16
@@ -145,7 +146,7 @@ static bool is_inet(const struct sock *sk)
 
 static bool mark_allowed(struct task *t)
 {
-	return task_capable(t, LINUX_CAP_NET_RAW) || task_capable(t, LINUX_CAP_NET_ADMIN);
+	return net_capable(t, LINUX_CAP_NET_RAW) || net_capable(t, LINUX_CAP_NET_ADMIN);
 }
 
 /* What Linux asks before it sets a flag. */
@@ -153,7 +154,7 @@ static int bool_allowed_locked(struct sock *sk, struct task *t, int opt, int v)
 {
 	switch (opt) {
 	case LINUX_SO_DEBUG:
-		return v && !task_capable(t, LINUX_CAP_NET_ADMIN) ? -EACCES : 0;
+		return v && !net_capable(t, LINUX_CAP_NET_ADMIN) ? -EACCES : 0;
 	case LINUX_SO_PASSCRED:
 		return is_inet(sk) ? -EOPNOTSUPP : 0;
 	case LINUX_SO_LOCK_FILTER:
@@ -161,7 +162,7 @@ static int bool_allowed_locked(struct sock *sk, struct task *t, int opt, int v)
 	case LINUX_SO_RCVMARK:
 		return mark_allowed(t) ? 0 : -EPERM;
 	case LINUX_SO_PREFER_BUSY_POLL:
-		return v && !task_capable(t, LINUX_CAP_NET_ADMIN) ? -EPERM : 0;
+		return v && !net_capable(t, LINUX_CAP_NET_ADMIN) ? -EPERM : 0;
 	case LINUX_SO_ZEROCOPY:
 		if (!is_inet(sk) || (sk->protocol != 6 && sk->protocol != 17) || sk->type == LINUX_SOCK_RAW)
 			return -EOPNOTSUPP;
@@ -188,7 +189,7 @@ static int set_buf_locked(struct sock *sk, struct task *t, int opt, int v)
 {
 	bool force = opt == LINUX_SO_SNDBUFFORCE || opt == LINUX_SO_RCVBUFFORCE;
 
-	if (force && !task_capable(t, LINUX_CAP_NET_ADMIN))
+	if (force && !net_capable(t, LINUX_CAP_NET_ADMIN))
 		return -EPERM;
 	if (opt == LINUX_SO_SNDBUF || opt == LINUX_SO_SNDBUFFORCE) {
 		sk->opts.sndbuf = clamp_buf(v, SOCK_SNDBUF_MIN, (uint32_t)proc_sysctl_get("net/core/wmem_max", SOCK_WMEM_MAX), force);
@@ -240,14 +241,14 @@ static int set_int_locked(struct sock *sk, struct task *t, int opt, int v)
 		o->peek_off = v < 0 ? -1 : v;
 		return 0;
 	case LINUX_SO_BUSY_POLL:
-		if (v > (int)o->busy_poll && !task_capable(t, LINUX_CAP_NET_ADMIN))
+		if (v > (int)o->busy_poll && !net_capable(t, LINUX_CAP_NET_ADMIN))
 			return -EPERM;
 		if (v < 0)
 			return -EINVAL;
 		o->busy_poll = (uint32_t)v;
 		return 0;
 	case LINUX_SO_BUSY_POLL_BUDGET:
-		if (v > (int)o->busy_poll_budget && !task_capable(t, LINUX_CAP_NET_ADMIN))
+		if (v > (int)o->busy_poll_budget && !net_capable(t, LINUX_CAP_NET_ADMIN))
 			return -EPERM;
 		if (v < 0 || v > UINT16_MAX)
 			return -EINVAL;
@@ -408,7 +409,7 @@ static int set_device(struct sock *sk, struct task *t, int opt, gaddr_t val, uin
 	}
 	if (r)
 		return r;
-	if (atomic_load(&sk->bound_dev) && !task_capable(t, LINUX_CAP_NET_RAW))
+	if (atomic_load(&sk->bound_dev) && !net_capable(t, LINUX_CAP_NET_RAW))
 		return -EPERM;
 	atomic_store(&sk->bound_dev, dev);
 	return 0;
@@ -466,7 +467,7 @@ static int set_txtime(struct sock *sk, struct task *t, gaddr_t val, uint32_t len
 		return r;
 	if (v.flags & ~3u)
 		return -EINVAL;
-	if (v.clock != CLOCK_MONOTONIC_ && !task_capable(t, LINUX_CAP_NET_ADMIN))
+	if (v.clock != CLOCK_MONOTONIC_ && !net_capable(t, LINUX_CAP_NET_ADMIN))
 		return -EPERM;
 	mutex_lock(&sk->opt_mu);
 	sk->opts.txtime = true;

@@ -20,6 +20,7 @@
 #include "sentry/fs/inode.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/kernel/kernel.h"
 #include "state/state.h"
 
@@ -875,6 +876,10 @@ static int unix_getsockopt(struct sock *sk, struct task *t, int level, int opt, 
 	case LINUX_SO_PEERCRED:
 		mutex_lock(&u->mu);
 		c = (struct linux_ucred){ u->peer_pid ? pid_nr(u->peer_pid, t) : 0, u->peer_uid, u->peer_gid };
+		if (u->peer_pid) {
+			c.uid = task_id_show(t, ID_UID, c.uid);
+			c.gid = task_id_show(t, ID_GID, c.gid);
+		}
 		mutex_unlock(&u->mu);
 		*len = MIN(*len, (uint32_t)sizeof(c));
 		memcpy(buf, &c, *len);

@@ -4,6 +4,7 @@
 
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/namei.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 static int setattr_fd(struct task *t, int fd, struct iattr *a, bool raw)
@@ -63,35 +64,38 @@ int64_t sys_fchmod(struct task *t, const struct sys_args *a)
 	return setattr_fd(t, ARG_INT(a, 0), &at, false);
 }
 
-static struct iattr owner_attr(uint32_t uid, uint32_t gid)
+/* An id without mapping becomes NO_ID, which vfs_setattr() refuses once the file is found. */
+static struct iattr owner_attr(struct task *t, uint32_t uid, uint32_t gid)
 {
-	return (struct iattr){ .valid = (uid != UINT32_MAX ? ATTR_UID : 0) | (gid != UINT32_MAX ? ATTR_GID : 0), .uid = uid, .gid = gid };
+	return (struct iattr){ .valid = (uid != NO_ID ? ATTR_UID : 0) | (gid != NO_ID ? ATTR_GID : 0),
+			       .uid = task_id_in(t, ID_UID, uid),
+			       .gid = task_id_in(t, ID_GID, gid) };
 }
 
 int64_t sys_chown(struct task *t, const struct sys_args *a)
 {
-	struct iattr at = owner_attr(ARG_U32(a, 1), ARG_U32(a, 2));
+	struct iattr at = owner_attr(t, ARG_U32(a, 1), ARG_U32(a, 2));
 
 	return setattr_at(t, LINUX_AT_FDCWD, ARG_ADDR(a, 0), 0, &at);
 }
 
 int64_t sys_lchown(struct task *t, const struct sys_args *a)
 {
-	struct iattr at = owner_attr(ARG_U32(a, 1), ARG_U32(a, 2));
+	struct iattr at = owner_attr(t, ARG_U32(a, 1), ARG_U32(a, 2));
 
 	return setattr_at(t, LINUX_AT_FDCWD, ARG_ADDR(a, 0), LINUX_AT_SYMLINK_NOFOLLOW, &at);
 }
 
 int64_t sys_fchownat(struct task *t, const struct sys_args *a)
 {
-	struct iattr at = owner_attr(ARG_U32(a, 2), ARG_U32(a, 3));
+	struct iattr at = owner_attr(t, ARG_U32(a, 2), ARG_U32(a, 3));
 
 	return setattr_at(t, ARG_INT(a, 0), ARG_ADDR(a, 1), ARG_U32(a, 4), &at);
 }
 
 int64_t sys_fchown(struct task *t, const struct sys_args *a)
 {
-	struct iattr at = owner_attr(ARG_U32(a, 1), ARG_U32(a, 2));
+	struct iattr at = owner_attr(t, ARG_U32(a, 1), ARG_U32(a, 2));
 
 	return setattr_fd(t, ARG_INT(a, 0), &at, false);
 }

@@ -3,15 +3,15 @@
  * User and group ids, supplementary groups, capabilities.
  *
  * Each call edits a private copy of the credentials and publishes it; the capability transitions are those of Linux
- * (security/commoncap.c: cap_emulate_setxuid). There are no user namespaces: ids are themselves. Linux: kernel/sys.c, capability.c.
+ * (security/commoncap.c: cap_emulate_setxuid). Ids are translated here: user_ns.h. Linux: kernel/sys.c, capability.c.
  */
 #include <stdlib.h>
 
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
-#define NO_ID		       UINT32_MAX
 #define SECBIT_NO_SETUID_FIXUP (1u << 2)
 #define SECBIT_KEEP_CAPS       (1u << 4)
 #define CAPBIT(c)	       (1ULL << (c))
@@ -35,7 +35,8 @@ static void commit(struct task *t, struct cred *n)
 
 static void fix_setuid(const struct cred *o, struct cred *n)
 {
-	bool was_root = !o->uid || !o->euid || !o->suid, is_root = !n->uid || !n->euid || !n->suid;
+	uint32_t root = user_ns_in(n->user_ns, ID_UID, 0);
+	bool was_root = o->uid == root || o->euid == root || o->suid == root, is_root = n->uid == root || n->euid == root || n->suid == root;
 
 	if (n->securebits & SECBIT_NO_SETUID_FIXUP)
 		return;
@@ -46,10 +47,16 @@ static void fix_setuid(const struct cred *o, struct cred *n)
 		}
 		n->cap_amb = 0;
 	}
-	if (!o->euid && n->euid)
+	if (o->euid == root && n->euid != root)
 		n->cap_eff = 0;
-	if (o->euid && !n->euid)
+	if (o->euid != root && n->euid == root)
 		n->cap_eff = n->cap_perm;
+}
+
+/* An id was given that has no meaning in the caller's namespace. */
+static bool unmapped(uint32_t given, uint32_t kid)
+{
+	return given != NO_ID && kid == NO_ID;
 }
 
 static bool is_one_of(uint32_t id, uint32_t a, uint32_t b, uint32_t c)
@@ -59,26 +66,29 @@ static bool is_one_of(uint32_t id, uint32_t a, uint32_t b, uint32_t c)
 
 int64_t sys_getuid(struct task *t, const struct sys_args *a)
 {
-	return t->cred->uid;
+	return task_id_show(t, ID_UID, t->cred->uid);
 }
 
 int64_t sys_geteuid(struct task *t, const struct sys_args *a)
 {
-	return t->cred->euid;
+	return task_id_show(t, ID_UID, t->cred->euid);
 }
 
 int64_t sys_getgid(struct task *t, const struct sys_args *a)
 {
-	return t->cred->gid;
+	return task_id_show(t, ID_GID, t->cred->gid);
 }
 
 int64_t sys_getegid(struct task *t, const struct sys_args *a)
 {
-	return t->cred->egid;
+	return task_id_show(t, ID_GID, t->cred->egid);
 }
 
-static int64_t put3(struct task *t, const struct sys_args *a, uint32_t x, uint32_t y, uint32_t z)
+static int64_t put3(struct task *t, const struct sys_args *a, enum id_kind k, uint32_t x, uint32_t y, uint32_t z)
 {
+	x = task_id_show(t, k, x);
+	y = task_id_show(t, k, y);
+	z = task_id_show(t, k, z);
 	if (copy_out(t, ARG_ADDR(a, 0), &x, 4) < 0 || copy_out(t, ARG_ADDR(a, 1), &y, 4) < 0 || copy_out(t, ARG_ADDR(a, 2), &z, 4) < 0)
 		return -EFAULT;
 	return 0;
@@ -86,28 +96,28 @@ static int64_t put3(struct task *t, const struct sys_args *a, uint32_t x, uint32
 
 int64_t sys_getresuid(struct task *t, const struct sys_args *a)
 {
-	return put3(t, a, t->cred->uid, t->cred->euid, t->cred->suid);
+	return put3(t, a, ID_UID, t->cred->uid, t->cred->euid, t->cred->suid);
 }
 
 int64_t sys_getresgid(struct task *t, const struct sys_args *a)
 {
-	return put3(t, a, t->cred->gid, t->cred->egid, t->cred->sgid);
+	return put3(t, a, ID_GID, t->cred->gid, t->cred->egid, t->cred->sgid);
 }
 
 int64_t sys_setuid(struct task *t, const struct sys_args *a)
 {
 	const struct cred *o = t->cred;
-	uint32_t id = ARG_U32(a, 0);
+	uint32_t id = task_id_in(t, ID_UID, ARG_U32(a, 0));
 	struct cred *n;
 
 	if (id == NO_ID)
 		return -EINVAL;
-	if (!task_capable(t, LINUX_CAP_SETUID) && id != o->uid && id != o->suid)
+	if (!task_capable_here(t, LINUX_CAP_SETUID) && id != o->uid && id != o->suid)
 		return -EPERM;
 	n = cred_dup(o);
 	if (!n)
 		return -ENOMEM;
-	if (task_capable(t, LINUX_CAP_SETUID))
+	if (task_capable_here(t, LINUX_CAP_SETUID))
 		n->uid = n->suid = id;
 	n->euid = n->fsuid = id;
 	fix_setuid(o, n);
@@ -118,17 +128,17 @@ int64_t sys_setuid(struct task *t, const struct sys_args *a)
 int64_t sys_setgid(struct task *t, const struct sys_args *a)
 {
 	const struct cred *o = t->cred;
-	uint32_t id = ARG_U32(a, 0);
+	uint32_t id = task_id_in(t, ID_GID, ARG_U32(a, 0));
 	struct cred *n;
 
 	if (id == NO_ID)
 		return -EINVAL;
-	if (!task_capable(t, LINUX_CAP_SETGID) && id != o->gid && id != o->sgid)
+	if (!task_capable_here(t, LINUX_CAP_SETGID) && id != o->gid && id != o->sgid)
 		return -EPERM;
 	n = cred_dup(o);
 	if (!n)
 		return -ENOMEM;
-	if (task_capable(t, LINUX_CAP_SETGID))
+	if (task_capable_here(t, LINUX_CAP_SETGID))
 		n->gid = n->sgid = id;
 	n->egid = n->fsgid = id;
 	commit(t, n);
@@ -138,10 +148,12 @@ int64_t sys_setgid(struct task *t, const struct sys_args *a)
 int64_t sys_setreuid(struct task *t, const struct sys_args *a)
 {
 	const struct cred *o = t->cred;
-	uint32_t r = ARG_U32(a, 0), e = ARG_U32(a, 1);
-	bool cap = task_capable(t, LINUX_CAP_SETUID);
+	uint32_t r = task_id_in(t, ID_UID, ARG_U32(a, 0)), e = task_id_in(t, ID_UID, ARG_U32(a, 1));
+	bool cap = task_capable_here(t, LINUX_CAP_SETUID);
 	struct cred *n;
 
+	if (unmapped(ARG_U32(a, 0), r) || unmapped(ARG_U32(a, 1), e))
+		return -EINVAL;
 	if (r != NO_ID && !cap && r != o->uid && r != o->euid)
 		return -EPERM;
 	if (e != NO_ID && !cap && !is_one_of(e, o->uid, o->euid, o->suid))
@@ -164,10 +176,12 @@ int64_t sys_setreuid(struct task *t, const struct sys_args *a)
 int64_t sys_setregid(struct task *t, const struct sys_args *a)
 {
 	const struct cred *o = t->cred;
-	uint32_t r = ARG_U32(a, 0), e = ARG_U32(a, 1);
-	bool cap = task_capable(t, LINUX_CAP_SETGID);
+	uint32_t r = task_id_in(t, ID_GID, ARG_U32(a, 0)), e = task_id_in(t, ID_GID, ARG_U32(a, 1));
+	bool cap = task_capable_here(t, LINUX_CAP_SETGID);
 	struct cred *n;
 
+	if (unmapped(ARG_U32(a, 0), r) || unmapped(ARG_U32(a, 1), e))
+		return -EINVAL;
 	if (r != NO_ID && !cap && r != o->gid && r != o->egid)
 		return -EPERM;
 	if (e != NO_ID && !cap && !is_one_of(e, o->gid, o->egid, o->sgid))
@@ -189,11 +203,16 @@ int64_t sys_setregid(struct task *t, const struct sys_args *a)
 int64_t sys_setresuid(struct task *t, const struct sys_args *a)
 {
 	const struct cred *o = t->cred;
-	uint32_t id[3] = { ARG_U32(a, 0), ARG_U32(a, 1), ARG_U32(a, 2) };
+	uint32_t id[3];
 	struct cred *n;
 
+	for (int i = 0; i < 3; i++) {
+		id[i] = task_id_in(t, ID_UID, ARG_U32(a, i));
+		if (unmapped(ARG_U32(a, i), id[i]))
+			return -EINVAL;
+	}
 	for (int i = 0; i < 3; i++)
-		if (id[i] != NO_ID && !is_one_of(id[i], o->uid, o->euid, o->suid) && !task_capable(t, LINUX_CAP_SETUID))
+		if (id[i] != NO_ID && !is_one_of(id[i], o->uid, o->euid, o->suid) && !task_capable_here(t, LINUX_CAP_SETUID))
 			return -EPERM;
 	n = cred_dup(o);
 	if (!n)
@@ -213,11 +232,16 @@ int64_t sys_setresuid(struct task *t, const struct sys_args *a)
 int64_t sys_setresgid(struct task *t, const struct sys_args *a)
 {
 	const struct cred *o = t->cred;
-	uint32_t id[3] = { ARG_U32(a, 0), ARG_U32(a, 1), ARG_U32(a, 2) };
+	uint32_t id[3];
 	struct cred *n;
 
+	for (int i = 0; i < 3; i++) {
+		id[i] = task_id_in(t, ID_GID, ARG_U32(a, i));
+		if (unmapped(ARG_U32(a, i), id[i]))
+			return -EINVAL;
+	}
 	for (int i = 0; i < 3; i++)
-		if (id[i] != NO_ID && !is_one_of(id[i], o->gid, o->egid, o->sgid) && !task_capable(t, LINUX_CAP_SETGID))
+		if (id[i] != NO_ID && !is_one_of(id[i], o->gid, o->egid, o->sgid) && !task_capable_here(t, LINUX_CAP_SETGID))
 			return -EPERM;
 	n = cred_dup(o);
 	if (!n)
@@ -237,43 +261,45 @@ int64_t sys_setresgid(struct task *t, const struct sys_args *a)
 int64_t sys_setfsuid(struct task *t, const struct sys_args *a)
 {
 	const struct cred *o = t->cred;
-	uint32_t id = ARG_U32(a, 0), old = o->fsuid;
+	uint32_t id = task_id_in(t, ID_UID, ARG_U32(a, 0)), old = o->fsuid, shown = task_id_show(t, ID_UID, old);
 	struct cred *n;
 
 	if (id == NO_ID || id == old)
-		return old;
-	if (id != o->fsuid && !is_one_of(id, o->uid, o->euid, o->suid) && !task_capable(t, LINUX_CAP_SETUID))
-		return old;
+		return shown;
+	if (id != o->fsuid && !is_one_of(id, o->uid, o->euid, o->suid) && !task_capable_here(t, LINUX_CAP_SETUID))
+		return shown;
 	n = cred_dup(o);
 	if (!n)
-		return old;
+		return shown;
 	n->fsuid = id;
 	if (!(n->securebits & SECBIT_NO_SETUID_FIXUP)) {
-		if (!old && id)
+		uint32_t root = user_ns_in(o->user_ns, ID_UID, 0);
+
+		if (old == root && id != root)
 			n->cap_eff &= ~CAP_FS_SET;
-		if (old && !id)
+		if (old != root && id == root)
 			n->cap_eff |= n->cap_perm & CAP_FS_SET;
 	}
 	commit(t, n);
-	return old;
+	return shown;
 }
 
 int64_t sys_setfsgid(struct task *t, const struct sys_args *a)
 {
 	const struct cred *o = t->cred;
-	uint32_t id = ARG_U32(a, 0), old = o->fsgid;
+	uint32_t id = task_id_in(t, ID_GID, ARG_U32(a, 0)), old = o->fsgid, shown = task_id_show(t, ID_GID, old);
 	struct cred *n;
 
 	if (id == NO_ID || id == old)
-		return old;
-	if (!is_one_of(id, o->gid, o->egid, o->sgid) && !task_capable(t, LINUX_CAP_SETGID))
-		return old;
+		return shown;
+	if (!is_one_of(id, o->gid, o->egid, o->sgid) && !task_capable_here(t, LINUX_CAP_SETGID))
+		return shown;
 	n = cred_dup(o);
 	if (!n)
-		return old;
+		return shown;
 	n->fsgid = id;
 	commit(t, n);
-	return old;
+	return shown;
 }
 
 int64_t sys_getgroups(struct task *t, const struct sys_args *a)
@@ -286,8 +312,12 @@ int64_t sys_getgroups(struct task *t, const struct sys_args *a)
 	if (size) {
 		if ((size_t)size < c->nr_groups)
 			return -EINVAL;
-		if (copy_out(t, ARG_ADDR(a, 1), c->groups, c->nr_groups * sizeof(c->groups[0])) < 0)
-			return -EFAULT;
+		for (size_t i = 0; i < c->nr_groups; i++) {
+			uint32_t gid = task_id_show(t, ID_GID, c->groups[i]);
+
+			if (copy_out(t, GADDR(a->a[1] + i * sizeof(gid)), &gid, sizeof(gid)) < 0)
+				return -EFAULT;
+		}
 	}
 	return (int64_t)c->nr_groups;
 }
@@ -304,30 +334,24 @@ int64_t sys_setgroups(struct task *t, const struct sys_args *a)
 	const struct cred *o = t->cred;
 	size_t nr = ARG_U32(a, 0);
 	_cleanup_cred_ struct cred *n = NULL;
-	uint32_t *groups;
-	struct cred *c;
 
-	if (!task_capable(t, LINUX_CAP_SETGID))
+	if (!task_capable_here(t, LINUX_CAP_SETGID) || !user_ns_may_setgroups(o->user_ns))
 		return -EPERM;
 	if (nr > NGROUPS_MAX_L)
 		return -EINVAL;
-	n = cred_new(nr);
+	n = cred_dup_groups(o, nr);
 	if (!n)
 		return -ENOMEM;
 	if (nr && copy_in(t, n->groups, ARG_ADDR(a, 1), nr * sizeof(n->groups[0])) < 0)
 		return -EFAULT;
-	for (size_t i = 0; i < nr; i++)
+	for (size_t i = 0; i < nr; i++) {
+		n->groups[i] = task_id_in(t, ID_GID, n->groups[i]);
 		if (n->groups[i] == NO_ID)
 			return -EINVAL;
+	}
 	if (nr)
 		qsort(n->groups, nr, sizeof(n->groups[0]), cmp_gid);
-	groups = n->groups;
-	*n = *o;
-	ref_init(&n->ref);
-	n->groups = groups;
-	n->nr_groups = nr;
-	c = TAKE_PTR(n);
-	commit(t, c);
+	commit(t, TAKE_PTR(n));
 	return 0;
 }
 
@@ -417,7 +441,7 @@ int64_t sys_capset(struct task *t, const struct sys_args *a)
 	eff &= LINUX_CAP_FULL;
 	perm &= LINUX_CAP_FULL;
 	inh &= LINUX_CAP_FULL;
-	if (!task_capable(t, LINUX_CAP_SETPCAP) && (inh & ~(o->cap_inh | o->cap_perm)))
+	if (!task_capable_here(t, LINUX_CAP_SETPCAP) && (inh & ~(o->cap_inh | o->cap_perm)))
 		return -EPERM;
 	if ((inh & ~(o->cap_inh | o->cap_bset)) || (perm & ~o->cap_perm) || (eff & ~perm))
 		return -EPERM;

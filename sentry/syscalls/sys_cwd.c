@@ -3,6 +3,7 @@
 #include "base/strbuf.h"
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/namei.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 int64_t sys_chdir(struct task *t, const struct sys_args *a)
@@ -39,7 +40,7 @@ int64_t sys_chroot(struct task *t, const struct sys_args *a)
 
 	if (!err)
 		err = inode_permission(p.dentry->inode, t, t->cred, MAY_EXEC);
-	if (!err && !task_capable(t, LINUX_CAP_SYS_CHROOT))
+	if (!err && !task_capable_here(t, LINUX_CAP_SYS_CHROOT))
 		err = -EPERM;
 	if (!err)
 		fs_ctx_set_root(t->fs, &p);

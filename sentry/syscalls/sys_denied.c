@@ -29,14 +29,8 @@ DENIED(perf_event_open, EPERM)
 
 /* CONFIG_* not set. */
 DENIED(modify_ldt, ENOSYS)
-DENIED(add_key, ENOSYS)
-DENIED(request_key, ENOSYS)
-DENIED(keyctl, ENOSYS)
 DENIED(uselib, ENOSYS)
 DENIED(_sysctl, ENOSYS)
-DENIED(landlock_create_ruleset, ENOSYS)
-DENIED(landlock_add_rule, ENOSYS)
-DENIED(landlock_restrict_self, ENOSYS)
 
 /* Not numbers of any 64-bit Linux 6 kernel any more. */
 DENIED(create_module, ENOSYS)

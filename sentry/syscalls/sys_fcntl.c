@@ -6,6 +6,7 @@
 #include "sentry/fs/locks.h"
 #include "sentry/fs/pipe.h"
 #include "sentry/fs/tmpfs/tmpfs.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 #define LOCK_MAND_F 32
@@ -134,8 +135,8 @@ static int64_t owner_cmd(struct task *t, struct file *f, int cmd, uint64_t arg)
 		return set_owner(t, f, ex.type, ex.pid);
 	case LINUX_F_GETOWNER_UIDS:
 		mutex_lock(&f->f_lock);
-		uids[0] = f->owner.uid;
-		uids[1] = f->owner.euid;
+		uids[0] = task_id_show(t, ID_UID, f->owner.uid);
+		uids[1] = task_id_show(t, ID_UID, f->owner.euid);
 		mutex_unlock(&f->f_lock);
 		return copy_out(t, GADDR(arg), uids, sizeof(uids));
 	case LINUX_F_GETSIG:

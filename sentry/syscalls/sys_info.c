@@ -7,6 +7,8 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/time_ns.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 int64_t sys_getpid(struct task *t, const struct sys_args *a)
@@ -60,7 +62,7 @@ static int64_t set_uts(struct task *t, const struct sys_args *a, char *field)
 	char buf[UTS_LEN] = "";
 	int len = ARG_INT(a, 1);
 
-	if (!task_capable(t, LINUX_CAP_SYS_ADMIN))
+	if (!task_ns_capable(t, t->ns->uts->user_ns, LINUX_CAP_SYS_ADMIN))
 		return -EPERM;
 	if (len < 0 || len >= UTS_LEN)
 		return -EINVAL;
@@ -104,7 +106,7 @@ int64_t sys_sysinfo(struct task *t, const struct sys_args *a)
 	if (t->tg->container && t->tg->container->memory_limit)
 		i.totalram = MIN(i.totalram, t->tg->container->memory_limit);
 	i.freeram = i.totalram > used ? i.totalram - used : 0;
-	i.uptime = (ktime_mono() - k->boot_mono + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
+	i.uptime = (ktime_mono() + task_clock_offset(t, 7 /* CLOCK_BOOTTIME */) - k->boot_mono + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
 	mutex_lock(&k->tasks_mu);
 	i.procs = (uint16_t)MIN(k->nr_tasks, 0xffffu);
 	mutex_unlock(&k->tasks_mu);
@@ -151,7 +153,7 @@ int64_t sys_reboot(struct task *t, const struct sys_args *a)
 	struct pid_ns *ns = task_pid_ns(t);
 	int sig;
 
-	if (!task_capable(t, LINUX_CAP_SYS_BOOT))
+	if (!task_ns_capable(t, ns->user_ns, LINUX_CAP_SYS_BOOT))
 		return -EPERM;
 	if (ARG_U32(a, 0) != REBOOT_MAGIC1 || (m2 != 672274793 && m2 != 85072278 && m2 != 369367448 && m2 != 537993216))
 		return -EINVAL;

@@ -2,6 +2,7 @@
 /* Resource limits. Guarded by tg.limits_mu; RLIMIT_CPU also concerns the CPU timers. Linux: kernel/sys.c. */
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 #define NR_OPEN_MAX 1048576
@@ -44,8 +45,9 @@ static int prlimit_permission(struct task *t, struct task *o)
 	oc = task_cred_get(o);
 	same = oc && c->uid == oc->euid && c->uid == oc->suid && c->uid == oc->uid && c->gid == oc->egid && c->gid == oc->sgid &&
 	       c->gid == oc->gid;
+	same = same || (oc && cred_ns_capable(c, oc->user_ns, LINUX_CAP_SYS_RESOURCE));
 	cred_put(oc);
-	return same || task_capable(t, LINUX_CAP_SYS_RESOURCE) ? 0 : -EPERM;
+	return same ? 0 : -EPERM;
 }
 
 int64_t sys_prlimit64(struct task *t, const struct sys_args *a)

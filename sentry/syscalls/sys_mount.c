@@ -5,13 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sentry/fs/landlock.h"
 #include "sentry/fs/namei.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/nsproxy.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 static int may_mount(struct task *t)
 {
-	return task_capable(t, LINUX_CAP_SYS_ADMIN) ? 0 : -EPERM;
+	/* Who is restricted by landlock does not change the tree that its rules are about. */
+	return !landlock_on(t) && task_ns_capable(t, t->ns->mnt->user_ns, LINUX_CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
 static int copy_optional(struct task *t, gaddr_t src, char **ret)

@@ -6,9 +6,12 @@
  */
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_context.h"
+#include "sentry/fs/landlock.h"
 #include "sentry/fs/namei.h"
 #include "sentry/fs/tree_file.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/nsproxy.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 #define FSOPEN_CLOEXEC_F  1u
@@ -49,7 +52,7 @@ enum { FSCONFIG_FLAG, FSCONFIG_STRING, FSCONFIG_BINARY, FSCONFIG_PATH, FSCONFIG_
 
 static bool may_mount(struct task *t)
 {
-	return task_capable(t, LINUX_CAP_SYS_ADMIN);
+	return !landlock_on(t) && task_ns_capable(t, t->ns->mnt->user_ns, LINUX_CAP_SYS_ADMIN);
 }
 
 /* strndup_user(): too long is EINVAL. */

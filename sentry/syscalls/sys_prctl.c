@@ -6,6 +6,7 @@
 
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/sys_seccomp.h"
 #include "sentry/syscalls/sys_prctl_mm.h"
 #include "sentry/syscalls/syscalls.h"
@@ -78,7 +79,7 @@ static int64_t set_securebits(struct task *t, uint32_t bits)
 	uint32_t old = t->cred->securebits;
 
 	if ((((old & SECURE_ALL_LOCKS) >> 1) & (old ^ bits)) || (old & SECURE_ALL_LOCKS & ~bits) ||
-	    (bits & ~(SECURE_ALL_LOCKS | SECURE_ALL_BITS)) || !task_capable(t, LINUX_CAP_SETPCAP))
+	    (bits & ~(SECURE_ALL_LOCKS | SECURE_ALL_BITS)) || !task_capable_here(t, LINUX_CAP_SETPCAP))
 		return -EPERM;
 	EDIT_CRED(t, c);
 	c->securebits = bits;
@@ -88,7 +89,7 @@ static int64_t set_securebits(struct task *t, uint32_t bits)
 
 static int64_t drop_bset(struct task *t, uint64_t cap)
 {
-	if (!task_capable(t, LINUX_CAP_SETPCAP))
+	if (!task_capable_here(t, LINUX_CAP_SETPCAP))
 		return -EPERM;
 	if (cap > LINUX_CAP_LAST)
 		return -EINVAL;

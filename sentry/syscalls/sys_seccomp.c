@@ -3,6 +3,7 @@
 #include "sentry/fs/fd_table.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/seccomp.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/sys_seccomp.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -25,7 +26,7 @@ static int copy_in_filter(struct task *t, gaddr_t addr, uint32_t flags, struct s
 		return -EFAULT;
 	if (!fp.len || fp.len > BPF_MAX_INSNS)
 		return -EINVAL;
-	if (!t->no_new_privs && !task_capable(t, LINUX_CAP_SYS_ADMIN))
+	if (!t->no_new_privs && !task_capable_here(t, LINUX_CAP_SYS_ADMIN))
 		return -EACCES;
 	prog = calloc(fp.len, sizeof(*prog));
 	if (!prog)

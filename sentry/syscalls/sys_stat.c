@@ -6,6 +6,7 @@
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/handle.h"
 #include "sentry/fs/namei.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 static int64_t put_stat(struct task *t, const struct kstat *k, gaddr_t dst)
@@ -15,8 +16,8 @@ static int64_t put_stat(struct task *t, const struct kstat *k, gaddr_t dst)
 		.st_ino = k->ino,
 		.st_nlink = k->nlink,
 		.st_mode = k->mode,
-		.st_uid = k->uid,
-		.st_gid = k->gid,
+		.st_uid = task_id_show(t, ID_UID, k->uid),
+		.st_gid = task_id_show(t, ID_GID, k->gid),
 		.st_rdev = dev_encode(k->rdev),
 		.st_size = (int64_t)k->size,
 		.st_blksize = k->blksize,
@@ -120,8 +121,8 @@ int64_t sys_statx(struct task *t, const struct sys_args *a)
 	x.stx_mask = LINUX_STATX_BASIC_STATS | LINUX_STATX_MNT_ID | (k.has_btime ? LINUX_STATX_BTIME : 0);
 	x.stx_blksize = k.blksize;
 	x.stx_nlink = (uint32_t)k.nlink;
-	x.stx_uid = k.uid;
-	x.stx_gid = k.gid;
+	x.stx_uid = task_id_show(t, ID_UID, k.uid);
+	x.stx_gid = task_id_show(t, ID_GID, k.gid);
 	x.stx_mode = (uint16_t)k.mode;
 	x.stx_ino = k.ino;
 	x.stx_size = k.size;
@@ -176,7 +177,7 @@ static int64_t do_access(struct task *t, int dfd, gaddr_t name, uint32_t mode, u
 		c->fsuid = c->uid;
 		c->fsgid = c->gid;
 		if (!(c->securebits & 4)) /* SECBIT_NO_SETUID_FIXUP */
-			c->cap_eff = c->uid ? 0 : c->cap_perm;
+			c->cap_eff = user_ns_out(c->user_ns, ID_UID, c->uid) ? 0 : c->cap_perm;
 	}
 	err = namei_cred(t, c, dfd, s, (flags & LINUX_AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) | (flags & LINUX_AT_EMPTY_PATH ? LOOKUP_EMPTY : 0),
 			 &p);

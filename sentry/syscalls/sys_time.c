@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "sentry/kernel/clock.h"
+#include "sentry/kernel/time_ns.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/syscalls/syscalls.h"
 
@@ -248,6 +249,6 @@ int64_t sys_clock_nanosleep(struct task *t, const struct sys_args *a)
 		return sleep_cpu(t, clk, abs, ns, ARG_ADDR(a, 3));
 	if (!abs)
 		return sleep_relative(t, ns, ARG_ADDR(a, 3));
-	r = sleep_until(t, base, ns);
+	r = sleep_until(t, base, ns - task_clock_offset(t, clk));
 	return r == -ERESTARTSYS ? -ERESTARTNOHAND : r;
 }

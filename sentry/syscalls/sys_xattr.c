@@ -7,6 +7,8 @@
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/namei.h"
 #include "sentry/fs/notify.h"
+#include "sentry/kernel/exec_cred.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/syscalls/syscalls.h"
 
 /* By name (dfd form is not needed by any call here) or by descriptor. */
@@ -26,15 +28,71 @@ static int target(struct task *t, const struct sys_args *a, bool by_fd, bool fol
 	return 0;
 }
 
+#define CAPS_SIZE_V2 20
+#define CAPS_SIZE_V3 24
+
+/* Capabilities that a ruler of a user namespace gives a file count there and below only: version 3 says where. */
+static int caps_in(struct task *t, void **val, size_t *size)
+{
+	uint32_t root = 0, magic;
+	int r = file_caps_check(*val, *size);
+	uint8_t *v;
+
+	if (r < 0)
+		return r;
+	if (*size == CAPS_SIZE_V2 && !t->cred->user_ns)
+		return 0;
+	if (*size == CAPS_SIZE_V3)
+		memcpy(&root, (uint8_t *)*val + CAPS_SIZE_V2, sizeof(root));
+	root = user_ns_in(t->cred->user_ns, ID_UID, root);
+	if (root == NO_ID)
+		return -EINVAL;
+	v = realloc(*val, CAPS_SIZE_V3);
+	if (!v)
+		return -ENOMEM;
+	memcpy(&magic, v, sizeof(magic));
+	magic = (magic & 0xffffff) | 0x03000000;
+	memcpy(v, &magic, sizeof(magic));
+	memcpy(v + CAPS_SIZE_V2, &root, sizeof(root));
+	*val = v;
+	*size = CAPS_SIZE_V3;
+	return 0;
+}
+
+/* What the reader's namespace sees of @n bytes: version 2 when they count there, version 3 with its own number otherwise. */
+static int64_t caps_out(struct task *t, uint8_t *v, int64_t n)
+{
+	uint32_t root = 0, magic;
+
+	if (n != CAPS_SIZE_V2 && n != CAPS_SIZE_V3)
+		return n;
+	if (n == CAPS_SIZE_V3)
+		memcpy(&root, v + CAPS_SIZE_V2, sizeof(root));
+	root = user_ns_out(t->cred->user_ns, ID_UID, root);
+	if (root == NO_ID)
+		return n == CAPS_SIZE_V2 ? n : -EOVERFLOW;
+	if (n == CAPS_SIZE_V2)
+		return n;
+	memcpy(&magic, v, sizeof(magic));
+	if (!root) {
+		magic = (magic & 0xffffff) | 0x02000000;
+		memcpy(v, &magic, sizeof(magic));
+		return CAPS_SIZE_V2;
+	}
+	memcpy(v + CAPS_SIZE_V2, &root, sizeof(root));
+	return n;
+}
+
 static int permission(struct task *t, struct inode *i, const char *name, int mask)
 {
 	if (mask & MAY_WRITE && (inode_immutable(i) || inode_append(i)))
 		return -EPERM;
 	if (!strncmp(name, "security.", 9) || !strncmp(name, "system.", 7)) {
-		if (mask & MAY_WRITE && !strncmp(name, "security.", 9) && !task_capable(t, LINUX_CAP_SYS_ADMIN) &&
-		    !(!strcmp(name, "security.capability") && task_capable(t, LINUX_CAP_SETFCAP)))
-			return -EPERM;
-		return 0;
+		if (!(mask & MAY_WRITE) || strncmp(name, "security.", 9) != 0)
+			return 0;
+		if (!strcmp(name, XATTR_CAPS))
+			return cred_capable_over(t->cred, i->uid, i->gid, LINUX_CAP_SETFCAP) ? 0 : -EPERM;
+		return task_capable(t, LINUX_CAP_SYS_ADMIN) ? 0 : -EPERM;
 	}
 	if (!strncmp(name, "trusted.", 8))
 		return task_capable(t, LINUX_CAP_SYS_ADMIN) ? 0 : mask & MAY_WRITE ? -EPERM : -ENODATA;
@@ -104,8 +162,13 @@ static int64_t do_set(struct task *t, const struct sys_args *a, bool by_fd, bool
 	}
 	if (!i->ops->setxattr)
 		return -EOPNOTSUPP;
+	err = !size || strcmp(name, XATTR_CAPS) ? 0 : caps_in(t, &val, &size);
+	if (err)
+		return err;
 	mutex_lock(&i->mu);
 	err = i->ops->setxattr(i, t, name, val, size, flags);
+	if (!strcmp(name, XATTR_CAPS))
+		atomic_store_explicit(&i->no_caps, false, memory_order_relaxed);
 	mutex_unlock(&i->mu);
 	if (!err)
 		fsnotify_path(&p, LINUX_IN_ATTRIB);
@@ -136,6 +199,8 @@ static int64_t do_get(struct task *t, const struct sys_args *a, bool by_fd, bool
 	if (!val)
 		return -ENOMEM;
 	r = acl_kind_of(name) >= 0 ? acl_get(i, acl_kind_of(name), val, size) : i->ops->getxattr(i, t, name, val, size);
+	if (r > 0 && size && !strcmp(name, XATTR_CAPS))
+		r = caps_out(t, val, r);
 	if (r <= 0 || !size)
 		return r;
 	err = copy_out(t, ARG_ADDR(a, 2), val, (size_t)r);

@@ -56,5 +56,5 @@ static int devtmpfs_mount(const struct fs_type *ft, const struct mount_req *rq, 
 	return err;
 }
 
-static const struct fs_type devtmpfs_type = { .name = "devtmpfs", .mount = devtmpfs_mount, .nodev = true };
+static const struct fs_type devtmpfs_type = { .name = "devtmpfs", .mount = devtmpfs_mount, .nodev = true, .initial_only = true };
 FS_TYPE_REGISTER(devtmpfs_type)

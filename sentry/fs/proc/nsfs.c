@@ -3,7 +3,7 @@
  * Namespaces as files: /proc/pid/ns. Linux: fs/nsfs.c.
  *
  * A link leads to an inode of one kernel-internal file system; its number is the namespace's. setns(2) asks nsfs_get() what an open one
- * stands for. Kinds that are the same for everybody (user, cgroup, time) have Linux's initial numbers and no object.
+ * stands for. Initial user, cgroup and time namespaces have Linux's numbers and no object.
  * Locks: none of its own. Checkpoint: an open namespace file and its inode, referring to the namespace.
  */
 #include "sentry/fs/nsfs.h"
@@ -15,17 +15,20 @@
 #include "schemas/file.pb-c.h"
 #include "schemas/proc.pb-c.h"
 #include "schemas/vfs.pb-c.h"
+#include "sentry/fs/fd_table.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/proc/pid_entries.h"
 #include "sentry/fs/proc/proc_internal.h"
 #include "sentry/ipc/ipc_ns.h"
+#include "sentry/kernel/cgroup_ns.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/time_ns.h"
+#include "sentry/kernel/user_ns.h"
 #include "sentry/net/netns.h"
 #include "state/state.h"
 
 #define NSFS_MAGIC 0x6e736673u
-#define INO_USER   0xEFFFFFFDu
 #define INO_CGROUP 0xEFFFFFFBu
 #define INO_TIME   0xEFFFFFFAu
 #define NS_GET_USERNS	 0xb701u
@@ -39,7 +42,7 @@ uint64_t ipc_ns_ino(const struct ipc_ns *ns) __attribute__((weak));
 struct ns_inode {
 	struct inode i; /* saved: 1 inode_base */
 	enum ns_kind kind; /* saved: 2 */
-	void *ns; /* saved: 3; referenced; NULL for kinds that are the same for everybody */
+	void *ns; /* saved: 3; referenced; NULL for the initial user, cgroup and time namespace */
 };
 
 static const struct {
@@ -50,8 +53,8 @@ static const struct {
 } kinds[] = {
 	[NS_MNT] = { "mnt", NS_MNT, 0x00020000, &mnt_ns_state_type },	[NS_UTS] = { "uts", NS_UTS, 0x04000000, &uts_ns_state_type },
 	[NS_IPC] = { "ipc", NS_IPC, 0x08000000, NULL },			[NS_NET] = { "net", NS_NET, 0x40000000, &net_ns_state_type },
-	[NS_PID] = { "pid", NS_PID, 0x20000000, &pid_ns_state_type },	[NS_USER] = { "user", NS_USER, 0x10000000, NULL },
-	[NS_CGROUP] = { "cgroup", NS_CGROUP, 0x02000000, NULL },
+	[NS_PID] = { "pid", NS_PID, 0x20000000, &pid_ns_state_type },	[NS_USER] = { "user", NS_USER, 0x10000000, &user_ns_state_type },
+	[NS_CGROUP] = { "cgroup", NS_CGROUP, 0x02000000, &cgroup_ns_state_type }, [NS_TIME] = { "time", NS_TIME, 0x00000080, &time_ns_state_type },
 };
 
 static uint64_t ns_ino(enum ns_kind kind, const void *ns)
@@ -68,11 +71,37 @@ static uint64_t ns_ino(enum ns_kind kind, const void *ns)
 	case NS_PID:
 		return ((const struct pid_ns *)ns)->ino;
 	case NS_USER:
-		return INO_USER;
+		return user_ns_ino(ns);
 	case NS_CGROUP:
-		return INO_CGROUP;
+		return ns ? ((const struct cgroup_ns *)ns)->ino : INO_CGROUP;
+	case NS_TIME:
+		return ns ? ((const struct time_ns *)ns)->ino : INO_TIME;
 	}
 	return 0;
+}
+
+/* The user namespace it belongs to; of a user namespace: the parent. */
+static struct user_ns *ns_owner(enum ns_kind kind, void *ns)
+{
+	switch (kind) {
+	case NS_MNT:
+		return ((struct mnt_ns *)ns)->user_ns;
+	case NS_UTS:
+		return ((struct uts_ns *)ns)->user_ns;
+	case NS_IPC:
+		return *ipc_ns_user_ns(ns);
+	case NS_NET:
+		return ((struct net_ns *)ns)->user_ns;
+	case NS_PID:
+		return ((struct pid_ns *)ns)->user_ns;
+	case NS_USER:
+		return user_ns_parent(ns);
+	case NS_CGROUP:
+		return ns ? ((struct cgroup_ns *)ns)->user_ns : NULL;
+	case NS_TIME:
+		return ns ? ((struct time_ns *)ns)->user_ns : NULL;
+	}
+	return NULL;
 }
 
 static void *ns_ref(enum ns_kind kind, void *ns)
@@ -88,9 +117,14 @@ static void *ns_ref(enum ns_kind kind, void *ns)
 		return net_ns_get(ns);
 	case NS_PID:
 		return pid_ns_get(ns);
-	default:
-		return NULL;
+	case NS_USER:
+		return user_ns_get(ns);
+	case NS_CGROUP:
+		return cgroup_ns_get(ns);
+	case NS_TIME:
+		return time_ns_get(ns);
 	}
+	return NULL;
 }
 
 static void ns_unref(enum ns_kind kind, void *ns)
@@ -113,7 +147,14 @@ static void ns_unref(enum ns_kind kind, void *ns)
 	case NS_PID:
 		pid_ns_put(ns);
 		break;
-	default:
+	case NS_USER:
+		user_ns_put(ns);
+		break;
+	case NS_CGROUP:
+		cgroup_ns_put(ns);
+		break;
+	case NS_TIME:
+		time_ns_put(ns);
 		break;
 	}
 }
@@ -190,19 +231,66 @@ static struct mount *nsfs_mount(void)
 
 /* --- open files --- */
 
+static int ns_open(struct inode *i, struct task *t, const struct path *p, uint32_t flags, struct file **ret);
+
+/* A descriptor for another namespace. */
+static int64_t open_ns(struct task *t, enum ns_kind kind, void *ns)
+{
+	struct inode *i = ns_inode_new(kind, ns, ns_ino(kind, ns));
+	struct file *f;
+	int r = i ? ns_open(i, t, NULL, LINUX_O_RDONLY, &f) : -ENOMEM;
+
+	inode_put(i);
+	if (r < 0)
+		return r;
+	r = fd_install(t, f, 0, true);
+	if (r < 0)
+		file_put(f);
+	return r;
+}
+
+/* What is above the caller's own namespaces is not for it to see. */
+static int64_t open_parent(struct task *t, struct ns_inode *ni)
+{
+	struct pid_ns *p;
+
+	if (ni->kind == NS_USER)
+		return ni->ns && user_ns_below(user_ns_parent(ni->ns), t->cred->user_ns) ? open_ns(t, NS_USER, user_ns_parent(ni->ns)) : -EPERM;
+	if (ni->kind != NS_PID)
+		return -EINVAL;
+	p = ((struct pid_ns *)ni->ns)->parent;
+	for (struct pid_ns *x = p; x; x = x->parent)
+		if (x == task_pid_ns(t))
+			return open_ns(t, NS_PID, p);
+	return -EPERM;
+}
+
+static int64_t open_owner(struct task *t, struct ns_inode *ni)
+{
+	struct user_ns *u = ns_owner(ni->kind, ni->ns);
+
+	if ((ni->kind == NS_USER && !ni->ns) || !user_ns_below(u, t->cred->user_ns))
+		return -EPERM;
+	return open_ns(t, NS_USER, u);
+}
+
 static int64_t ns_ioctl(struct file *f, struct task *t, uint32_t cmd, uint64_t arg)
 {
 	struct ns_inode *ni = container_of(f->inode, struct ns_inode, i);
-	uint32_t uid = 0;
+	uint32_t uid;
 
 	switch (cmd) {
 	case NS_GET_NSTYPE:
 		return kinds[ni->kind].clone_flag;
 	case NS_GET_OWNER_UID:
-		return ni->kind == NS_USER ? copy_out(t, GADDR(arg), &uid, sizeof(uid)) : -EINVAL;
+		if (ni->kind != NS_USER)
+			return -EINVAL;
+		uid = task_id_show(t, ID_UID, ni->ns ? ((struct user_ns *)ni->ns)->owner : 0);
+		return copy_out(t, GADDR(arg), &uid, sizeof(uid));
 	case NS_GET_PARENT:
+		return open_parent(t, ni);
 	case NS_GET_USERNS:
-		return -EPERM; /* outside of what the caller may see */
+		return open_owner(t, ni);
 	default:
 		return -ENOTTY;
 	}
@@ -251,17 +339,39 @@ int nsfs_get(struct file *f, enum ns_kind *ret_kind, void **ret_ns)
 	return 0;
 }
 
+int nsfs_path(struct inode *i, struct path *ret)
+{
+	struct mount *m;
+	struct dentry *d;
+	char name[40];
+	int len;
+
+	if (i->ops != &ns_iops)
+		return -EINVAL;
+	m = nsfs_mount();
+	len = snprintf(name, sizeof(name), "%s:[%lu]", kinds[container_of(i, struct ns_inode, i)->kind].name, i->ino);
+	d = m ? dentry_new(nsfs_sb.root, name, (size_t)len) : NULL;
+	if (!d)
+		return -ENOMEM;
+	d->disconnected = true;
+	d->inode = inode_get(i);
+	*ret = (struct path){ .mnt = mount_get(m), .dentry = d };
+	return 0;
+}
+
 /* --- /proc/pid/ns --- */
 
 struct ns_entry {
 	const char *label;
 	enum ns_kind kind;
-	bool children; /* pid_for_children */
-	uint64_t fixed; /* number of a kind without objects that has no enum (time) */
+	bool children; /* pid_for_children, time_for_children */
 };
 
 static void *ns_of(struct pctx *c, const struct ns_entry *e, struct nsproxy **ret)
 {
+	struct cred *cr;
+	void *u;
+
 	struct nsproxy *n = task_ns_get(c->target);
 
 	*ret = n;
@@ -278,9 +388,17 @@ static void *ns_of(struct pctx *c, const struct ns_entry *e, struct nsproxy **re
 		return n->net;
 	case NS_PID:
 		return e->children ? n->pid_for_children : task_pid_ns(c->target);
-	default:
-		return NULL;
+	case NS_CGROUP:
+		return n->cgroup;
+	case NS_TIME:
+		return e->children ? n->time_for_children : n->time;
+	case NS_USER:
+		cr = task_cred_get(c->target);
+		u = cr ? user_ns_get(cr->user_ns) : NULL; /* the target may change its credentials: with_ns() lets it go */
+		cred_put(cr);
+		return u;
 	}
+	return NULL;
 }
 
 static int with_ns(struct pctx *c, uint64_t *ret_ino, struct path *ret_path)
@@ -288,29 +406,19 @@ static int with_ns(struct pctx *c, uint64_t *ret_ino, struct path *ret_path)
 	const struct ns_entry *e = c->node->data;
 	struct nsproxy *n;
 	void *ns = ns_of(c, e, &n);
-	bool object = !e->fixed && e->kind != NS_USER && e->kind != NS_CGROUP;
+	bool object = e->kind != NS_USER && e->kind != NS_CGROUP && e->kind != NS_TIME;
 	struct inode *i;
-	struct dentry *d;
-	int err = object && !ns ? -ENOENT : 0;
+	int err = !n || (object && !ns) ? -ENOENT : 0;
 
 	if (!err)
-		*ret_ino = e->fixed ? e->fixed : ns_ino(e->kind, ns);
+		*ret_ino = ns_ino(e->kind, ns);
 	if (!err && ret_path) {
-		struct mount *m = nsfs_mount();
-		char name[40];
-		int len = snprintf(name, sizeof(name), "%s:[%lu]", e->label, *ret_ino);
-
-		i = m ? ns_inode_new(e->kind, object ? ns : NULL, *ret_ino) : NULL;
-		d = i ? dentry_new(nsfs_sb.root, name, (size_t)len) : NULL;
-		if (d) {
-			d->disconnected = true;
-			d->inode = i;
-			*ret_path = (struct path){ .mnt = mount_get(m), .dentry = d };
-		} else {
-			inode_put(i);
-			err = -ENOMEM;
-		}
+		i = ns_inode_new(e->kind, ns, *ret_ino);
+		err = i ? nsfs_path(i, ret_path) : -ENOMEM;
+		inode_put(i);
 	}
+	if (e->kind == NS_USER)
+		user_ns_put(ns);
 	if (n)
 		nsproxy_put(n);
 	return err;
@@ -346,8 +454,8 @@ const struct pnode proc_ns_children[] = {
 	NS_ENTRY("net", "net", NS_NET),
 	NS_ENTRY("pid", "pid", NS_PID),
 	NS_ENTRY("pid_for_children", "pid", NS_PID, true),
-	NS_ENTRY("time", "time", NS_USER, false, INO_TIME),
-	NS_ENTRY("time_for_children", "time", NS_USER, false, INO_TIME),
+	NS_ENTRY("time", "time", NS_TIME),
+	NS_ENTRY("time_for_children", "time", NS_TIME, true),
 	NS_ENTRY("user", "user", NS_USER),
 	NS_ENTRY("uts", "uts", NS_UTS),
 	{ 0 },
@@ -382,7 +490,7 @@ static int ns_inode_load(struct state_reader *r, void *obj, const void *msg)
 {
 	struct ns_inode *ni = obj;
 	const Sentry__NsInode *m = msg;
-	int err = state_check(r, m->kind <= NS_CGROUP && (!m->ns || kinds[m->kind].type), "unknown kind of namespace");
+	int err = state_check(r, m->kind <= NS_TIME && (!m->ns || kinds[m->kind].type), "unknown kind of namespace");
 
 	if (!err)
 		err = inode_load_base(r, &ni->i, &ns_iops, m->inode_base);

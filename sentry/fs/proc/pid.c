@@ -168,9 +168,10 @@ static bool task_next(const struct pctx *dir, uint64_t *id, char *ret_name)
 	PN_FILE("oom_adj", 0644, proc_show_oom_adj, .flags = P, .store = proc_store_oom_adj),                                             \
 	PN_FILE("oom_score_adj", 0644, proc_show_oom_score_adj, .flags = P, .store = proc_store_oom_score_adj),                           \
 	PN_FILE("loginuid", 0644, proc_show_loginuid, .flags = P), PN_FILE("sessionid", 0444, proc_show_sessionid, .flags = P),           \
-	PN_FILE("io", 0400, proc_show_io, .flags = P | PN_PTRACE), PN_FILE("uid_map", 0644, proc_show_id_map, .flags = P),                \
-	PN_FILE("gid_map", 0644, proc_show_id_map, .flags = P), PN_FILE("projid_map", 0644, proc_show_projid_map, .flags = P),            \
-	PN_FILE("setgroups", 0644, proc_show_setgroups, .flags = P)
+	PN_FILE("io", 0400, proc_show_io, .flags = P | PN_PTRACE), PN_FILE("uid_map", 0644, proc_show_id_map, .flags = P, .store = proc_store_id_map, .data = &proc_id_kinds[ID_UID]),              \
+	PN_FILE("gid_map", 0644, proc_show_id_map, .flags = P, .store = proc_store_id_map, .data = &proc_id_kinds[ID_GID]),                 \
+	PN_FILE("projid_map", 0644, proc_show_id_map, .flags = P, .store = proc_store_id_map, .data = &proc_id_kinds[ID_PROJID]),            \
+	PN_FILE("setgroups", 0644, proc_show_setgroups, .flags = P, .store = proc_store_setgroups)
 
 static const struct pnode thread_children[] = {
 	COMMON_ENTRIES,
@@ -186,6 +187,7 @@ static const struct pnode pid_children[] = {
 	PN_FILE("autogroup", 0644, proc_show_autogroup, .flags = P, .store = proc_store_autogroup),
 	PN_DIR("map_files", 0500, NULL, .flags = P | PN_PTRACE, .dyn = &proc_map_files_dyn),
 	PN_FILE("mountstats", 0400, proc_show_mountstats, .flags = P),
+	PN_FILE("timens_offsets", 0644, proc_show_timens_offsets, .flags = P, .store = proc_store_timens_offsets),
 	PN_FILE("coredump_filter", 0644, proc_show_coredump_filter, .flags = P, .store = proc_store_coredump_filter),
 	PN_FILE("timerslack_ns", 0666, proc_show_timerslack, .flags = P | PN_ATTACH, .store = proc_store_timerslack),
 	{ 0 },

@@ -4,6 +4,7 @@
 #define SENTRY_FS_PROC_PID_ENTRIES_H
 
 #include "sentry/fs/pseudo/pseudo.h"
+#include "sentry/kernel/user_ns.h"
 
 /* pid_status.c */
 int proc_show_stat(struct pctx *c, struct strbuf *b);
@@ -62,9 +63,14 @@ int proc_show_personality(struct pctx *c, struct strbuf *b);
 int proc_show_wchan(struct pctx *c, struct strbuf *b);
 int proc_show_stack(struct pctx *c, struct strbuf *b);
 int proc_show_syscall(struct pctx *c, struct strbuf *b);
+/* pid_userns.c */
 int proc_show_setgroups(struct pctx *c, struct strbuf *b);
+int64_t proc_store_setgroups(struct pctx *c, char *s, size_t n);
 int proc_show_id_map(struct pctx *c, struct strbuf *b);
-int proc_show_projid_map(struct pctx *c, struct strbuf *b);
+int64_t proc_store_id_map(struct pctx *c, char *s, size_t n);
+int proc_show_timens_offsets(struct pctx *c, struct strbuf *b);
+int64_t proc_store_timens_offsets(struct pctx *c, char *s, size_t n);
+extern const enum id_kind proc_id_kinds[];
 int proc_show_coredump_filter(struct pctx *c, struct strbuf *b);
 int64_t proc_store_coredump_filter(struct pctx *c, char *s, size_t n);
 int proc_show_children(struct pctx *c, struct strbuf *b);

@@ -11,6 +11,7 @@
 #include "sentry/fs/fs_ctx.h"
 #include "sentry/fs/locks.h"
 #include "sentry/fs/proc/pid_entries.h"
+#include "sentry/fs/nsfs.h"
 #include "sentry/fs/proc/proc_internal.h"
 #include "sentry/kernel/nsproxy.h"
 
@@ -141,7 +142,9 @@ static int fd_get_link(struct pctx *c, struct path *ret)
 		*ret = f->path;
 		path_get(ret);
 	} else {
-		err = anon_inode_path(f->inode, f->ops->name, ret);
+		err = nsfs_path(f->inode, ret);
+		if (err == -EINVAL)
+			err = anon_inode_path(f->inode, f->ops->name, ret);
 	}
 	file_put(f);
 	return err;

@@ -172,22 +172,6 @@ int proc_show_cpuset(struct pctx *c, struct strbuf *b)
 	return 0;
 }
 
-int proc_show_setgroups(struct pctx *c, struct strbuf *b)
-{
-	strbuf_adds(b, "allow\n");
-	return 0;
-}
-
-int proc_show_id_map(struct pctx *c, struct strbuf *b)
-{
-	strbuf_addf(b, "%10u %10u %10u\n", 0u, 0u, UINT32_MAX);
-	return 0;
-}
-
-int proc_show_projid_map(struct pctx *c, struct strbuf *b)
-{
-	return proc_show_id_map(c, b);
-}
 
 int proc_show_personality(struct pctx *c, struct strbuf *b)
 {

@@ -216,16 +216,23 @@ static unsigned fd_size(struct task *t)
 	return (unsigned)ALIGN_UP(MAX(last + 1, 1), 64);
 }
 
-static void show_cred(struct task *t, struct strbuf *b)
+/* As the reader's user namespace has it. */
+static uint32_t id_of(const struct pctx *c, enum id_kind k, uint32_t kid)
+{
+	return c->t ? task_id_show(c->t, k, kid) : kid;
+}
+
+static void show_cred(struct pctx *c, struct task *t, struct strbuf *b)
 {
 	struct cred *cr = task_cred_get(t);
 
 	if (!cr)
 		return;
-	strbuf_addf(b, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", cr->uid, cr->euid, cr->suid, cr->fsuid, cr->gid, cr->egid,
-		    cr->sgid, cr->fsgid, fd_size(t));
+	strbuf_addf(b, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t%u\nGroups:\t", id_of(c, ID_UID, cr->uid), id_of(c, ID_UID, cr->euid),
+		    id_of(c, ID_UID, cr->suid), id_of(c, ID_UID, cr->fsuid), id_of(c, ID_GID, cr->gid), id_of(c, ID_GID, cr->egid),
+		    id_of(c, ID_GID, cr->sgid), id_of(c, ID_GID, cr->fsgid), fd_size(t));
 	for (size_t n = 0; n < cr->nr_groups; n++)
-		strbuf_addf(b, "%u ", cr->groups[n]);
+		strbuf_addf(b, "%u ", id_of(c, ID_GID, cr->groups[n]));
 	strbuf_adds(b, "\n");
 	cred_put(cr);
 }
@@ -277,7 +284,7 @@ int proc_show_status(struct pctx *c, struct strbuf *b)
 		strbuf_addf(b, "Umask:\t%04o\n", fs_ctx_umask(fs));
 	strbuf_addf(b, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n", state_text(f.state), f.tgid, f.pid, f.ppid,
 		    f.tracer);
-	show_cred(t, b);
+	show_cred(c, t, b);
 	show_levels(b, "NStgid:", f.nstgid, f.levels);
 	show_levels(b, "NSpid:", f.nspid, f.levels);
 	show_levels(b, "NSpgid:", f.nspgid, f.levels);

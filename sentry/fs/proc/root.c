@@ -10,6 +10,7 @@
 #include "sentry/fs/proc/machine.h"
 #include "sentry/fs/proc/proc_internal.h"
 #include "sentry/kernel/nsproxy.h"
+#include "sentry/kernel/keys.h"
 
 /* --- links to oneself --- */
 
@@ -51,6 +52,20 @@ static int show_tty_drivers(struct pctx *c, struct strbuf *b)
 }
 
 /* --- the root --- */
+
+static int show_keys(struct pctx *c, struct strbuf *b)
+{
+	if (c->t)
+		keys_show(c->t, b);
+	return 0;
+}
+
+static int show_key_users(struct pctx *c, struct strbuf *b)
+{
+	if (c->t)
+		keys_show_users(c->t, b);
+	return 0;
+}
 
 static const struct pnode empty[] = { { 0 } };
 static const struct pnode sysvipc[] = {
@@ -99,8 +114,8 @@ static const struct pnode children[] = {
 	PN_FILE("iomem", 0444, proc_show_iomem),
 	PN_FILE("ioports", 0444, proc_show_nothing),
 	PN_FILE("kallsyms", 0444, proc_show_nothing),
-	PN_FILE("key-users", 0444, proc_show_nothing),
-	PN_FILE("keys", 0444, proc_show_nothing),
+	PN_FILE("key-users", 0444, show_key_users),
+	PN_FILE("keys", 0444, show_keys),
 	PN_FILE("loadavg", 0444, proc_show_loadavg),
 	PN_FILE("locks", 0444, proc_show_locks),
 	PN_FILE("meminfo", 0444, proc_show_meminfo),

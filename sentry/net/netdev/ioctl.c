@@ -346,7 +346,7 @@ int64_t netdev_ioctl(struct sock *sk, struct task *t, uint32_t cmd, uint64_t arg
 		net_cfg_unlock(sk->net->cfg);
 		return d ? copy_out(t, GADDR(arg), &r, sizeof(r)) : -ENODEV;
 	}
-	if (is_change(cmd) && (!task_capable(t, LINUX_CAP_NET_ADMIN) || sk->net->host))
+	if (is_change(cmd) && (!net_capable(t, LINUX_CAP_NET_ADMIN) || sk->net->host))
 		return -EPERM;
 	return about_device(sk, t, cmd, &r, GADDR(arg));
 }

@@ -6,6 +6,7 @@
 #include "sentry/abi/poll.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/fs/inode.h"
+#include "sentry/net/netns.h"
 #include "sentry/net/netlink/netlink.h"
 #include "state/state.h"
 
@@ -210,12 +211,12 @@ static int set_port(struct netlink_sock *s, struct task *t, uint32_t portid, boo
 
 static bool may_recv(struct netlink_sock *s, struct task *t)
 {
-	return proto_of(s)->any_recv || task_capable(t, LINUX_CAP_NET_ADMIN);
+	return proto_of(s)->any_recv || net_capable(t, LINUX_CAP_NET_ADMIN);
 }
 
 static bool may_send(struct netlink_sock *s, struct task *t)
 {
-	return proto_of(s)->any_send || task_capable(t, LINUX_CAP_NET_ADMIN);
+	return proto_of(s)->any_send || net_capable(t, LINUX_CAP_NET_ADMIN);
 }
 
 static int netlink_bind(struct sock *sk, struct task *t, const void *addr, uint32_t len)
@@ -508,7 +509,7 @@ static int netlink_setsockopt(struct sock *sk, struct task *t, int level, int op
 	}
 	if (!bit)
 		return -ENOPROTOOPT;
-	if (bit == NL_ALL_NSID && !task_capable(t, LINUX_CAP_NET_BROADCAST))
+	if (bit == NL_ALL_NSID && !net_capable(t, LINUX_CAP_NET_BROADCAST))
 		return -EPERM;
 	mutex_lock(&s->mu);
 	s->options = v ? s->options | bit : s->options & ~bit;
