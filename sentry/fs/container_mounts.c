@@ -31,7 +31,7 @@ static const char *type_of(const struct sentry_mount *m)
 	case SENTRY_MOUNT_DEVPTS:
 		return "devpts";
 	case SENTRY_MOUNT_MQUEUE:
-		return fs_type_find("mqueue") ? "mqueue" : "tmpfs"; /* DEVIATION: queues are not files: /dev/mqueue stays empty */
+		return "mqueue";
 	case SENTRY_MOUNT_CGROUP:
 		return "cgroup2";
 	}

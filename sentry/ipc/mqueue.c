@@ -4,8 +4,7 @@
  *
  * Locks: mq_mu, one for all, guards names and queues; queues are woken and signals sent with it released.
  * Checkpoint: queue and descriptor are two types; sleepers run their call again. Linux: ipc/mqueue.c.
- * DEVIATION: SIGEV_THREAD is refused (it needs a netlink cookie); RLIMIT_MSGQUEUE bounds each queue, not the user's sum; the names are
- * not visible as files.
+ * DEVIATION: SIGEV_THREAD is refused (it needs a netlink cookie); RLIMIT_MSGQUEUE bounds each queue, not the user's sum.
  */
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +16,9 @@
 #include "sentry/abi/poll.h"
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_ctx.h"
+#include "sentry/fs/fs_type.h"
 #include "sentry/fs/inode.h"
+#include "sentry/fs/pseudo/pseudo.h"
 #include "sentry/ipc/ipc_internal.h"
 #include "sentry/kernel/clock.h"
 #include "sentry/syscalls/syscalls.h"
@@ -234,6 +235,19 @@ static int copy_in_name(struct task *t, gaddr_t src, char **ret)
 	return 0;
 }
 
+static int file_new(struct task *t, struct mqueue *q, uint32_t flags, const struct path *p, struct inode *i, struct file **ret)
+{
+	struct mq_file *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return -ENOMEM;
+	f->q = q;
+	file_init(&f->file, &mq_ops, flags & (LINUX_O_ACCMODE | LINUX_O_NONBLOCK), t, p, i);
+	f->file.seekable = true;
+	*ret = &f->file;
+	return 0;
+}
+
 static int access_check(struct task *t, const struct mqueue *q, uint32_t flags)
 {
 	uint32_t acc = flags & LINUX_O_ACCMODE;
@@ -308,7 +322,7 @@ int64_t sys_mq_open(struct task *t, const struct sys_args *a)
 	uint32_t flags = ARG_U32(a, 1);
 	_cleanup_free_ char *name = NULL;
 	struct mqueue *q = NULL;
-	struct mq_file *f;
+	struct file *f;
 	int64_t r;
 
 	if (a->a[3] && copy_in(t, &attr, ARG_ADDR(a, 3), sizeof(attr)) < 0)
@@ -318,34 +332,28 @@ int64_t sys_mq_open(struct task *t, const struct sys_args *a)
 		r = open_queue(t, name, flags, ARG_U32(a, 2), &attr, &q);
 	if (r < 0)
 		return r;
-	f = calloc(1, sizeof(*f));
-	if (!f) {
+	r = file_new(t, q, flags, NULL, q->inode, &f);
+	if (r < 0) {
 		mqueue_put(q);
-		return -ENOMEM;
+		return r;
 	}
-	f->q = q;
-	file_init(&f->file, &mq_ops, flags & (LINUX_O_ACCMODE | LINUX_O_NONBLOCK), t, NULL, q->inode);
-	f->file.seekable = true;
-	r = fd_install(t, &f->file, 0, true); /* Linux: always close-on-exec */
+	r = fd_install(t, f, 0, true); /* Linux: always close-on-exec */
 	if (r < 0)
-		file_put(&f->file);
+		file_put(f);
 	return r;
 }
 
-int64_t sys_mq_unlink(struct task *t, const struct sys_args *a)
+/* Takes the name away; @check: only the owner may. */
+static int remove_name(struct task *t, struct ipc_ns *ns, const char *name, bool check)
 {
-	struct ipc_ns *ns = task_ipc(t);
-	_cleanup_free_ char *name = NULL;
-	struct mqueue *q = NULL;
-	int r = copy_in_name(t, ARG_ADDR(a, 0), &name);
+	struct mqueue *q;
+	int r = 0;
 
-	if (r < 0)
-		return r;
 	mutex_lock(&mq_mu);
 	q = find_locked(ns, name);
 	if (!q)
 		r = -ENOENT;
-	else if (t->cred->fsuid != q->inode->uid && !task_capable(t, LINUX_CAP_FOWNER))
+	else if (check && t->cred->fsuid != q->inode->uid && !task_capable(t, LINUX_CAP_FOWNER))
 		r = -EPERM;
 	if (r == 0) {
 		list_del(&q->node);
@@ -357,6 +365,131 @@ int64_t sys_mq_unlink(struct task *t, const struct sys_args *a)
 		mqueue_put(q);
 	return r;
 }
+
+int64_t sys_mq_unlink(struct task *t, const struct sys_args *a)
+{
+	_cleanup_free_ char *name = NULL;
+	int r = copy_in_name(t, ARG_ADDR(a, 0), &name);
+
+	return r < 0 ? r : remove_name(t, task_ipc(t), name, true);
+}
+
+/* --- the file system: the queues of the namespace of whoever looks (DEVIATION: not of whoever mounted it) --- */
+
+static struct ipc_ns *viewer_ns(const struct pctx *c)
+{
+	return c->t && c->t->ns ? c->t->ns->ipc : NULL;
+}
+
+/* The queue with number @id, or the first above it; a reference, or NULL. */
+static struct mqueue *by_number(const struct pctx *c, uint64_t id, bool next)
+{
+	struct ipc_ns *ns = viewer_ns(c);
+	struct mqueue *q, *best = NULL;
+
+	if (!ns)
+		return NULL;
+	mutex_lock(&mq_mu);
+	list_for_each(q, &ns->mqs, node)
+		if (q->inode->ino == id || (next && q->inode->ino > id && (!best || q->inode->ino < best->inode->ino)))
+			best = q;
+	if (best)
+		ref_get(&best->ref);
+	mutex_unlock(&mq_mu);
+	return best;
+}
+
+static int mqfs_lookup(const struct pctx *dir, const char *name, uint64_t *ret_id, struct pid **ret_pid, bool *ret_thread)
+{
+	struct ipc_ns *ns = viewer_ns(dir);
+	struct mqueue *q;
+
+	if (!ns)
+		return -ENOENT;
+	mutex_lock(&mq_mu);
+	q = find_locked(ns, name);
+	if (q)
+		*ret_id = q->inode->ino;
+	mutex_unlock(&mq_mu);
+	return q ? 0 : -ENOENT;
+}
+
+static bool mqfs_next(const struct pctx *dir, uint64_t *id, char *ret_name, size_t size)
+{
+	struct mqueue *q = by_number(dir, *id, true);
+
+	if (!q)
+		return false;
+	*id = q->inode->ino;
+	(void)snprintf(ret_name, size, "%s", q->name);
+	mqueue_put(q);
+	return true;
+}
+
+static bool mqfs_valid(const struct pctx *c)
+{
+	struct mqueue *q = by_number(c, c->id, false);
+
+	mqueue_put(q);
+	return q != NULL;
+}
+
+static bool mqfs_attrs(struct pctx *c, uint32_t *mode, uint32_t *uid, uint32_t *gid, uint64_t *size)
+{
+	struct mqueue *q = by_number(c, c->id, false);
+
+	if (!q)
+		return false;
+	mutex_lock(&q->inode->attr_mu);
+	*mode = q->inode->mode & 07777;
+	*uid = q->inode->uid;
+	*gid = q->inode->gid;
+	mutex_unlock(&q->inode->attr_mu);
+	*size = MQ_STATUS_SIZE;
+	mqueue_put(q);
+	return true;
+}
+
+static int mqfs_open(struct pctx *c, struct inode *i, const struct path *p, uint32_t flags, struct file **ret)
+{
+	struct mqueue *q = by_number(c, c->id, false);
+	int r = q ? file_new(c->t, q, flags, p, i, ret) : -ENOENT;
+
+	if (r < 0)
+		mqueue_put(q);
+	return r;
+}
+
+static int mqfs_create(const struct pctx *dir, const char *name, uint32_t mode)
+{
+	const struct linux_mq_attr attr = { .maxmsg = MQ_MSG_DEFAULT, .msgsize = MQ_SIZE_DEFAULT };
+	struct mqueue *q;
+	int r = viewer_ns(dir) ? open_queue(dir->t, name, LINUX_O_CREAT | LINUX_O_EXCL, mode, &attr, &q) : -EACCES;
+
+	if (r == 0)
+		mqueue_put(q);
+	return r;
+}
+
+static int mqfs_unlink(const struct pctx *dir, const char *name)
+{
+	return viewer_ns(dir) ? remove_name(dir->t, viewer_ns(dir), name, false) : -ENOENT;
+}
+
+static const struct pnode mqfs_node = { .name = "queue*", .mode = LINUX_S_IFREG | 0600, .open = mqfs_open, .get_attrs = mqfs_attrs };
+static const struct pdyn mqfs_dyn = { .node = &mqfs_node, .lookup = mqfs_lookup, .next_name = mqfs_next, .valid = mqfs_valid, .create = mqfs_create,
+				      .unlink = mqfs_unlink };
+static const struct pnode mqfs_root = PN_DIR("/", 01777, NULL, .dyn = &mqfs_dyn);
+static const struct pseudo_fs mqfs = { .name = "mqueue", .magic = LINUX_MQUEUE_MAGIC, .root = &mqfs_root };
+PSEUDO_FS_REGISTER(mqfs)
+
+static int mqfs_mount(const struct fs_type *ft, const struct mount_req *rq, struct super_block **ret)
+{
+	return pseudo_mount(ft, &mqfs, NULL, ret);
+}
+
+static const struct fs_type mqueue_type = { .name = "mqueue", .mount = mqfs_mount, .nodev = true };
+FS_TYPE_REGISTER(mqueue_type)
 
 /* --- transfer --- */
 

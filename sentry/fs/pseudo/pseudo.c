@@ -186,6 +186,7 @@ static void take_attrs(struct inode *i, struct pctx *c)
 {
 	uint32_t uid = 0, gid = 0, mode = c->node->mode;
 	uint64_t nlink = i->nlink;
+	uint64_t size = i->size;
 
 	/* A process that must not be looked into belongs to root, but for its public directories. */
 	if (c->target && (!c->target->undumpable || mode == (LINUX_S_IFDIR | 0555))) {
@@ -201,8 +202,15 @@ static void take_attrs(struct inode *i, struct pctx *c)
 		mode = (mode & LINUX_S_IFMT) | c->node->get_mode(c);
 	if (c->ps->fs->attrs)
 		c->ps->fs->attrs(c, &mode, &uid, &gid, &nlink);
+	if (c->node->get_attrs) {
+		uint32_t perm = 0;
+
+		if (c->node->get_attrs(c, &perm, &uid, &gid, &size))
+			mode = (mode & LINUX_S_IFMT) | perm;
+	}
 	mutex_lock(&i->attr_mu);
 	i->nlink = (uint32_t)nlink;
+	i->size = size;
 	i->mode = mode;
 	i->uid = uid;
 	i->gid = gid;
@@ -294,7 +302,7 @@ static int pseudo_refresh(struct inode *i, struct task *t)
 	struct pctx c;
 	int err;
 
-	if (!pi->pid && !pi->node->get_mode && !pseudo_of(i->sb)->fs->attrs)
+	if (!pi->pid && !pi->node->get_mode && !pi->node->get_attrs && !pseudo_of(i->sb)->fs->attrs)
 		return 0;
 	err = pctx_get(i, t, &c);
 	if (!err)
@@ -323,7 +331,7 @@ static int pseudo_permission(struct inode *i, struct task *t, const struct cred 
 	struct pctx c;
 	int err;
 
-	if (pi->pid || pi->node->get_mode || pseudo_of(i->sb)->fs->attrs) {
+	if (pi->pid || pi->node->get_mode || pi->node->get_attrs || pseudo_of(i->sb)->fs->attrs) {
 		err = pctx_get(i, t, &c);
 		if (err)
 			return err;
@@ -414,11 +422,19 @@ static int pseudo_create(struct inode *dir, struct task *t, struct dentry *d, co
 	const struct pseudo_fs *fs = pseudo_of(dir->sb)->fs;
 	struct pctx c;
 	uint64_t id;
+	const struct pdyn *dyn = pseudo_i(dir)->node->dyn;
 	int err;
 
 	if (dir->sb->magic == LINUX_PROC_SUPER_MAGIC)
 		return -ENOENT;
-	if (!fs->mkdir || !LINUX_S_ISDIR(m->mode) || !pseudo_i(dir)->node->dyn)
+	if (dyn && dyn->create && LINUX_S_ISREG(m->mode)) {
+		err = pctx_get(dir, t, &c);
+		if (!err)
+			err = dyn->create(&c, d->name, m->mode & 07777);
+		pctx_done(&c);
+		return err ? err : pseudo_lookup(dir, t, d, ret);
+	}
+	if (!fs->mkdir || !LINUX_S_ISDIR(m->mode) || !dyn)
 		return LINUX_S_ISREG(m->mode) ? -EACCES : -EPERM;
 	err = pctx_get(dir, t, &c);
 	if (!err)
@@ -451,11 +467,29 @@ static int pseudo_rmdir(struct inode *dir, struct task *t, struct dentry *d)
 	return err;
 }
 
+static int pseudo_unlink(struct inode *dir, struct task *t, struct dentry *d)
+{
+	const struct pdyn *dyn = pseudo_i(dir)->node->dyn;
+	struct pctx c;
+	int err;
+
+	if (!dyn || !dyn->unlink)
+		return -EPERM;
+	err = pctx_get(dir, t, &c);
+	if (!err)
+		err = dyn->unlink(&c, d->name);
+	pctx_done(&c);
+	if (!err)
+		inode_set_nlink(d->inode, -1);
+	return err;
+}
+
 #define COMMON                                                                                                                       \
 	.name = "pseudo", .state = &pseudo_inode_state_type, .evict = pseudo_evict, .setattr = pseudo_setattr, .getattr = pseudo_getattr, \
 	.refresh = pseudo_refresh, .permission = pseudo_permission, .mu_class = "pseudo.file"
 
-const struct inode_ops pseudo_dir_iops = { COMMON, .lookup = pseudo_lookup, .create = pseudo_create, .rmdir = pseudo_rmdir, .open = pseudo_dir_open };
+const struct inode_ops pseudo_dir_iops = { COMMON, .lookup = pseudo_lookup, .create = pseudo_create, .unlink = pseudo_unlink, .rmdir = pseudo_rmdir,
+					  .open = pseudo_dir_open };
 const struct inode_ops pseudo_reg_iops = { COMMON, .open = pseudo_reg_open };
 const struct inode_ops pseudo_link_iops = { COMMON, .readlink = pseudo_readlink };
 const struct inode_ops pseudo_magic_iops = { COMMON, .readlink = pseudo_readlink, .get_link = pseudo_get_link };

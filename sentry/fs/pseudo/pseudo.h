@@ -44,6 +44,9 @@ struct pdyn {
 	bool (*next_name)(const struct pctx *dir, uint64_t *id, char *ret_name, size_t size);
 	/* Is the entry of @c still there? Processes are checked already. NULL: yes. */
 	bool (*valid)(const struct pctx *c);
+	/* Directories where files are made and removed like anywhere; @mode: permission bits. NULL: refused. */
+	int (*create)(const struct pctx *dir, const char *name, uint32_t mode);
+	int (*unlink)(const struct pctx *dir, const char *name);
 };
 
 #define PN_PTRACE (1u << 0) /* whoever opens or follows it must be allowed to look into the process */
@@ -70,6 +73,8 @@ struct pnode {
 	/* What tells its changes, and who keeps that alive, to be given to unwatch(). May be NULL: nothing does. */
 	struct pseudo_watch *(*watch)(const struct pctx *c, void **ret_owner);
 	void (*unwatch)(void *owner);
+	/* Permissions, owner and size that are the entry's own; false: it is gone. NULL: as above. */
+	bool (*get_attrs)(struct pctx *c, uint32_t *mode, uint32_t *uid, uint32_t *gid, uint64_t *size);
 };
 
 #define PN_DIR(nm, perm, kids, ...)  { .name = (nm), .mode = LINUX_S_IFDIR | (perm), .children = (kids), ##__VA_ARGS__ }
