@@ -38,6 +38,8 @@
 #define MAX_LOADED (1u << 20)
 #define RING_NAME  "/[aio] (deleted)"
 
+struct ring_page;
+
 struct aio_poll { /* message: AioPoll */
 	struct list node; /* derived: aio_ctx.polls */
 	struct aio_ctx *ctx; /* derived: the context that lists it; referenced */
@@ -62,6 +64,7 @@ struct aio_ctx { /* message: AioCtx */
 	struct mutex mu; /* nosave: free when frozen; guards below */
 	struct list polls; /* saved: 6 */
 	uint32_t busy; /* derived: requests under way: polls; others only while io_submit runs */
+	struct ring_page *pages; /* nosave: found again when needed */
 	bool dead; /* nosave: io_destroy was called; then nothing lists it */
 	bool counted; /* derived: in aio-nr */
 };
@@ -73,6 +76,65 @@ uint64_t aio_nr(void)
 {
 	mutex_guard(&aio_mu);
 	return nr_reqs;
+}
+
+/* --- the ring's memory --- */
+
+struct ring_page {
+	uint64_t off; /* in the memory file; one reference */
+	char *p; /* NULL: not looked up yet */
+};
+
+/* Where page @i of the ring is: looked up once, then held. mu held (or the context is not published yet). */
+static char *ring_page(struct aio_ctx *c, uint64_t i)
+{
+	struct memfile *mf = the_kernel->mf;
+	struct backing b;
+
+	if (!c->pages)
+		c->pages = calloc(c->map_len / PAGE_SIZE, sizeof(*c->pages));
+	if (!c->pages)
+		return NULL;
+	if (c->pages[i].p)
+		return c->pages[i].p;
+	if (c->ring->ops->translate(c->ring, i * PAGE_SIZE, PAGE_SIZE, true, &b) < 0)
+		return NULL;
+	if (b.len > PAGE_SIZE)
+		memfile_unref(mf, b.off + PAGE_SIZE, b.len - PAGE_SIZE);
+	c->pages[i].p = memfile_ptr(mf, b.off, PAGE_SIZE);
+	c->pages[i].off = b.off;
+	if (!c->pages[i].p)
+		memfile_unref(mf, b.off, PAGE_SIZE);
+	return c->pages[i].p;
+}
+
+static void ring_release(struct aio_ctx *c)
+{
+	for (uint64_t i = 0; c->pages && i < c->map_len / PAGE_SIZE; i++)
+		if (c->pages[i].p)
+			memfile_unref(the_kernel->mf, c->pages[i].off, PAGE_SIZE);
+	free(TAKE_PTR(c->pages));
+}
+
+/* Moves bytes of the ring's memory, which the application may change at any time and cannot take away. */
+static int ring_rw(struct aio_ctx *c, uint64_t off, void *buf, size_t n, bool write)
+{
+	while (n) {
+		uint64_t in = off % PAGE_SIZE;
+		size_t m = MIN(n, (size_t)(PAGE_SIZE - in));
+		char *p = ring_page(c, off / PAGE_SIZE);
+
+		if (!p)
+			return -ENOMEM;
+		if (write)
+			memcpy(p + in, buf, m);
+		else
+			memcpy(buf, p + in, m);
+		buf = (char *)buf + m;
+		off += m;
+		n -= m;
+	}
+	return 0;
 }
 
 /* --- contexts --- */
@@ -112,6 +174,7 @@ static void ctx_put(struct aio_ctx *c)
 		nr_reqs -= c->max_reqs;
 		mutex_unlock(&aio_mu);
 	}
+	ring_release(c);
 	if (c->ring)
 		c->ring->ops->put(c->ring);
 	waitq_done(&c->wq);
@@ -178,35 +241,6 @@ void aio_exit(struct mm *mm)
 }
 
 /* --- the ring --- */
-
-/* Moves bytes of the ring's memory, which the application may change at any time and cannot take away. */
-static int ring_rw(struct aio_ctx *c, uint64_t off, void *buf, size_t n, bool write)
-{
-	struct memfile *mf = the_kernel->mf;
-
-	while (n) {
-		uint64_t page = ALIGN_DOWN(off, PAGE_SIZE), in = off - page;
-		size_t m = MIN(n, (size_t)(PAGE_SIZE - in));
-		struct backing b;
-		char *p;
-		int r = c->ring->ops->translate(c->ring, page, PAGE_SIZE, write, &b);
-
-		if (r < 0)
-			return r;
-		p = memfile_ptr(mf, b.off, PAGE_SIZE);
-		if (p && write)
-			memcpy(p + in, buf, m);
-		else if (p)
-			memcpy(buf, p + in, m);
-		memfile_unref(mf, b.off, b.len);
-		if (!p)
-			return -ENOMEM;
-		buf = (char *)buf + m;
-		off += m;
-		n -= m;
-	}
-	return 0;
-}
 
 static uint32_t ring_word(struct aio_ctx *c, size_t off)
 {
