@@ -17,11 +17,8 @@
 #include "sentry/fs/inode.h"
 #include "sentry/fs/mount.h"
 #include "sentry/fs/namei.h"
-<<<<<<< HEAD
 #include "sentry/fs/uring/uring.h"
-=======
 #include "sentry/kernel/exec_cred.h"
->>>>>>> ready/security
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"

@@ -7,11 +7,8 @@
 
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_ctx.h"
-<<<<<<< HEAD
-#include "sentry/fs/uring/uring.h"
-=======
 #include "sentry/fs/landlock.h"
->>>>>>> ready/security
+#include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/keys.h"
 #include "sentry/kernel/nsproxy.h"

@@ -193,7 +193,6 @@ struct sysctx {
 	uint32_t seccomp; /* saved: enum seccomp_stage: how far the filters have got with it */
 };
 
-<<<<<<< HEAD
 /*
  * What was fetched for a system call before it runs: io_uring reads path names when a request is submitted and finds files in tables of its own,
  * while the call may run later and on another thread. Handlers see neither: copy_in_path() and copy_in_string() take a name from here when the
@@ -208,10 +207,7 @@ struct task_given {
 	const char *name[TASK_GIVEN_NAMES]; /* NULL: none */
 };
 
-enum ns_kind { NS_MNT, NS_UTS, NS_IPC, NS_NET, NS_PID, NS_USER, NS_CGROUP };
-=======
 enum ns_kind { NS_MNT, NS_UTS, NS_IPC, NS_NET, NS_PID, NS_USER, NS_CGROUP, NS_TIME };
->>>>>>> ready/security
 
 struct nsproxy {
 	struct ref ref; /* nosave; immutable, copy to change */

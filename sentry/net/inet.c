@@ -8,11 +8,8 @@
 #include <string.h>
 
 #include "sentry/abi/poll.h"
-<<<<<<< HEAD
-=======
 #include "sentry/fs/proc/sysctl.h"
 #include "sentry/net/netns.h"
->>>>>>> ready/security
 #include "sentry/kernel/kernel.h"
 
 #define TCP_SNDBUF_DEF 16384u /* net.ipv4.tcp_wmem, tcp_rmem */
