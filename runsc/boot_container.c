@@ -109,6 +109,8 @@ int boot_container_fill(struct arena *a, json_t *msg, const struct oci_spec *spe
 		.readonly_paths = spec->lnx.readonly_paths,
 		.pids_limit = spec->lnx.resources.pids_limit,
 		.memory_limit = spec->lnx.resources.memory_limit,
+		.cpu_quota = spec->lnx.resources.cpu_quota,
+		.cpu_period = spec->lnx.resources.cpu_period,
 		.cgroups_path = spec->lnx.cgroups_path,
 	};
 	int r = fill_mounts(a, json_object_get(msg, "mounts"), &c, err);

@@ -20,6 +20,25 @@ static json_t *all_caps(void)
 	return a;
 }
 
+/* Root of a sandbox of its own may make control groups. */
+static void writable_cgroups(json_t *mounts)
+{
+	size_t i, n;
+	json_t *m, *o;
+
+	json_array_foreach(mounts, i, m) {
+		const char *dest = json_string_value(json_object_get(m, "destination"));
+
+		if (!dest || strcmp(dest, "/sys/fs/cgroup") != 0)
+			continue;
+		json_array_foreach(json_object_get(m, "options"), n, o)
+			if (!strcmp(json_string_value(o) ? json_string_value(o) : "", "ro")) {
+				(void)json_array_remove(json_object_get(m, "options"), n);
+				break;
+			}
+	}
+}
+
 static int make_spec(char **command, const char *root, const char *cwd, json_t **ret, struct error **err)
 {
 	static const char *const sets[] = {"bounding", "effective", "permitted"};
@@ -30,6 +49,7 @@ static int make_spec(char **command, const char *root, const char *cwd, json_t *
 		return error_set(err, -ENOMEM, "do");
 	*ret = spec;
 	p = json_object_get(spec, "process");
+	writable_cgroups(json_object_get(spec, "mounts"));
 	a = json_array();
 	for (; *command; command++)
 		if (json_array_append_new(a, json_string(*command)) < 0)

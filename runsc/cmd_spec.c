@@ -45,6 +45,8 @@ json_t *default_spec(void)
 				    mount("/dev/mqueue", "mqueue", "mqueue", STRINGS("nosuid", "noexec", "nodev")));
 	(void)json_array_append_new(mounts,
 				    mount("/sys", "sysfs", "sysfs", STRINGS("nosuid", "noexec", "nodev", "ro")));
+	(void)json_array_append_new(mounts, mount("/sys/fs/cgroup", "cgroup", "cgroup",
+						  STRINGS("nosuid", "noexec", "nodev", "relatime", "ro")));
 	for (const char *const *t = (const char *const[]){"pid", "network", "ipc", "uts", "mount", "cgroup", NULL}; *t;
 	     t++)
 		(void)json_array_append_new(ns, json_pack("{s:s}", "type", *t));

@@ -93,6 +93,7 @@ struct oci_idmap {
 
 struct oci_resources {
 	uint64_t pids_limit, memory_limit; /* 0: none */
+	uint64_t cpu_quota, cpu_period; /* us; quota 0: none; period 0: 100 ms */
 	json_t *json;                      /* the whole object, borrowed from spec->json; NULL when absent */
 };
 

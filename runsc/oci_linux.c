@@ -124,7 +124,7 @@ static int parse_idmaps(const struct jv *lnx, const char *key, struct oci_spec *
 
 int oci_parse_resources(const struct jv *in, struct oci_resources *res)
 {
-	struct jv pids, memory;
+	struct jv pids, memory, cpu;
 	int64_t v;
 	int r = jv_obj(in, "pids", &pids);
 
@@ -138,6 +138,17 @@ int oci_parse_resources(const struct jv *in, struct oci_resources *res)
 		r = jv_int(&memory, "limit", INT64_MIN, INT64_MAX, &v);
 	if (r > 0)
 		res->memory_limit = v > 0 ? (uint64_t)v : 0;
+	if (r >= 0)
+		r = jv_obj(in, "cpu", &cpu);
+	if (r > 0) {
+		r = jv_int(&cpu, "quota", INT64_MIN, INT64_MAX, &v);
+		if (r > 0)
+			res->cpu_quota = v > 0 ? (uint64_t)v : 0;
+		if (r >= 0)
+			r = jv_int(&cpu, "period", 0, INT64_MAX, &v);
+		if (r > 0)
+			res->cpu_period = (uint64_t)v;
+	}
 	if (r < 0)
 		return r;
 	res->json = in->v;

@@ -91,6 +91,7 @@ struct sentry_container {
 	size_t nr_sysctls;
 	uint64_t pids_limit; /* 0: none */
 	uint64_t memory_limit; /* bytes; 0: none */
+	uint64_t cpu_quota, cpu_period; /* us; quota 0: none; period 0: 100 ms; taken as cpu.max when they are in its bounds */
 	const char *cgroups_path;
 	/* linux.seccomp as a BPF program for every process of the container, in instructions (struct sock_filter); NULL: none. Copied. */
 	const void *seccomp;

@@ -509,6 +509,17 @@ int container_make(struct kernel *k, const struct sentry_container *sc, struct c
 		c->cgroup = cgroup_new_root(sc->pids_limit, sc->memory_limit);
 		r = c->cgroup ? 0 : error_set(err, -ENOMEM, "control group of container %s", sc->id);
 	}
+	if (r == 0 && sc->cpu_quota) {
+		uint64_t period = sc->cpu_period ? sc->cpu_period : 100000;
+
+		if (period < 1000 || period > 1000000 || sc->cpu_quota < 1000 || sc->cpu_quota > INT64_MAX / 1000000) {
+			r = error_msg(err, -EINVAL, "linux.resources.cpu: quota or period is out of range");
+		} else {
+			mutex_lock(&k->tasks_mu);
+			cgroup_cpu_set_max(c->cgroup, sc->cpu_quota, period);
+			mutex_unlock(&k->tasks_mu);
+		}
+	}
 	if (r == 0)
 		r = container_mounts(k, sc, c, c->gofer, &mnt, err);
 	if (r == 0)

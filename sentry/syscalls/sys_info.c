@@ -103,8 +103,7 @@ int64_t sys_sysinfo(struct task *t, const struct sys_args *a)
 	uint64_t used = memfile_resident(kernel_memfile(k), 0, UINT64_MAX >> 2);
 
 	i.totalram = k->cfg.total_memory;
-	if (t->tg->container && t->tg->container->memory_limit)
-		i.totalram = MIN(i.totalram, t->tg->container->memory_limit);
+	i.sharedram = memfile_shared(kernel_memfile(k)); /* limits of the control group are no business of this call */
 	i.freeram = i.totalram > used ? i.totalram - used : 0;
 	i.uptime = (ktime_mono() + task_clock_offset(t, 7 /* CLOCK_BOOTTIME */) - k->boot_mono + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
 	mutex_lock(&k->tasks_mu);
