@@ -49,7 +49,8 @@ void file_init(struct file *f, const struct file_ops *ops, uint32_t flags, struc
 {
 	ref_init(&f->ref);
 	init_base(f, ops, flags & ~(LINUX_O_CREAT | LINUX_O_EXCL | LINUX_O_NOCTTY | LINUX_O_TRUNC | LINUX_O_CLOEXEC));
-	if (path && path->dentry) {
+	/* A pipe opened again through /proc/self/fd has no place, as one that was never opened by name: magic links make one for each look. */
+	if (path && path->dentry && (!path->mnt || path->mnt->sb->ops->state || ops == &path_file_ops)) {
 		f->path = *path;
 		path_get(path);
 	}
