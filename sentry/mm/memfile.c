@@ -486,10 +486,31 @@ static void absent_drop_locked(struct memfile *mf, uint64_t off, uint64_t len)
 	atomic_store(&mf->nr_absent, mf->absent.total);
 }
 
+/* Drops our reference to the run of pages at *@pos. When it was the last one: their end is the new *@pos, and true. */
+static bool drop_run_locked(struct memfile *mf, uint64_t *pos, uint64_t end)
+{
+	struct range *r = rangemap_find(&mf->allocs, *pos);
+	struct mf_range *n = container_of(r, struct mf_range, r);
+
+	if (unlikely(n->refs == 0))
+		abort();
+	*pos = r->end;
+	if (--n->refs > 0)
+		return false;
+	for (r = r->next; *pos < end; r = r->next) {
+		n = container_of(r, struct mf_range, r);
+		if (n->refs != 1)
+			break;
+		n->refs = 0;
+		*pos = r->end;
+	}
+	return true;
+}
+
 void memfile_unref(struct memfile *mf, uint64_t off, uint64_t len)
 {
 	uint64_t end = off + len;
-	bool zero = false, loading;
+	bool loading;
 
 	if (len == 0)
 		return;
@@ -499,36 +520,23 @@ void memfile_unref(struct memfile *mf, uint64_t off, uint64_t len)
 		mutex_lock(&mf->load_mu);
 	mutex_lock(&mf->mu);
 	isolate_owned(mf, off, len);
-	for (struct range *r = rangemap_find(&mf->allocs, off); r && r->start < end; r = r->next) {
-		struct mf_range *n = container_of(r, struct mf_range, r);
+	/* Run by run: what we have not come to keeps our reference while the lock is dropped. Were all dropped first, pages whose last
+	 * other owner goes meanwhile would look as if they were ours to free, and be freed twice. */
+	for (uint64_t pos = off; pos < end;) {
+		uint64_t from = pos;
 
-		if (unlikely(n->refs == 0))
-			abort();
-		if (--n->refs == 0)
-			zero = true;
-	}
-	while (zero) {
-		struct range *first, *r;
-		uint64_t from, to;
-
-		for (first = rangemap_first_in(&mf->allocs, off, end); first && first->start < end; first = first->next)
-			if (container_of(first, struct mf_range, r)->refs == 0)
-				break;
-		if (!first || first->start >= end)
-			break;
-		from = first->start;
-		to = first->end;
-		for (r = first->next; r && r->start == to && r->end <= end && container_of(r, struct mf_range, r)->refs == 0; r = r->next)
-			to = r->end;
-		absent_drop_locked(mf, from, to - from);
-		uncharge_locked(mf, from, to);
+		if (!drop_run_locked(mf, &pos, end))
+			continue;
+		absent_drop_locked(mf, from, pos - from);
+		uncharge_locked(mf, from, pos);
 		mutex_unlock(&mf->mu);
-		retire(mf, from, to);
+		retire(mf, from, pos);
 		mutex_lock(&mf->mu);
-		off = to;
-		zero = off < end;
+		/* Others may have joined our rest to what follows it. */
+		if (pos < end)
+			isolate_owned(mf, pos, end - pos);
 	}
-	rangemap_merge_in(&mf->allocs, end - len, end);
+	rangemap_merge_in(&mf->allocs, off, end);
 	mutex_unlock(&mf->mu);
 	if (loading)
 		mutex_unlock(&mf->load_mu);

@@ -353,8 +353,9 @@ static int break_cow(struct mm *mm, struct plat_ctx *self, struct vma *v, struct
 		memfile_unref(mm->mf, off, end - start);
 		return r < 0 ? r : -ENOMEM;
 	}
-	/* The old pages must not stay visible. */
-	if (mapped && !will_map && as_map(mm, self, start, end - start, v->prot & LINUX_PROT_RWX, memfile_fd(mm->mf), off, 0) < 0) {
+	/* The old pages must not stay visible; where other threads run, not even until the caller maps: with the reference below the
+	 * pages may become somebody else's, or zero. */
+	if (mapped && (!will_map || mm_shared(mm)) && as_map(mm, self, start, end - start, v->prot & LINUX_PROT_RWX, memfile_fd(mm->mf), off, 0) < 0) {
 		as_unmap(mm, self, start, end - start);
 		mapped = false;
 	}

@@ -381,6 +381,7 @@ static void between_rings(void)
 
 void guest_test(void)
 {
+	guest_lo_up();
 	stream();
 	multi_accept();
 	messages();

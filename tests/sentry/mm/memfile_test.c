@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,6 +88,100 @@ static void counts_against_model(void **state)
 	memfile_free(mf);
 }
 
+/*
+ * Threads that drop overlapping ranges at the same moment, as relatives do when they exit together. Whoever is last frees a page, and
+ * only once: a page that is given out must be zero, and stay its owner's.
+ */
+enum { SHARE_PAGES = 24, SHARE_ROUNDS = 500, SHARE_THREADS = 3 };
+
+struct sharers {
+	struct memfile *mf;
+	pthread_barrier_t start, end;
+	uint64_t off;
+	_Atomic int bad;
+};
+
+struct sharer {
+	struct sharers *s;
+	int nr;
+};
+
+static void own_pages(struct sharers *s, char mark, bool warm)
+{
+	uint64_t off[4];
+
+	for (int i = 0; i < 4; i++) {
+		char *p;
+
+		if (!warm || memfile_alloc_warm(s->mf, 4 * 4096, &off[i]) < 0)
+			s->bad += memfile_alloc(s->mf, 4 * 4096, false, &off[i]) < 0;
+		p = memfile_ptr(s->mf, off[i], 4 * 4096);
+		for (int k = 0; k < 4 * 4096; k += 512)
+			s->bad += p[k] != 0;
+		memset(p, mark, 4 * 4096);
+	}
+	for (int i = 0; i < 4; i++) {
+		const char *p = memfile_ptr(s->mf, off[i], 4 * 4096);
+
+		for (int k = 0; k < 4 * 4096; k += 512)
+			s->bad += p[k] != mark;
+		memfile_unref(s->mf, off[i], 4 * 4096);
+	}
+}
+
+static void *share(void *arg)
+{
+	const struct sharer *me = arg;
+	struct sharers *s = me->s;
+
+	for (int i = 0; i < SHARE_ROUNDS; i++) {
+		/* The first has it all; the others every second or third piece of four pages. */
+		pthread_barrier_wait(&s->start);
+		if (me->nr == 0)
+			memfile_unref(s->mf, s->off, SHARE_PAGES * 4096);
+		for (int at = 0; me->nr && at + 4 <= SHARE_PAGES; at += 4 * (me->nr + 1))
+			memfile_unref(s->mf, s->off + (uint64_t)at * 4096, 4 * 4096);
+		own_pages(s, (char)(me->nr + 1), i & 1);
+		pthread_barrier_wait(&s->end);
+	}
+	return NULL;
+}
+
+static void freed_once(void **state)
+{
+	for (uint64_t keep = 0; keep <= 1 << 20; keep += 1 << 20) {
+		struct sharers s = { .off = 0 };
+		struct sharer who[SHARE_THREADS];
+		pthread_t th[SHARE_THREADS];
+
+		assert_int_equal(memfile_new(&s.mf), 0);
+		memfile_keep_freed(s.mf, keep);
+		assert_int_equal(pthread_barrier_init(&s.start, NULL, SHARE_THREADS + 1), 0);
+		assert_int_equal(pthread_barrier_init(&s.end, NULL, SHARE_THREADS + 1), 0);
+		for (int i = 0; i < SHARE_THREADS; i++) {
+			who[i] = (struct sharer){ &s, i };
+			assert_int_equal(pthread_create(&th[i], NULL, share, &who[i]), 0);
+		}
+		for (int i = 0; i < SHARE_ROUNDS; i++) {
+			assert_int_equal(memfile_alloc(s.mf, SHARE_PAGES * 4096, false, &s.off), 0);
+			memset(memfile_ptr(s.mf, s.off, SHARE_PAGES * 4096), 9, SHARE_PAGES * 4096);
+			for (int nr = 1; nr < SHARE_THREADS; nr++)
+				for (int at = 0; at + 4 <= SHARE_PAGES; at += 4 * (nr + 1))
+					memfile_ref(s.mf, s.off + (uint64_t)at * 4096, 4 * 4096);
+			pthread_barrier_wait(&s.start);
+			pthread_barrier_wait(&s.end);
+		}
+		for (int i = 0; i < SHARE_THREADS; i++)
+			assert_int_equal(pthread_join(th[i], NULL), 0);
+		assert_int_equal(s.bad, 0);
+		assert_int_equal(memfile_used(s.mf), 0);
+		assert_int_equal(memfile_committed(s.mf), 0);
+		pthread_barrier_destroy(&s.start);
+		pthread_barrier_destroy(&s.end);
+		memfile_free(s.mf);
+	}
+}
+
 static void copy_keeps_holes(void **state)
 {
 	struct memfile *mf;
@@ -167,6 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(alloc_is_zero_and_dense),
 		cmocka_unit_test(counts_against_model),
+		cmocka_unit_test(freed_once),
 		cmocka_unit_test(copy_keeps_holes),
 		cmocka_unit_test(lazy_restore),
 	};
