@@ -542,6 +542,29 @@ void memfile_unref(struct memfile *mf, uint64_t off, uint64_t len)
 		mutex_unlock(&mf->load_mu);
 }
 
+static int by_offset(const void *a, const void *b)
+{
+	const struct memfile_piece *x = a, *y = b;
+
+	return (x->off > y->off) - (x->off < y->off);
+}
+
+void memfile_unref_many(struct memfile *mf, struct memfile_piece *v, size_t n)
+{
+	size_t i = 0, next;
+
+	if (n > 1)
+		qsort(v, n, sizeof(*v), by_offset);
+	for (; i < n; i = next) {
+		uint64_t len = v[i].len;
+
+		/* A piece that is there twice holds two references, so only what touches is joined. */
+		for (next = i + 1; next < n && v[next].off == v[i].off + len; next++)
+			len += v[next].len;
+		memfile_unref(mf, v[i].off, len);
+	}
+}
+
 bool memfile_exclusive(struct memfile *mf, uint64_t off, uint64_t len)
 {
 	mutex_guard(&mf->mu);

@@ -65,10 +65,14 @@ static void pma_free(struct mm *mm, struct pma *p)
 	free(p);
 }
 
+#define DROP_BATCH 256 /* pieces whose references are dropped together */
+
 int pma_drop_range(struct mm *mm, struct plat_ctx *self, uint64_t start, uint64_t end, bool keep_priv)
 {
 	struct range *i, *next;
 	uint64_t first = UINT64_MAX, last = 0;
+	struct memfile_piece dead[DROP_BATCH];
+	size_t n = 0;
 	int r;
 
 	if (!rangemap_first_in(&mm->pmas, start, end))
@@ -93,8 +97,15 @@ int pma_drop_range(struct mm *mm, struct plat_ctx *self, uint64_t start, uint64_
 			continue;
 		}
 		rangemap_remove(&mm->pmas, i);
-		pma_free(mm, p);
+		if (p->fd < 0)
+			dead[n++] = (struct memfile_piece){ p->off, p->r.end - p->r.start };
+		free(p);
+		if (n == ARRAY_SIZE(dead)) {
+			memfile_unref_many(mm->mf, dead, n);
+			n = 0;
+		}
 	}
+	memfile_unref_many(mm->mf, dead, n);
 	return 0;
 }
 

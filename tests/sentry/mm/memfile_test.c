@@ -257,10 +257,41 @@ static void lazy_restore(void **state)
 	memfile_free(mf);
 }
 
+static void unref_many_counts_each(void **state)
+{
+	struct memfile_piece v[5];
+	struct memfile *mf;
+	uint64_t a;
+
+	assert_int_equal(memfile_new(&mf), 0);
+	assert_int_equal(memfile_alloc(mf, 16 * 4096, false, &a), 0);
+	memset(memfile_ptr(mf, a, 16 * 4096), 1, 16 * 4096);
+	memfile_ref(mf, a + 2 * 4096, 2 * 4096);
+	/* Unsorted, adjacent, with a gap, and one piece twice because it has two references. */
+	v[0] = (struct memfile_piece){ a + 8 * 4096, 4 * 4096 };
+	v[1] = (struct memfile_piece){ a + 2 * 4096, 2 * 4096 };
+	v[2] = (struct memfile_piece){ a, 2 * 4096 };
+	v[3] = (struct memfile_piece){ a + 2 * 4096, 2 * 4096 };
+	v[4] = (struct memfile_piece){ a + 12 * 4096, 4096 };
+	memfile_unref_many(mf, v, 5);
+	assert_int_equal(memfile_used(mf), 7 * 4096);
+	assert_int_equal(memfile_committed(mf), 7 * 4096);
+	assert_int_equal(*(char *)memfile_ptr(mf, a + 4 * 4096, 1), 1);
+	assert_int_equal(*(char *)memfile_ptr(mf, a + 13 * 4096, 1), 1);
+	memfile_unref_many(mf, v, 0);
+	v[0] = (struct memfile_piece){ a + 4 * 4096, 4 * 4096 };
+	v[1] = (struct memfile_piece){ a + 13 * 4096, 3 * 4096 };
+	memfile_unref_many(mf, v, 2);
+	assert_int_equal(memfile_used(mf), 0);
+	assert_int_equal(memfile_committed(mf), 0);
+	memfile_free(mf);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(alloc_is_zero_and_dense),
+		cmocka_unit_test(unref_many_counts_each),
 		cmocka_unit_test(counts_against_model),
 		cmocka_unit_test(freed_once),
 		cmocka_unit_test(copy_keeps_holes),
