@@ -203,10 +203,13 @@ int mm_populate_locked(struct mm *mm, struct plat_ctx *self, uint64_t start, uin
 		stop = MIN(p->r.end, v->r.end);
 		stop = MIN(stop, end);
 		while (pos < stop) {
+			/* Asked first: it only grows, so never less is mapped. */
+			uint64_t size = pma_map_window(mm, p);
+
 			r = pma_map_platform(mm, self, v, p, pos, PLAT_MAP_PRECOMMIT);
 			if (r < 0)
 				return r;
-			pos = ALIGN_DOWN(pos, WINDOW_MAX) + WINDOW_MAX;
+			pos = ALIGN_DOWN(pos, size) + size;
 			/* Mapping may have merged the pma away. */
 			if (pos < stop)
 				p = pma_of(rangemap_find(&mm->pmas, pos));

@@ -206,7 +206,9 @@ bool pma_writable(const struct pma *p, const struct vma *v);
 _must_check_ int pma_drop_range(struct mm *mm, struct plat_ctx *self, uint64_t start, uint64_t end, bool keep_priv);
 /* Brings the platform's protections in line with the VMA's for what is mapped in the range. */
 void pma_reprotect(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t start, uint64_t end);
-/* Maps what is there around @addr into the platform. */
+/* The aligned window that pma_map_platform() maps at a time. While content still waits in an image it is small, for mapping loads it. */
+uint64_t pma_map_window(const struct mm *mm, const struct pma *p);
+/* Maps what is there around @addr, within a window, into the platform. */
 _must_check_ int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t addr, uint32_t flags);
 /* For userfaultfd, where nothing is at @page: a private page with @content (NULL: zero); and the page of @v's object, after giving it
  * @content (NULL: zero) if @touch. mm.lock held for writing. -ENOMEM, -EFAULT. */

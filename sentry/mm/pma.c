@@ -140,28 +140,27 @@ void pma_reprotect(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t
 		as_protect(mm, self, from, to - from, prot);
 }
 
+uint64_t pma_map_window(const struct mm *mm, const struct pma *p)
+{
+	return p->fd < 0 && memfile_absent(mm->mf) ? WINDOW_MIN : WINDOW_MAX;
+}
+
 int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t addr, uint32_t flags)
 {
-	uint64_t start = MAX(p->r.start, v->r.start), end = MIN(p->r.end, v->r.end), w = ALIGN_DOWN(addr, WINDOW_MAX);
+	uint64_t start = MAX(p->r.start, v->r.start), end = MIN(p->r.end, v->r.end), size = pma_map_window(mm, p), w = ALIGN_DOWN(addr, size);
 	int fd = p->fd, r;
 
 	if (!mm->as)
 		return 0;
 	start = MAX(start, w);
-	end = MIN(end, w + WINDOW_MAX);
+	end = MIN(end, w + size);
 	if (p->fd < 0) {
 		fd = memfile_fd(mm->mf);
-		/* Only what is there may become visible; a lazily restored window is loaded now, and no more than needed. */
-		if (memfile_absent(mm->mf)) {
-			uint64_t lw = ALIGN_DOWN(addr, WINDOW_MIN);
-
-			start = MAX(start, lw);
-			end = MIN(end, lw + WINDOW_MIN);
-			r = memfile_ensure(mm->mf, p->off + (start - p->r.start), end - start);
-			if (r < 0) {
-				as_unmap(mm, self, start, end - start);
-				return r;
-			}
+		/* Only what is there may become visible. */
+		r = memfile_ensure(mm->mf, p->off + (start - p->r.start), end - start);
+		if (r < 0) {
+			as_unmap(mm, self, start, end - start);
+			return r;
 		}
 	}
 	if (p->warm)
