@@ -156,6 +156,8 @@ void cgroup_cpu_usage(const struct cgroup *cg, int64_t *ret_user, int64_t *ret_s
 /* Moves what @t has used since it came to its group's account. */
 void cgroup_cpu_settle(struct task *t);
 void cgroup_cpu_set_max(struct cgroup *cg, uint64_t quota_us, uint64_t period_us);
+/* As if the period that the group spends throttled ended now: after a restore a new one begins. */
+void cgroup_cpu_stat(const struct cgroup *cg, uint64_t *ret_periods, int64_t *ret_throttled_ns);
 bool cgroup_cpu_throttled(const struct cgroup *cg); /* it or a group above */
 void cgroup_cpu_free(struct cgroup *cg);
 void cgroup_effective_cpus(const struct cgroup *cg, uint64_t ret[2]);

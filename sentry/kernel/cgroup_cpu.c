@@ -177,6 +177,14 @@ void cgroup_cpu_set_max(struct cgroup *cg, uint64_t quota_us, uint64_t period_us
 	ktimer_arm(&cg->bw->timer, ktime_mono() + 2 * 1000000);
 }
 
+void cgroup_cpu_stat(const struct cgroup *cg, uint64_t *ret_periods, int64_t *ret_throttled_ns)
+{
+	bool throttled = cg->bw && cg->bw->throttled;
+
+	*ret_periods = cg->nr_periods + throttled;
+	*ret_throttled_ns = cg->throttled_ns + (throttled ? ktime_mono() - cg->bw->throttled_since : 0);
+}
+
 /* --- cpuset --- */
 
 static void all_cpus(uint64_t ret[2])

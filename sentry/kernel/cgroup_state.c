@@ -86,9 +86,8 @@ static int cgroup_save(struct state_writer *w, const void *obj, void *msg)
 	m->cpu_period = cg->cpu_period;
 	m->cpu_user = cg->cpu_user;
 	m->cpu_system = cg->cpu_system;
-	m->nr_periods = cg->nr_periods;
+	cgroup_cpu_stat(cg, &m->nr_periods, &m->throttled_ns);
 	m->nr_throttled = cg->nr_throttled;
-	m->throttled_ns = cg->throttled_ns;
 	m->n_cpus = 2;
 	m->cpus = state_zalloc(w, 2, sizeof(m->cpus[0]));
 	memcpy(m->cpus, cg->cpus, sizeof(cg->cpus));
