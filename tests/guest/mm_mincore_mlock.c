@@ -12,7 +12,8 @@ static void populate(void)
 		char *q = OK(mmap(NULL, n * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0));
 
 		CHECK_EQ(mincore(q, n * PAGE, vec), 0);
-		for (int i = 0; i < n; i++)
+		/* In random mode a checkpoint may come between, and an image has no pages of zeroes. */
+		for (int i = 0; i < n && !getenv("GUEST_REPEAT"); i++)
 			CHECK(vec[i] & 1);
 		munmap(q, n * PAGE);
 	}
