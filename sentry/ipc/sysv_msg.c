@@ -39,6 +39,18 @@ struct msg { /* message: SysvMessage */
 	uint8_t text[]; /* saved: 2 */
 };
 
+/* A sleeping msgrcv. A sender hands its message over itself, so it arrives even if the queue is removed before the receiver has run. */
+struct msg_receiver {
+	struct list node; /* in sysv_msg.receivers, first come first */
+	struct task *t;
+	int64_t type;
+	uint64_t size;
+	int flg;
+	bool done; /* with @got, ours then, or @err */
+	struct msg *got;
+	int err;
+};
+
 struct sysv_msg {
 	struct ipc_obj o; /* saved: 1 obj */
 	struct list queue; /* saved: 2 */
@@ -46,6 +58,7 @@ struct sysv_msg {
 	uint64_t qbytes; /* saved: 3 */
 	int64_t stime, rtime, ctime; /* saved: 4, 5, 6 */
 	int32_t lspid, lrpid; /* saved: 7, 8 */
+	struct list receivers; /* nosave: empty at a checkpoint, as wq */
 	struct waitq wq; /* nosave: empty at a checkpoint, tasks run their call again */
 };
 
@@ -79,6 +92,7 @@ static void *msg_alloc(void)
 	ref_init(&q->o.ref);
 	q->o.free = msg_free;
 	list_init(&q->queue);
+	list_init(&q->receivers);
 	waitq_init(&q->wq);
 	return q;
 }
@@ -102,8 +116,8 @@ int64_t sys_msgget(struct task *t, const struct sys_args *a)
 	return ipc_get_or_make(t, &ns->msg, ARG_INT(a, 0), ARG_INT(a, 1), &m);
 }
 
-/* Sleeps until the queue changes; mu is released meanwhile. */
-static int msg_wait(struct task *t, struct ipc_ns *ns, struct sysv_msg *q)
+/* Sleeps until the queue changes, or @rcv (NULL: none) is served; mu is released meanwhile. */
+static int msg_wait(struct task *t, struct ipc_ns *ns, struct sysv_msg *q, struct msg_receiver *rcv)
 {
 	struct waiter w;
 	int r;
@@ -111,10 +125,14 @@ static int msg_wait(struct task *t, struct ipc_ns *ns, struct sysv_msg *q)
 	task_waiter_init(&w, t, ~0u);
 	task_block_prepare(t);
 	waitq_add(&q->wq, &w);
+	if (rcv)
+		list_add_tail(&q->receivers, &rcv->node);
 	mutex_unlock(&ns->msg.mu);
 	r = task_block(t, TIME_FOREVER);
 	waitq_del(&w);
 	mutex_lock(&ns->msg.mu);
+	if (rcv)
+		list_del(&rcv->node);
 	return r == -ERESTARTSYS ? -ERESTARTNOHAND : r;
 }
 
@@ -130,6 +148,35 @@ static struct sysv_msg *msg_enter(struct task *t, struct ipc_ns *ns, int id, uin
 		return msg_of(ipc_get(o));
 	mutex_unlock(&ns->msg.mu);
 	return NULL;
+}
+
+/* Is @m one of those that a @type other than 0 asks for? */
+static bool msg_matches(const struct msg *m, int64_t type, int flg)
+{
+	if (type > 0)
+		return (m->type == type) == !(flg & MSG_L_EXCEPT);
+	return m->type <= (type == INT64_MIN ? INT64_MAX : -type);
+}
+
+/* Gives @m to the first that sleeps for it; those for whom it is too large fail. False: nobody takes it. */
+static bool msg_hand_over(struct sysv_msg *q, struct msg *m)
+{
+	struct msg_receiver *rcv;
+
+	list_for_each(rcv, &q->receivers, node) {
+		if (rcv->done || (rcv->type && !msg_matches(m, rcv->type, rcv->flg)))
+			continue;
+		rcv->done = true;
+		if (m->len > rcv->size && !(rcv->flg & MSG_L_NOERROR)) {
+			rcv->err = -E2BIG;
+			continue;
+		}
+		rcv->got = m;
+		q->rtime = now_sec();
+		q->lrpid = pid_nr(rcv->t->tg->pid, rcv->t);
+		return true;
+	}
+	return false;
 }
 
 int64_t sys_msgsnd(struct task *t, const struct sys_args *a)
@@ -160,11 +207,13 @@ int64_t sys_msgsnd(struct task *t, const struct sys_args *a)
 			break;
 		}
 		if (m->len + q->cbytes <= q->qbytes && 1 + q->qnum <= q->qbytes) {
-			list_add_tail(&q->queue, &m->node);
-			q->cbytes += m->len;
-			q->qnum++;
-			ns->msg_bytes += m->len;
-			ns->msg_count++;
+			if (!msg_hand_over(q, m)) {
+				list_add_tail(&q->queue, &m->node);
+				q->cbytes += m->len;
+				q->qnum++;
+				ns->msg_bytes += m->len;
+				ns->msg_count++;
+			}
 			q->stime = now_sec();
 			q->lspid = pid_nr(t->tg->pid, t);
 			(void)TAKE_PTR(m);
@@ -172,7 +221,7 @@ int64_t sys_msgsnd(struct task *t, const struct sys_args *a)
 			r = 0;
 			break;
 		}
-		r = ARG_INT(a, 3) & LINUX_IPC_NOWAIT ? -EAGAIN : msg_wait(t, ns, q);
+		r = ARG_INT(a, 3) & LINUX_IPC_NOWAIT ? -EAGAIN : msg_wait(t, ns, q, NULL);
 		if (r < 0)
 			break;
 	}
@@ -192,11 +241,11 @@ static struct msg *msg_pick(struct sysv_msg *q, int64_t type, int flg)
 				return m;
 		} else if (type == 0) {
 			return m;
-		} else if (type > 0) {
-			if ((m->type == type) == !(flg & MSG_L_EXCEPT))
+		} else if (msg_matches(m, type, flg)) {
+			if (type > 0)
 				return m;
-		} else if (m->type <= (type == INT64_MIN ? INT64_MAX : -type) && (!best || m->type < best->type)) {
-			best = m;
+			if (!best || m->type < best->type)
+				best = m;
 		}
 	}
 	return best;
@@ -226,6 +275,7 @@ int64_t sys_msgrcv(struct task *t, const struct sys_args *a)
 	int64_t type = (int64_t)a->a[3], r;
 	int flg = ARG_INT(a, 4);
 	_cleanup_free_ struct msg *copy = NULL;
+	struct msg_receiver rcv = { .t = t, .type = type, .size = a->a[2], .flg = flg };
 	struct msg *m;
 	struct sysv_msg *q;
 
@@ -262,7 +312,12 @@ int64_t sys_msgrcv(struct task *t, const struct sys_args *a)
 			r = 0;
 			break;
 		}
-		r = flg & LINUX_IPC_NOWAIT ? -ENOMSG : msg_wait(t, ns, q);
+		r = flg & LINUX_IPC_NOWAIT ? -ENOMSG : msg_wait(t, ns, q, &rcv);
+		if (rcv.done) {
+			copy = rcv.got;
+			r = rcv.err;
+			break;
+		}
 		if (r < 0)
 			break;
 	}
