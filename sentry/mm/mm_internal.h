@@ -199,7 +199,7 @@ extern const struct rangemap_ops pma_map_ops;
 
 /* Pages at @addr (in @v) usable for reading, or for writing with @write. On success *@ret is a pma that contains @addr. -EFAULT:
  * beyond the object's end (SIGBUS). Protection was checked by the caller. When a copy replaces pages that the platform shows, they
- * are replaced there too, unless the caller promises to call pma_map_platform() at once (@will_map). */
+ * are replaced there too, unless the caller promises to call pma_map_platform() at once (@will_map) and no other thread runs there. */
 _must_check_ int pma_resolve(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t addr, bool write, bool will_map, struct pma **ret);
 bool pma_writable(const struct pma *p, const struct vma *v);
 /* Removes pmas: from the platform first, then their references. @keep_priv: private copies stay. */
