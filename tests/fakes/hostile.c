@@ -5,8 +5,11 @@
 #include <string.h>
 
 #include "fake_platform.h"
+#include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/keys.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/seccomp.h"
 #include "sentry/kernel/time.h"
 #include "sentry/mm/memfile.h"
 #include "state/record.h"
@@ -363,28 +366,54 @@ void hostile_image_of(struct hostile *h, const struct state_type *t, struct strb
 	image_end(w, &o, 1, out);
 }
 
+static size_t type_index(uint32_t id)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(type_ids) && type_ids[i] != id)
+		i++;
+	return i;
+}
+
+/* A type, and how many objects of it come before the one: an image has a hundred times more dentries than control groups. */
+struct choice {
+	uint32_t type;
+	uint64_t before;
+};
+
+static struct choice choose_record(struct hostile *h, const uint64_t *count)
+{
+	uint64_t i = hostile_below(h, ARRAY_SIZE(type_ids));
+
+	while (!count[i])
+		i = (i + 1) % ARRAY_SIZE(type_ids);
+	return (struct choice){ type_ids[i], hostile_below(h, count[i]) };
+}
+
 bool hostile_image_from(struct hostile *h, const void *p, size_t len, unsigned nr, struct strbuf *out)
 {
 	struct state_in in = { .fd = -1, .name = "real", .mem = p, .len = len };
 	struct state_out o = { .fd = -1, .name = "hostile" };
 	struct record_reader *rd = NULL;
-	uint64_t total = 0, root = 0, at[16];
+	struct choice at[16];
+	uint64_t total = 0, root = 0, count[ARRAY_SIZE(type_ids)] = { 0 };
 	struct record_writer *w;
 	struct record rec;
 	int r = record_reader_new(&in, &record_default_limits, &rd, NULL);
 
-	while (r >= 0 && (r = record_read(rd, &rec, NULL)) > 0)
-		if (rec.type != RECORD_TYPE_ROOTS)
-			total++;
-		else if (rec.len >= 8)
+	while (r >= 0 && (r = record_read(rd, &rec, NULL)) > 0) {
+		if (rec.type == RECORD_TYPE_ROOTS && rec.len >= 8)
 			root = get_le64(rec.data);
+		else if (rec.type != RECORD_TYPE_ROOTS && type_index(rec.type) < ARRAY_SIZE(type_ids))
+			total++, count[type_index(rec.type)]++;
+	}
 	record_reader_free(rd);
 	if (r < 0 || !total)
 		return false;
 	h->nr_ids = total;
 	nr = MIN(nr, (unsigned)ARRAY_SIZE(at));
 	for (unsigned i = 0; i < nr; i++)
-		at[i] = 1 + hostile_below(h, total);
+		at[i] = choose_record(h, count);
 	in = (struct state_in){ .fd = -1, .name = "real", .mem = p, .len = len };
 	if (record_reader_new(&in, &record_default_limits, &rd, NULL) < 0 || record_writer_new(&o, 1, &w, NULL) < 0)
 		abort();
@@ -396,7 +425,7 @@ bool hostile_image_from(struct hostile *h, const void *p, size_t len, unsigned n
 			continue;
 		strbuf_add(&b, rec.data, rec.len);
 		for (unsigned i = 0; i < nr && t; i++)
-			if (at[i] == rec.id) {
+			if (at[i].type == rec.type && at[i].before-- == 0) {
 				struct strbuf c = STRBUF_INIT;
 
 				hostile_mutate(h, t->desc, b.data, b.len, &c);
@@ -442,6 +471,31 @@ struct kernel *hostile_kernel(void)
 	return &k;
 }
 
+/* What checkpoint_load() does next, as far as it starts no thread; and what was accepted can be saved again, unless an object objects. */
+static int complete(struct state_reader *r, struct kernel *k, struct error **err)
+{
+	struct state_root root = { &kernel_state_type, k };
+	struct state_writer *w = NULL;
+	void *obj = NULL;
+	int x;
+
+	if (!state_reader_nr_roots(r) || state_reader_root(r, 0, &kernel_state_type, &obj, NULL) < 0 || !obj)
+		return 0; /* a part of a kernel */
+	x = seccomp_restore(k);
+	if (x >= 0)
+		x = keys_restore();
+	if (x >= 0)
+		x = cgroup_after_restore(k);
+	if (x < 0)
+		return error_set(err, x, "cannot be completed");
+	if (state_writer_new(-1, NULL, &w, NULL) < 0)
+		abort();
+	if (state_writer_save_roots(w, &root, 1, NULL) >= 0 && state_writer_finish(w, NULL, NULL) < 0)
+		abort();
+	state_writer_free(w);
+	return 0;
+}
+
 int hostile_load(const void *p, size_t len, struct error **err)
 {
 	const struct state_opts o = {
@@ -456,6 +510,8 @@ int hostile_load(const void *p, size_t len, struct error **err)
 
 	if (x >= 0)
 		x = state_reader_load(r, err);
+	if (x >= 0)
+		x = complete(r, o.ctx, err);
 	/* Of a successful load too the objects are left alone: tearing half a kernel down is no restore's business. */
 	if (x < 0)
 		state_reader_free(r);
