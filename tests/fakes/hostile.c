@@ -462,6 +462,7 @@ struct kernel *hostile_kernel(void)
 	k.cfg.total_memory = 1ull << 30;
 	k.pops = &fake_platform_ops;
 	the_kernel = &k;
+	ktimer_freeze();
 	if (k.pops->new(&k.plat, NULL) < 0 || memfile_new(&k.mf) < 0)
 		abort();
 	k.pops->caps(k.plat, &k.pcaps);

@@ -123,7 +123,7 @@ static int load_in_child(const struct strbuf *image, const char *what, unsigned 
 
 static void every_type(void **state)
 {
-	unsigned long rounds = env_number("HOSTILE_ROUNDS", 24), seed = env_number("HOSTILE_SEED", 1);
+	unsigned long rounds = env_number("HOSTILE_ROUNDS", 8), seed = env_number("HOSTILE_SEED", 1);
 	const char *only = getenv("HOSTILE_TYPE");
 	const struct state_type *t;
 
@@ -271,7 +271,7 @@ static void descriptors(void **state)
 			fail_msg("%s", error_text(err));
 	}
 	mem = state_writer_memory(w, &len);
-	assert_true(mutations(mem, len, "descriptors", env_number("HOSTILE_ROUNDS", 300)));
+	assert_true(mutations(mem, len, "descriptors", env_number("HOSTILE_ROUNDS", 150)));
 	state_writer_free(w);
 	fake_task_free(t);
 	net_ns_put(net);
