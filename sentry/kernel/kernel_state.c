@@ -163,6 +163,8 @@ static int kernel_load(struct state_reader *r, void *obj, const void *msg)
 	int e = state_check(r, m->n_groups <= MAX_GROUPS && m->n_containers >= 1 && m->n_containers <= MAX_CONTAINERS,
 			    "too many groups or containers");
 
+	if (e >= 0)
+		e = state_check(r, m->mono >= 0 && m->mono <= INT64_MAX / 2 && m->boot_mono <= m->mono, "time out of range");
 	if (e < 0)
 		return e;
 	pid_ns_put(k->root_pid_ns);

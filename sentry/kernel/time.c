@@ -140,17 +140,19 @@ static struct ktimer *due(int64_t *ret_next_host)
 	*ret_next_host = TIME_FOREVER;
 	for (int c = 0; c < 2; c++) {
 		struct heap *h = &timers.heap[c];
-		int64_t now = c == KCLOCK_MONOTONIC ? ktime_mono() : ktime_real(), wait;
+		int64_t now = c == KCLOCK_MONOTONIC ? ktime_mono() : ktime_real(), next;
 
 		if (!h->n)
 			continue;
 		if (h->v[1]->deadline <= now)
 			return h->v[1];
-		/* A realtime deadline is re-examined every second in case the clock was set. */
-		wait = h->v[1]->deadline - now;
-		if (c == KCLOCK_REALTIME)
-			wait = MIN(wait, NSEC_PER_SEC);
-		*ret_next_host = MIN(*ret_next_host, host_now(CLOCK_MONOTONIC) + wait);
+		/* A deadline of the guest may be beyond what the host's clock can say. A realtime deadline is re-examined every second
+		 * in case the clock was set. */
+		if (c == KCLOCK_MONOTONIC)
+			next = ktime_to_host(h->v[1]->deadline);
+		else
+			next = host_now(CLOCK_MONOTONIC) + MIN(h->v[1]->deadline - now, NSEC_PER_SEC);
+		*ret_next_host = MIN(*ret_next_host, next);
 	}
 	return NULL;
 }
