@@ -4,6 +4,7 @@
  *
  * The inode's mu is held over check and change. Checkpoint: stateless.
  */
+#include "sentry/abi/rlimit.h"
 #include "sentry/fs/lease.h"
 #include "sentry/fs/namei_internal.h"
 #include "sentry/fs/notify.h"
@@ -119,20 +120,27 @@ int vfs_raw_setattr(struct inode *i, struct iattr *a)
 	return err;
 }
 
-int truncate_inode(struct task *t, struct inode *i, uint64_t size, struct file *f, bool check_limit)
+int inode_newsize_ok(struct inode *i, struct task *t, uint64_t size)
 {
-	struct iattr a = { .valid = ATTR_SIZE | ATTR_MTIME | ATTR_MTIME_NOW | ATTR_CTIME, .size = size, .file = f };
-	int err;
-
 	if (size > i->sb->max_bytes)
 		return -EFBIG;
-	if (check_limit && t && size > i->size && size > task_rlimit(t, 1 /* RLIMIT_FSIZE */)) {
+	if (t && size > i->size && size > task_rlimit(t, LINUX_RLIMIT_FSIZE)) {
 		struct linux_siginfo si;
 
 		siginfo_user(&si, SIGXFSZ, t, SI_USER);
 		(void)signal_send_task(t, SIGXFSZ, &si);
 		return -EFBIG;
 	}
+	return 0;
+}
+
+int truncate_inode(struct task *t, struct inode *i, uint64_t size, struct file *f, bool check_limit)
+{
+	struct iattr a = { .valid = ATTR_SIZE | ATTR_MTIME | ATTR_MTIME_NOW | ATTR_CTIME, .size = size, .file = f };
+	int err = inode_newsize_ok(i, check_limit ? t : NULL, size);
+
+	if (err)
+		return err;
 	a.mtime = a.ctime = inode_now();
 	mutex_lock(&i->mu);
 	err = inode_remove_privs(i, t);

@@ -204,6 +204,8 @@ _must_check_ int inode_changed(struct inode *i, struct task *t);
 /* atime after a read through mount @m (may be NULL), relatime rules. */
 void inode_accessed(struct inode *i, const struct mount *m, uint32_t file_flags);
 void inode_set_nlink(struct inode *i, int delta);
+/* May the file grow to @size? -EFBIG beyond the file system's largest file, or @t's RLIMIT_FSIZE, then with SIGXFSZ. @t may be NULL: no limit. */
+_must_check_ int inode_newsize_ok(struct inode *i, struct task *t, uint64_t size);
 /* Before writing content: clears suid/sgid unless the writer may keep them. mu held. */
 int inode_remove_privs(struct inode *i, struct task *t);
 #define XATTR_CAPS "security.capability"

@@ -3,6 +3,8 @@
 #ifndef SENTRY_IPC_IPC_NS_H
 #define SENTRY_IPC_IPC_NS_H
 
+#include <stdbool.h>
+
 struct ipc_ns;
 struct kernel;
 struct task;
@@ -15,6 +17,8 @@ void ipc_ns_put(struct ipc_ns *ns);
 struct user_ns **ipc_ns_user_ns(struct ipc_ns *ns);
 /* Applies SEM_UNDO of an exiting task. */
 void sysv_sem_exit(struct task *t);
+/* Has the process of @t adjustments that its exit would apply? */
+bool sysv_sem_has_undo(struct task *t);
 /* After @t has left its memory: removed segments that nobody maps go. */
 void sysv_shm_exit(struct task *t);
 

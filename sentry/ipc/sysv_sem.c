@@ -220,6 +220,20 @@ void sysv_sem_exit(struct task *t)
 	mutex_unlock(&ns->sem.mu);
 }
 
+bool sysv_sem_has_undo(struct task *t)
+{
+	struct ipc_ns *ns = t->ns ? t->ns->ipc : NULL;
+	bool has = false;
+
+	if (!ns)
+		return false;
+	mutex_lock(&ns->sem.mu);
+	for (int i = 0; i <= ns->sem.max && !has; i++)
+		has = ns->sem.slot[i] && undo_find(sem_of(ns->sem.slot[i]), t->tg);
+	mutex_unlock(&ns->sem.mu);
+	return has;
+}
+
 /* --- operations --- */
 
 /* Tries all operations: 0 done, 1 must wait for semaphore *@ret_num, or an error. Changes nothing unless 0. */

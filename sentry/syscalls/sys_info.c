@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sentry/fs/fd_table.h"
+#include "sentry/ipc/ipc_ns.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/pid.h"
@@ -194,7 +195,7 @@ static const void *kcmp_ptr(struct task *o, int type, int fd, int64_t *err)
 	case KCMP_L_IO:
 		return NULL; /* nobody shares an I/O context: none exist */
 	case KCMP_L_SYSVSEM:
-		return o->tg;
+		return sysv_sem_has_undo(o) ? o->tg : NULL; /* processes without a list are alike */
 	case KCMP_L_FILE:
 		ft = task_files_get(o);
 		f = ft ? fd_table_lookup(ft, fd) : NULL;

@@ -28,6 +28,25 @@ void guest_test(void)
 	CHECK_EQ(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 5 * PAGE, PAGE), 0);
 	CHECK_EQ(m[5 * PAGE + 1], 0);
 	CHECK(m[6 * PAGE + 1] == w[6 * PAGE + 1]);
+	SUBTEST("RLIMIT_FSIZE: growing beyond it is EFBIG, with SIGXFSZ");
+	struct rlimit was, lim;
+	sigset_t xfsz;
+	struct timespec none = {0, 0};
+
+	sigemptyset(&xfsz);
+	sigaddset(&xfsz, SIGXFSZ);
+	OK(sigprocmask(SIG_BLOCK, &xfsz, NULL));
+	OK(getrlimit(RLIMIT_FSIZE, &was));
+	lim = (struct rlimit){14 * PAGE, was.rlim_max};
+	OK(setrlimit(RLIMIT_FSIZE, &lim));
+	CHECK_ERRNO(fallocate(fd, 0, 12 * PAGE, 2 * PAGE + 1), EFBIG);
+	CHECK_EQ(sigtimedwait(&xfsz, NULL, &none), SIGXFSZ);
+	CHECK_EQ(fstat(fd, &st), 0);
+	CHECK_EQ(st.st_size, 12 * PAGE);
+	CHECK_EQ(fallocate(fd, 0, 12 * PAGE, 2 * PAGE), 0);
+	CHECK_EQ(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 20 * PAGE, PAGE), 0);
+	CHECK_ERRNO(sigtimedwait(&xfsz, NULL, &none), EAGAIN);
+	OK(setrlimit(RLIMIT_FSIZE, &was));
 	SUBTEST("errors");
 	CHECK_ERRNO(fallocate(fd, 0, 0, 0), EINVAL);
 	CHECK_ERRNO(fallocate(fd, 0, -1, 10), EINVAL);

@@ -83,6 +83,14 @@ void guest_test(void)
 	SUBTEST("kcmp");
 	if (syscall(SYS_kcmp, getpid(), getpid(), 0, a, b) == 0)
 		CHECK(syscall(SYS_kcmp, getpid(), getpid(), 0, a, 0) > 0);
+	p = (pid_t)OK(fork());
+	if (p == 0)
+		for (;;)
+			pause();
+	CHECK_EQ(syscall(SYS_kcmp, getpid(), p, 6 /* KCMP_SYSVSEM */, 0, 0), 0); /* neither has any */
+	CHECK(syscall(SYS_kcmp, getpid(), p, 2 /* KCMP_FILES */, 0, 0) > 0);
+	OK(kill(p, SIGKILL));
+	OK(waitpid(p, NULL, 0));
 	SUBTEST("F_SETOWN and F_SETSIG");
 	CHECK_EQ(fcntl(a, F_SETOWN, getpid()), 0);
 	CHECK_EQ(fcntl(a, F_SETSIG, SIGUSR1), 0);

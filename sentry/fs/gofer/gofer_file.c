@@ -159,7 +159,9 @@ static int gofer_fallocate(struct file *f, struct task *t, int mode, int64_t off
 	if (fd < 0)
 		return fd;
 	mutex_lock(&f->inode->mu);
-	if (fallocate(fd, mode, off, len) < 0)
+	if (!(mode & (LINUX_FALLOC_FL_KEEP_SIZE | LINUX_FALLOC_FL_COLLAPSE_RANGE)))
+		r = inode_newsize_ok(f->inode, t, (mode & LINUX_FALLOC_FL_INSERT_RANGE ? f->inode->size : (uint64_t)off) + (uint64_t)len);
+	if (r == 0 && fallocate(fd, mode, off, len) < 0)
 		r = -errno;
 	atomic_store(&g->stale, true);
 	if (r == 0)

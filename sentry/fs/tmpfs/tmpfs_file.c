@@ -192,7 +192,10 @@ static int tmpfs_fallocate(struct file *f, struct task *t, int mode, int64_t off
 	if (!(mode & LINUX_FALLOC_FL_PUNCH_HOLE) && s->max_pages && (end - start) / PAGE_SIZE > s->max_pages)
 		return -ENOSPC;
 	mutex_lock(&ti->i.mu);
-	err = mode & LINUX_FALLOC_FL_PUNCH_HOLE ? punch(ti, start, end) : fill(ti, start, end, mode & LINUX_FALLOC_FL_KEEP_SIZE);
+	/* Linux asks the limit for KEEP_SIZE, too. */
+	err = mode & LINUX_FALLOC_FL_PUNCH_HOLE ? 0 : inode_newsize_ok(&ti->i, t, end);
+	if (!err)
+		err = mode & LINUX_FALLOC_FL_PUNCH_HOLE ? punch(ti, start, end) : fill(ti, start, end, mode & LINUX_FALLOC_FL_KEEP_SIZE);
 	if (!err) {
 		err = inode_remove_privs(&ti->i, t);
 		inode_touch(&ti->i, true, true);

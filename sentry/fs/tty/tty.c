@@ -460,6 +460,9 @@ static int tty_save(struct state_writer *w, const void *obj, void *msg)
 	m->cols = tty->ws.ws_col;
 	m->xpixel = tty->ws.ws_xpixel;
 	m->ypixel = tty->ws.ws_ypixel;
+	m->lock.len = sizeof(tty->lock);
+	m->lock.data = state_zalloc(w, sizeof(tty->lock), 1);
+	memcpy(m->lock.data, &tty->lock, sizeof(tty->lock));
 	m->locked = tty->locked;
 	m->excl = tty->excl;
 	m->pkt = tty->pkt;
@@ -484,7 +487,8 @@ static int tty_load(struct state_reader *r, void *obj, const void *msg)
 
 	if (!err)
 		err = state_check(r, m->index < PTY_MAX && m->rows <= UINT16_MAX && m->cols <= UINT16_MAX && m->xpixel <= UINT16_MAX &&
-				     m->ypixel <= UINT16_MAX && m->pktstatus <= UINT8_MAX && (!m->fg || m->session), "bad terminal");
+				     m->ypixel <= UINT16_MAX && m->pktstatus <= UINT8_MAX && (!m->fg || m->session) &&
+				     (!m->lock.len || m->lock.len == sizeof(tty->lock)), "bad terminal");
 	if (!err)
 		err = state_deref(r, m->session, &session_state_type, &session);
 	if (!err)
@@ -495,6 +499,8 @@ static int tty_load(struct state_reader *r, void *obj, const void *msg)
 		return err;
 	tty->index = m->index;
 	tty->ws = (struct linux_winsize){ (uint16_t)m->rows, (uint16_t)m->cols, (uint16_t)m->xpixel, (uint16_t)m->ypixel };
+	if (m->lock.len)
+		memcpy(&tty->lock, m->lock.data, sizeof(tty->lock));
 	tty->locked = m->locked;
 	tty->excl = m->excl;
 	tty->pkt = m->pkt;

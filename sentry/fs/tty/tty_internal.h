@@ -29,6 +29,7 @@ struct tty {
 	struct mutex mu; /* nosave: free when frozen */
 	uint32_t index; /* saved: 1 */
 	struct ldisc ld; /* saved: 2; guarded by mu, as the fields below */
+	struct linux_termios lock; /* saved: 18; TIOCSLCKTRMIOS: bits and characters that settings cannot change */
 	struct linux_winsize ws; /* saved: rows, cols, xpixel, ypixel */
 	bool locked; /* saved: 4; TIOCSPTLCK: the slave cannot be opened yet */
 	bool excl; /* saved: 5; TIOCEXCL */

@@ -26,12 +26,27 @@ static int get_int(struct task *t, uint64_t arg, int *v)
 
 /* --- settings --- */
 
-static void apply(struct tty *tty, const struct linux_termios *tio, bool flush)
+/* Takes back what TIOCSLCKTRMIOS forbids to change. */
+static void keep_locked(struct linux_termios *tio, const struct linux_termios *old, const struct linux_termios *lock)
+{
+	tio->c_iflag = (tio->c_iflag & ~lock->c_iflag) | (old->c_iflag & lock->c_iflag);
+	tio->c_oflag = (tio->c_oflag & ~lock->c_oflag) | (old->c_oflag & lock->c_oflag);
+	tio->c_cflag = (tio->c_cflag & ~lock->c_cflag) | (old->c_cflag & lock->c_cflag);
+	tio->c_lflag = (tio->c_lflag & ~lock->c_lflag) | (old->c_lflag & lock->c_lflag);
+	if (lock->c_line)
+		tio->c_line = old->c_line;
+	for (size_t i = 0; i < ARRAY_SIZE(tio->c_cc); i++)
+		if (lock->c_cc[i])
+			tio->c_cc[i] = old->c_cc[i];
+}
+
+static void apply(struct tty *tty, struct linux_termios *tio, bool flush)
 {
 	uint32_t events = 0;
 	bool was_ext;
 
 	mutex_lock(&tty->mu);
+	keep_locked(tio, &tty->ld.tio, &tty->lock);
 	was_ext = tty->ld.tio.c_lflag & TL_EXTPROC;
 	if (flush) {
 		ldisc_flush_input(&tty->ld);
@@ -106,6 +121,43 @@ static int64_t set_termio(struct tty *tty, struct task *t, uint64_t arg, bool fl
 	tio.c_lflag = (tio.c_lflag & 0xffff0000u) | o.c_lflag;
 	memcpy(tio.c_cc, o.c_cc, sizeof(o.c_cc));
 	apply(tty, &tio, flush);
+	return 0;
+}
+
+static int64_t get_lock(struct tty *tty, struct task *t, uint64_t arg)
+{
+	struct linux_termios lock;
+
+	mutex_lock(&tty->mu);
+	lock = tty->lock;
+	mutex_unlock(&tty->mu);
+	return copy_out(t, GADDR(arg), &lock, LINUX_TERMIOS_SIZE);
+}
+
+static int64_t set_lock(struct tty *tty, struct task *t, uint64_t arg)
+{
+	struct linux_termios lock = { 0 };
+
+	if (!task_capable(t, LINUX_CAP_SYS_ADMIN))
+		return -EPERM;
+	if (copy_in(t, &lock, GADDR(arg), LINUX_TERMIOS_SIZE) < 0)
+		return -EFAULT;
+	mutex_lock(&tty->mu);
+	tty->lock = lock;
+	mutex_unlock(&tty->mu);
+	return 0;
+}
+
+/* A carrier that is always there: CLOCAL under another name. */
+static int64_t set_softcar(struct tty *tty, struct task *t, uint64_t arg)
+{
+	struct linux_termios tio = current_termios(tty);
+	int v, r = get_int(t, arg, &v);
+
+	if (r)
+		return r;
+	tio.c_cflag = v ? tio.c_cflag | TC_CLOCAL : tio.c_cflag & ~TC_CLOCAL;
+	apply(tty, &tio, false);
 	return 0;
 }
 
@@ -416,6 +468,14 @@ int64_t tty_ioctl(struct file *f, struct task *t, uint32_t cmd, uint64_t arg)
 	case LINUX_TCSETAW:
 	case LINUX_TCSETAF:
 		return set_termio(tty, t, arg, cmd == LINUX_TCSETAF);
+	case LINUX_TIOCGLCKTRMIOS:
+		return get_lock(tty, t, arg);
+	case LINUX_TIOCSLCKTRMIOS:
+		return set_lock(tty, t, arg);
+	case LINUX_TIOCGSOFTCAR:
+		return put_int(t, arg, (current_termios(tty).c_cflag & TC_CLOCAL) != 0);
+	case LINUX_TIOCSSOFTCAR:
+		return set_softcar(tty, t, arg);
 	case LINUX_TCSBRK:
 	case LINUX_TCSBRKP:
 	case LINUX_TIOCSBRK:
