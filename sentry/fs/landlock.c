@@ -384,6 +384,8 @@ int64_t sys_landlock_create_ruleset(struct task *t, const struct sys_args *a)
 
 	if (flags)
 		return flags == FLAG_VERSION && !a->a[0] && !a->a[1] ? ABI_VERSION : -EINVAL;
+	if (!a->a[0])
+		return -EFAULT;
 	if (a->a[1] < RULESET_ATTR_MIN)
 		return -EINVAL;
 	if (a->a[1] > PAGE_SIZE)
