@@ -17,6 +17,8 @@
 
 #define ABI_VERSION	    2
 #define FLAG_VERSION	    1u
+#define FLAG_ERRATA	    2u
+#define ERRATA		    (1 << (3 - 1)) /* number 3: directories moved out of their bind mount */
 #define RULE_PATH_BENEATH   1
 #define MAX_LAYERS	    16
 #define MAX_RULES	    65536u
@@ -191,7 +193,10 @@ static bool denied(const struct landlock_domain *d, const uint32_t *granted, uin
 	return false;
 }
 
-/* One step to the root; false at it. Consumes and replaces the reference. */
+/*
+ * One step to the root; false at it. Consumes and replaces the reference. From a directory that was moved out of its bind mount the way
+ * leads to the root of the file system, and from there to the mount it was reached by: rules of both places count.
+ */
 static bool step_up(struct path *p)
 {
 	struct dentry *parent;
@@ -202,7 +207,9 @@ static bool step_up(struct path *p)
 	parent = dentry_parent_get(p->dentry);
 	if (parent == p->dentry) {
 		dentry_put(parent);
-		return false;
+		if (p->mnt->kern)
+			return false;
+		parent = dentry_get(p->mnt->root);
 	}
 	dentry_put(p->dentry);
 	p->dentry = parent;
@@ -382,8 +389,13 @@ int64_t sys_landlock_create_ruleset(struct task *t, const struct sys_args *a)
 	uint32_t flags = ARG_U32(a, 2);
 	int r;
 
-	if (flags)
-		return flags == FLAG_VERSION && !a->a[0] && !a->a[1] ? ABI_VERSION : -EINVAL;
+	if (flags) {
+		if ((flags != FLAG_VERSION && flags != FLAG_ERRATA) || a->a[0] || a->a[1])
+			return -EINVAL;
+		return flags == FLAG_VERSION ? ABI_VERSION : ERRATA;
+	}
+	if (!a->a[0])
+		return -EFAULT;
 	if (a->a[1] < RULESET_ATTR_MIN)
 		return -EINVAL;
 	if (a->a[1] > PAGE_SIZE)

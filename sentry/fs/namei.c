@@ -189,6 +189,11 @@ static int walk_dotdot(struct walk *w)
 			continue;
 		}
 		parent = dentry_parent_get(w->cur.dentry);
+		/* A directory that was moved out of a bind mount must not lead to what lies beside it. */
+		if (!dentry_is_ancestor(w->cur.mnt->root, parent)) {
+			dentry_put(parent);
+			return -ENOENT;
+		}
 		dentry_put(w->cur.dentry);
 		w->cur.dentry = parent;
 		return cross_down(w, &w->cur);

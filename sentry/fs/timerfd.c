@@ -318,7 +318,7 @@ int64_t sys_timerfd_settime(struct task *t, const struct sys_args *a)
 		r = get_timerfd(t, ARG_INT(a, 0), &f);
 	/* The file may go to another time namespace: it keeps the kernel's time. */
 	if (!r && val.value && (ARG_INT(a, 1) & TFD_TIMER_ABSTIME_F))
-		val.value = MAX(val.value - task_clock_offset(t, timerfd_of(f)->clockid), (int64_t)1);
+		val.value = MAX(task_clock_to_kernel(t, timerfd_of(f)->clockid, val.value), (int64_t)1);
 	if (!r)
 		r = timerfd_set(f, ARG_INT(a, 1), &val, &old);
 	if (r || !ARG_ADDR(a, 3).v)

@@ -62,6 +62,15 @@ struct ipc_ids { /* message: IpcNs */
 	int next_slot; /* saved: one behind the slot given last */
 };
 
+/* Read without a lock: a change holds for queues made later. */
+struct ipc_mq_limits {
+	int32_t queues_max, msg_max, msgsize_max, msg_default, msgsize_default;
+};
+
+#define MQ_MSG_HARD	65536
+#define MQ_SIZE_MIN	128
+#define MQ_SIZE_HARD	(16 << 20)
+
 struct ipc_ns {
 	struct ref ref; /* nosave: counted again by state_deref() */
 	struct kernel *k; /* nosave: there is one kernel */
@@ -70,11 +79,17 @@ struct ipc_ns {
 	struct ipc_ids shm, sem, msg; /* saved */
 	uint64_t shmmax, shmall; /* saved: 6 limits; sysctl kernel.shm* */
 	int32_t shmmni, sem_ctls[4], msgmax, msgmnb, msgmni; /* saved: 6 limits */
+	struct ipc_mq_limits mq; /* saved: 6 limits; sysctl fs.mqueue.* */
 	uint64_t shm_pages; /* derived: pages of all segments; guarded by shm.mu */
 	uint64_t msg_bytes, msg_count; /* derived; guarded by msg.mu */
 	struct list mqs; /* saved: 7 mq; struct mqueue with a name; guarded by mqueue.c's lock */
 	uint32_t nr_mqs; /* derived: length of mqs */
 };
+
+static inline int32_t ipc_limit(const int32_t *l)
+{
+	return __atomic_load_n(l, __ATOMIC_RELAXED);
+}
 
 /* Over an object of @t's namespace. */
 #define IPC_CAPABLE(t, cap) task_ns_capable(t, task_ipc(t)->user_ns, cap)

@@ -49,6 +49,7 @@ struct ipc_ns *ipc_ns_new(struct kernel *k)
 	ns->msgmax = 8192;
 	ns->msgmnb = 16384;
 	ns->msgmni = 32000;
+	ns->mq = (struct ipc_mq_limits){ .queues_max = 256, .msg_max = 10, .msgsize_max = 8192, .msg_default = 10, .msgsize_default = 8192 };
 	return ns;
 }
 
@@ -329,7 +330,7 @@ static void save_ids(struct state_writer *w, const struct ipc_ids *ids, const st
 			(*v)[(*n)++] = state_ref(w, type, ids->slot[i]);
 }
 
-#define NR_LIMITS 10
+#define NR_LIMITS 15
 
 static int ns_save(struct state_writer *w, const void *obj, void *msg)
 {
@@ -346,7 +347,12 @@ static int ns_save(struct state_writer *w, const void *obj, void *msg)
 					     (uint64_t)ns->sem_ctls[3],
 					     (uint64_t)ns->msgmax,
 					     (uint64_t)ns->msgmnb,
-					     (uint64_t)ns->msgmni };
+					     (uint64_t)ns->msgmni,
+					     (uint64_t)ns->mq.queues_max,
+					     (uint64_t)ns->mq.msg_max,
+					     (uint64_t)ns->mq.msgsize_max,
+					     (uint64_t)ns->mq.msg_default,
+					     (uint64_t)ns->mq.msgsize_default };
 
 	m->ino = ns->ino;
 	m->user_ns = state_ref(w, &user_ns_state_type, ns->user_ns);
@@ -421,6 +427,14 @@ static int ns_load(struct state_reader *r, void *obj, const void *msg)
 	ns->msgmax = (int32_t)m->limits[7];
 	ns->msgmnb = (int32_t)m->limits[8];
 	ns->msgmni = (int32_t)m->limits[9];
+	e = state_check(r, m->limits[10] <= INT32_MAX && m->limits[11] - 1 < MQ_MSG_HARD && m->limits[13] - 1 < MQ_MSG_HARD &&
+				   m->limits[12] >= MQ_SIZE_MIN && m->limits[12] <= MQ_SIZE_HARD && m->limits[14] >= MQ_SIZE_MIN &&
+				   m->limits[14] <= MQ_SIZE_HARD,
+			"limits of message queues");
+	if (e < 0)
+		return e;
+	ns->mq = (struct ipc_mq_limits){ (int32_t)m->limits[10], (int32_t)m->limits[11], (int32_t)m->limits[12], (int32_t)m->limits[13],
+					 (int32_t)m->limits[14] };
 	return state_deref(r, m->user_ns, &user_ns_state_type, (void **)&ns->user_ns);
 }
 

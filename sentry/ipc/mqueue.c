@@ -25,11 +25,6 @@
 
 #define MQ_PRIO_MAX	32768
 #define MQ_NAME_MAX	255
-#define MQ_MSG_DEFAULT	10
-#define MQ_SIZE_DEFAULT 8192
-#define MQ_MSG_HARD	65536
-#define MQ_SIZE_HARD	(16 << 20)
-#define MQ_QUEUES_MAX	256
 #define MQ_STATUS_SIZE	80 /* FILENT_SIZE: what fstat() says, and more than the text of mq_read() needs */
 #define SI_MESGQ_L	(-3)
 
@@ -257,14 +252,23 @@ static int access_check(struct task *t, const struct mqueue *q, uint32_t flags)
 	return inode_permission(q->inode, t, t->cred, acc == LINUX_O_RDWR ? MAY_READ | MAY_WRITE : acc == LINUX_O_WRONLY ? MAY_WRITE : MAY_READ);
 }
 
+static struct linux_mq_attr default_attr(const struct ipc_ns *ns)
+{
+	const struct ipc_mq_limits *l = &ns->mq;
+
+	return (struct linux_mq_attr){ .maxmsg = MIN(ipc_limit(&l->msg_default), ipc_limit(&l->msg_max)),
+				       .msgsize = MIN(ipc_limit(&l->msgsize_default), ipc_limit(&l->msgsize_max)) };
+}
+
 static int attr_check(struct task *t, const struct linux_mq_attr *a)
 {
+	const struct ipc_mq_limits *l = &task_ipc(t)->mq;
 	bool cap = task_capable(t, LINUX_CAP_SYS_RESOURCE);
 	uint64_t bytes;
 
 	if (a->maxmsg <= 0 || a->msgsize <= 0)
 		return -EINVAL;
-	if (a->maxmsg > (cap ? MQ_MSG_HARD : MQ_MSG_DEFAULT) || a->msgsize > (cap ? MQ_SIZE_HARD : MQ_SIZE_DEFAULT))
+	if (a->maxmsg > (cap ? MQ_MSG_HARD : ipc_limit(&l->msg_max)) || a->msgsize > (cap ? MQ_SIZE_HARD : ipc_limit(&l->msgsize_max)))
 		return -EINVAL;
 	bytes = (uint64_t)a->maxmsg * ((uint64_t)a->msgsize + 48 + sizeof(void *));
 	return bytes > task_rlimit(t, LINUX_RLIMIT_MSGQUEUE) ? -EMFILE : 0;
@@ -295,7 +299,7 @@ static int open_queue(struct task *t, const char *name, uint32_t flags, uint32_t
 		r = -ENOENT;
 	} else {
 		r = attr_check(t, attr); /* a new queue's access mode is not looked at, so 3 is as good as another */
-		if (r == 0 && ns->nr_mqs >= MQ_QUEUES_MAX && !task_capable(t, LINUX_CAP_SYS_RESOURCE))
+		if (r == 0 && ns->nr_mqs >= (uint32_t)ipc_limit(&ns->mq.queues_max) && !task_capable(t, LINUX_CAP_SYS_RESOURCE))
 			r = -ENOSPC;
 		if (r == 0) {
 			q = TAKE_PTR(fresh);
@@ -318,7 +322,7 @@ static int open_queue(struct task *t, const char *name, uint32_t flags, uint32_t
 
 int64_t sys_mq_open(struct task *t, const struct sys_args *a)
 {
-	struct linux_mq_attr attr = { .maxmsg = MQ_MSG_DEFAULT, .msgsize = MQ_SIZE_DEFAULT };
+	struct linux_mq_attr attr = default_attr(task_ipc(t));
 	uint32_t flags = ARG_U32(a, 1);
 	_cleanup_free_ char *name = NULL;
 	struct mqueue *q = NULL;
@@ -462,9 +466,14 @@ static int mqfs_open(struct pctx *c, struct inode *i, const struct path *p, uint
 
 static int mqfs_create(const struct pctx *dir, const char *name, uint32_t mode)
 {
-	const struct linux_mq_attr attr = { .maxmsg = MQ_MSG_DEFAULT, .msgsize = MQ_SIZE_DEFAULT };
+	struct linux_mq_attr attr;
 	struct mqueue *q;
-	int r = viewer_ns(dir) ? open_queue(dir->t, name, LINUX_O_CREAT | LINUX_O_EXCL, mode, &attr, &q) : -EACCES;
+	int r;
+
+	if (!viewer_ns(dir))
+		return -EACCES;
+	attr = default_attr(task_ipc(dir->t));
+	r = open_queue(dir->t, name, LINUX_O_CREAT | LINUX_O_EXCL, mode, &attr, &q);
 
 	if (r == 0)
 		mqueue_put(q);

@@ -14,6 +14,8 @@
 
 #include <string.h>
 
+#include "sentry/kernel/time_ns.h"
+
 #define FUTEX_L_PRIVATE	       128
 #define FUTEX_L_CLOCK_REALTIME 256
 
@@ -448,7 +450,8 @@ static int64_t futex_wake_op(struct task *t, gaddr_t addr, bool shared, gaddr_t 
 
 /* --- system calls --- */
 
-static int get_deadline(struct task *t, const struct sys_args *a, uint32_t cmd, int64_t *ret)
+/* @clock: what an absolute time is on. */
+static int get_deadline(struct task *t, const struct sys_args *a, uint32_t cmd, enum kclock clock, int64_t *ret)
 {
 	int64_t ns;
 	int r;
@@ -462,7 +465,12 @@ static int get_deadline(struct task *t, const struct sys_args *a, uint32_t cmd, 
 	r = copy_in_timespec(t, ARG_ADDR(a, 3), &ns);
 	if (r < 0)
 		return r;
-	*ret = cmd == FUTEX_L_WAIT ? task_deadline(t, ns) : ns;
+	if (cmd == FUTEX_L_WAIT)
+		*ret = task_deadline(t, ns);
+	else if (clock == KCLOCK_MONOTONIC)
+		*ret = task_clock_to_kernel(t, LINUX_CLOCK_MONOTONIC, ns);
+	else
+		*ret = ns;
 	return 0;
 }
 
@@ -479,7 +487,7 @@ int64_t sys_futex(struct task *t, const struct sys_args *a)
 
 	if (realtime && cmd != FUTEX_L_WAIT_BITSET && cmd != FUTEX_L_WAIT_REQUEUE_PI && cmd != FUTEX_L_LOCK_PI2)
 		return -ENOSYS;
-	r = get_deadline(t, a, cmd, &deadline);
+	r = get_deadline(t, a, cmd, cmd == FUTEX_L_LOCK_PI ? KCLOCK_REALTIME : clock, &deadline);
 	if (r < 0)
 		return r;
 	switch (cmd) {
@@ -577,6 +585,8 @@ int64_t sys_futex_waitv(struct task *t, const struct sys_args *a)
 		r = copy_in_timespec(t, ARG_ADDR(a, 3), &deadline);
 		if (r < 0)
 			return r;
+		if (clock == KCLOCK_MONOTONIC)
+			deadline = task_clock_to_kernel(t, LINUX_CLOCK_MONOTONIC, deadline);
 	}
 	s = futex_resume(t, &r);
 	if (r >= 0)

@@ -462,7 +462,7 @@ static int64_t get_syscall_info(struct task *t, struct task *c, uint64_t size, u
 	/* As Linux, which tells by the siginfo: only with PTRACE_O_TRACESYSGOOD. */
 	if (seccomp || (c->pt->has_info && c->pt->info.si_code == (SIGTRAP | 0x80) && c->pt->kind == PTS_ENTRY)) {
 		si.op = seccomp ? 3 : 1;
-		si.entry.nr = r->orig_rax;
+		si.entry.nr = (uint64_t)(int64_t)(int32_t)r->orig_rax; /* as Linux: the number, not the register */
 		si.entry.args[0] = r->rdi;
 		si.entry.args[1] = r->rsi;
 		si.entry.args[2] = r->rdx;

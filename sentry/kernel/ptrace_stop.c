@@ -326,7 +326,11 @@ static bool begin_entry(struct task *t)
 	int code = syscall_code(t);
 
 	r->rax = (uint64_t)-ENOSYS;
-	r->orig_rax = c->again ? NR_RESTART : c->nr;
+	/* The call is told by the low half; what the application had in the upper half is shown, too. */
+	if (c->again)
+		r->orig_rax = NR_RESTART;
+	else if ((uint32_t)r->orig_rax != (uint32_t)c->nr)
+		r->orig_rax = c->nr;
 	notify_info(t, &si, SIGTRAP, code);
 	pt->emulated = pt->mode == PTM_SYSEMU;
 	return begin(t, PTS_ENTRY, code, &si, MSG_ENTRY);

@@ -86,6 +86,17 @@ int64_t task_clock_offset(const struct task *t, int clockid)
 	}
 }
 
+int64_t task_clock_to_kernel(const struct task *t, int clockid, int64_t when)
+{
+	int64_t r;
+
+	if (when == TIME_FOREVER)
+		return when;
+	if (sub_overflow(when, task_clock_offset(t, clockid), &r))
+		return TIME_FOREVER;
+	return MAX(r, (int64_t)0);
+}
+
 /* --- /proc/pid/timens_offsets --- */
 
 static void show(struct strbuf *b, const char *name, int64_t off)

@@ -32,6 +32,8 @@ void time_ns_enter(struct time_ns *ns); /* somebody runs in it: offsets are fixe
 
 /* What @t's clock @clockid is ahead of the kernel's, in ns: 0 for clocks without offset. */
 int64_t task_clock_offset(const struct task *t, int clockid);
+/* A moment >= 0 on @t's clock as one on the kernel's: 0 when it lies before the kernel's time, at most TIME_FOREVER. */
+int64_t task_clock_to_kernel(const struct task *t, int clockid, int64_t when);
 
 void time_ns_show_offsets(struct time_ns *ns, struct strbuf *b);
 /* Lines "<clock> <seconds> <nanoseconds>", by @c: bytes used, -EINVAL, -EPERM, -EACCES once frozen, -ERANGE. */

@@ -249,6 +249,6 @@ int64_t sys_clock_nanosleep(struct task *t, const struct sys_args *a)
 		return sleep_cpu(t, clk, abs, ns, ARG_ADDR(a, 3));
 	if (!abs)
 		return sleep_relative(t, ns, ARG_ADDR(a, 3));
-	r = sleep_until(t, base, ns - task_clock_offset(t, clk));
+	r = sleep_until(t, base, task_clock_to_kernel(t, clk, ns));
 	return r == -ERESTARTSYS ? -ERESTARTNOHAND : r;
 }

@@ -75,6 +75,7 @@ static void test_errors(void)
 	CHECK_ERRNO(syscall(SYS_landlock_create_ruleset, &a, 7, 0), EINVAL);
 	CHECK_ERRNO(syscall(SYS_landlock_create_ruleset, &a, 5000, 0), E2BIG);
 	CHECK_ERRNO(syscall(SYS_landlock_create_ruleset, NULL, 8, 0), EFAULT);
+	CHECK_ERRNO(syscall(SYS_landlock_create_ruleset, NULL, 1, 0), EFAULT); /* before the size */
 	big[63] = 1;
 	CHECK_ERRNO(syscall(SYS_landlock_create_ruleset, big, sizeof(big), 0), E2BIG);
 	CHECK_ERRNO(ruleset(1ULL << 40), EINVAL);

@@ -2,6 +2,8 @@
 /* Time and cgroup namespaces: offsets of the monotonic clocks, who enters, what is fixed when; timers over a checkpoint. */
 #include "guest.h"
 
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 
 #ifndef CLONE_NEWTIME
@@ -25,6 +27,37 @@ static ino_t ns(const char *path)
 	return st.st_ino;
 }
 
+/* Absolute times of futexes are the namespace's. */
+static void futexes(void)
+{
+	int64_t until = now_ns(CLOCK_MONOTONIC) + 20 * MS;
+	struct timespec ts = { until / (1000 * MS), until % (1000 * MS) }, past = { 1, 0 };
+	uint32_t word = 0;
+	struct {
+		uint64_t val, addr;
+		uint32_t flags, reserved;
+	} v = { 0, (uintptr_t)&word, 2 /* 32 bits */, 0 };
+
+	CHECK_ERRNO(syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 0, &ts, NULL, FUTEX_BITSET_MATCH_ANY), ETIMEDOUT);
+	CHECK(now_ns(CLOCK_MONOTONIC) >= until);
+	CHECK_ERRNO(syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, 0, &past, NULL, FUTEX_BITSET_MATCH_ANY), ETIMEDOUT);
+	until = now_ns(CLOCK_MONOTONIC) + 20 * MS;
+	ts = (struct timespec){ until / (1000 * MS), until % (1000 * MS) };
+	CHECK_ERRNO(syscall(449 /* futex_waitv */, &v, 1, 0, &ts, CLOCK_MONOTONIC), ETIMEDOUT);
+	CHECK(now_ns(CLOCK_MONOTONIC) >= until);
+	until = now_ns(CLOCK_REALTIME) + 20 * MS;
+	ts = (struct timespec){ until / (1000 * MS), until % (1000 * MS) };
+	CHECK_ERRNO(syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, &ts, NULL, FUTEX_BITSET_MATCH_ANY), ETIMEDOUT);
+}
+
+static double uptime(void)
+{
+	char buf[128];
+
+	CHECK(guest_read_file("/proc/uptime", buf, sizeof(buf)) > 0);
+	return strtod(buf, NULL);
+}
+
 static void inside(int64_t before)
 {
 	struct itimerspec its = { 0 };
@@ -36,6 +69,8 @@ static void inside(int64_t before)
 	CHECK(now >= before + 10 * HOUR);
 	CHECK(now < before + 11 * HOUR);
 	CHECK(now_ns(CLOCK_BOOTTIME) >= 20 * HOUR);
+	CHECK(uptime() >= 20 * 3600);
+	futexes();
 	CHECK_EQ(try_offsets("monotonic 1 0"), -EACCES); /* somebody has entered */
 	guest_checkpoint();
 	CHECK(now_ns(CLOCK_MONOTONIC) >= now);

@@ -12,7 +12,9 @@
 #include "sentry/fs/proc/pid_entries.h"
 #include "sentry/fs/proc/proc_internal.h"
 #include "sentry/kernel/cgroup.h"
+#include "sentry/kernel/clock.h"
 #include "sentry/kernel/rusage.h"
+#include "sentry/kernel/time_ns.h"
 
 int proc_show_nothing(struct pctx *c, struct strbuf *b)
 {
@@ -32,6 +34,7 @@ static void add_up(struct pctx *c, struct totals *r)
 {
 	struct kernel *k = the_kernel;
 	struct thread_group *tg;
+	struct pid_ns *ns;
 	struct tg_usage u;
 	struct task *t;
 
@@ -48,8 +51,10 @@ static void add_up(struct pctx *c, struct totals *r)
 			r->tasks++;
 		}
 	}
-	if (c->ns)
-		r->last_pid = c->ns->last;
+	/* The reader's own namespace, whoever mounted this proc (Linux: loadavg_proc_show()). */
+	ns = c->t ? task_pid_ns(c->t) : c->ns;
+	if (ns)
+		r->last_pid = ns->last;
 	mutex_unlock(&k->tasks_mu);
 }
 
@@ -65,6 +70,7 @@ int proc_show_uptime(struct pctx *c, struct strbuf *b)
 
 	add_up(c, &s);
 	idle = MAX(up * (int64_t)the_kernel->cfg.nr_cpus - s.utime - s.stime, (int64_t)0);
+	up = MAX(up + task_clock_offset(c->t, LINUX_CLOCK_BOOTTIME), (int64_t)0);
 	strbuf_addf(b, "%ld.%02ld %ld.%02ld\n", (long)(up / NSEC_PER_SEC), (long)(up % NSEC_PER_SEC / 10000000), (long)(idle / NSEC_PER_SEC),
 		    (long)(idle % NSEC_PER_SEC / 10000000));
 	return 0;
@@ -126,7 +132,7 @@ int proc_show_machine_stat(struct pctx *c, struct strbuf *b)
 	for (uint64_t i = 0; i < n; i++)
 		strbuf_addf(b, "cpu%lu %lu 0 %lu %lu 0 0 0 0 0 0\n", i, user / n, sys / n, idle / n);
 	strbuf_addf(b, "intr 0\nctxt %ld\nbtime %ld\nprocesses %lu\nprocs_running %u\nprocs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n", (long)s.ctxt,
-		    (long)((ktime_real() - up) / NSEC_PER_SEC), (unsigned long)s.forks, s.running);
+		    (long)((ktime_real() - up - task_clock_offset(c->t, LINUX_CLOCK_BOOTTIME)) / NSEC_PER_SEC), (unsigned long)s.forks, s.running);
 	return 0;
 }
 

@@ -198,12 +198,12 @@ int proc_show_syscall(struct pctx *c, struct strbuf *b)
 {
 	const struct task *t = c->target;
 
-	/* Registers of a running task belong to its own thread. */
-	if (proc_task_state(t) != 'S' || t == c->t) {
+	/* What a running task is at is only known to itself: it is in the call that reads this. */
+	if (t != c->t && proc_task_state(t) != 'S') {
 		strbuf_adds(b, "running\n");
 		return 0;
 	}
-	strbuf_addf(b, "%lu 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x0 0x0\n", t->sysctx.nr, t->sysctx.args[0], t->sysctx.args[1], t->sysctx.args[2],
+	strbuf_addf(b, "%ld 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x0 0x0\n", (long)t->sysctx.nr, t->sysctx.args[0], t->sysctx.args[1], t->sysctx.args[2],
 		    t->sysctx.args[3], t->sysctx.args[4], t->sysctx.args[5]);
 	return 0;
 }

@@ -134,30 +134,61 @@ static const struct pnode children[] = {
 };
 static const struct pnode root = PN_DIR("/", 0555, children, .dyn = &proc_pid_dyn);
 
+/* subset=pid: nothing about the machine. */
+static const struct pnode pid_only_children[] = { PN_LINK("self", proc_self_link), PN_LINK("thread-self", thread_self_link), { 0 } };
+static const struct pnode pid_only_root = PN_DIR("/", 0555, pid_only_children, .dyn = &proc_pid_dyn);
+
+static const char *const hidepid_names[] = { "off", "noaccess", "invisible", NULL, "ptraceable" };
+
 static void show_options(struct pseudo_sb *ps, struct strbuf *b)
 {
-	if (ps->hidepid)
-		strbuf_addf(b, ",hidepid=%u", ps->hidepid);
 	if (ps->gid)
 		strbuf_addf(b, ",gid=%u", ps->gid);
+	if (ps->hidepid < ARRAY_SIZE(hidepid_names) && ps->hidepid && hidepid_names[ps->hidepid])
+		strbuf_addf(b, ",hidepid=%s", hidepid_names[ps->hidepid]);
 }
 
+static void show_pid_only_options(struct pseudo_sb *ps, struct strbuf *b)
+{
+	show_options(ps, b);
+	strbuf_adds(b, ",subset=pid");
+}
+
+static const struct pseudo_fs proc_pid_fs = { .name = "proc subset=pid", .magic = LINUX_PROC_SUPER_MAGIC, .root = &pid_only_root,
+					      .show_options = show_pid_only_options };
+PSEUDO_FS_REGISTER(proc_pid_fs)
 static const struct pseudo_fs proc_fs = { .name = "proc", .magic = LINUX_PROC_SUPER_MAGIC, .root = &root, .show_options = show_options };
 PSEUDO_FS_REGISTER(proc_fs)
 
 static int parse_hidepid(const char *v, uint32_t *ret)
 {
-	static const char *const names[] = { "off", "noaccess", "invisible", NULL, "ptraceable" };
-
-	for (uint32_t n = 0; n < ARRAY_SIZE(names); n++)
-		if (names[n] && (!strcmp(v, names[n]) || (v[0] == (char)('0' + n) && !v[1]))) {
+	for (uint32_t n = 0; n < ARRAY_SIZE(hidepid_names); n++)
+		if (hidepid_names[n] && (!strcmp(v, hidepid_names[n]) || (v[0] == (char)('0' + n) && !v[1]))) {
 			*ret = n;
 			return 0;
 		}
 	return -EINVAL;
 }
 
-static int parse_options(struct pseudo_sb *ps, const char *options)
+struct proc_options {
+	uint32_t hidepid, gid;
+	bool pid_only;
+};
+
+/* subset=: nothing, or "pid", however often. */
+static int parse_subset(char *v, bool *pid_only)
+{
+	char *save = NULL;
+
+	for (char *s = strtok_r(v, "+", &save); s; s = strtok_r(NULL, "+", &save)) {
+		if (strcmp(s, "pid"))
+			return -EINVAL;
+		*pid_only = true;
+	}
+	return 0;
+}
+
+static int parse_options(struct proc_options *o, const char *options)
 {
 	_cleanup_free_ char *copy = strdup(options);
 	char *p = copy, *key, *val;
@@ -167,13 +198,13 @@ static int parse_options(struct pseudo_sb *ps, const char *options)
 		return -ENOMEM;
 	while (mount_option_next(&p, &key, &val)) {
 		if (!strcmp(key, "hidepid")) {
-			if (parse_hidepid(val, &ps->hidepid) < 0)
+			if (parse_hidepid(val, &o->hidepid) < 0)
 				return -EINVAL;
 		} else if (!strcmp(key, "gid")) {
 			if (pseudo_parse_u64(val, &v) < 0 || v > UINT32_MAX)
 				return -EINVAL;
-			ps->gid = (uint32_t)v;
-		} else if (strcmp(key, "subset")) {
+			o->gid = (uint32_t)v;
+		} else if (strcmp(key, "subset") || parse_subset(val, &o->pid_only) < 0) {
 			return -EINVAL;
 		}
 	}
@@ -184,26 +215,25 @@ static int proc_mount(const struct fs_type *ft, const struct mount_req *rq, stru
 {
 	struct pid_ns *ns = rq->t && rq->t->ns ? rq->t->ns->pid_for_children : NULL;
 	struct super_block *sb = NULL;
-	int err = pseudo_mount(ft, &proc_fs, ns, &sb);
+	struct proc_options o = { 0 };
+	int err = parse_options(&o, rq->options);
 
 	if (!err)
-		err = parse_options(pseudo_of(sb), rq->options);
-	if (err && sb) {
-		sb_activate(sb);
-		sb_deactivate(sb);
-		sb_put(sb);
-	}
-	if (!err)
-		*ret = sb;
-	return err;
+		err = pseudo_mount(ft, o.pid_only ? &proc_pid_fs : &proc_fs, ns, &sb);
+	if (err)
+		return err;
+	pseudo_of(sb)->hidepid = o.hidepid;
+	pseudo_of(sb)->gid = o.gid;
+	*ret = sb;
+	return 0;
 }
 
 static int proc_check(const char *option)
 {
-	struct pseudo_sb ps = { 0 };
+	struct proc_options o = { 0 };
 	int err = mount_option_known("hidepid,gid,subset", option);
 
-	return err ? err : parse_options(&ps, option);
+	return err ? err : parse_options(&o, option);
 }
 
 static const struct fs_type proc_type = { .name = "proc", .mount = proc_mount, .check = proc_check, .nodev = true };

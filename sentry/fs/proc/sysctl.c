@@ -24,6 +24,7 @@ struct sysctl {
 	int n;
 	int64_t dflt[MAX_VALS];
 	int64_t min, max;
+	bool wide; /* unsigned 64-bit numbers, bounds elsewhere */
 	int64_t val[MAX_VALS];
 	bool changed;
 };
@@ -58,8 +59,10 @@ static int parse_row(const struct sysctl *s, const char *text, int64_t *v)
 		if (!*text)
 			break;
 		errno = 0;
-		v[n] = strtoll(text, &end, 0);
-		if (end == text || errno || (*end && !strchr(" \t\n", *end)) || v[n] < s->min || v[n] > s->max)
+		if (s->wide && *text == '-')
+			return -EINVAL;
+		v[n] = s->wide ? (int64_t)strtoull(text, &end, 0) : strtoll(text, &end, 0);
+		if (end == text || errno || (*end && !strchr(" \t\n", *end)) || (!s->wide && (v[n] < s->min || v[n] > s->max)))
 			return -EINVAL;
 		text = end;
 	}
@@ -293,24 +296,31 @@ static int show_ipc(struct pctx *c, struct strbuf *b)
 	return 0;
 }
 
+/* Numbers that @text leaves out stay as they are. */
+static int store_ipc_row(const struct sysctl *s, struct ipc_ns *ns, const char *name, const char *text)
+{
+	int64_t v[MAX_VALS] = { 0 };
+	int err = ipc_ns_sysctl_get(ns, name, v, s->n);
+
+	if (!err)
+		err = parse_row(s, text, v);
+	return err ? err : ipc_ns_sysctl_set(ns, name, v, s->n);
+}
+
 static int64_t store_ipc(struct pctx *c, char *text, size_t n)
 {
 	const struct sysctl *s = c->node->data;
-	int64_t v[MAX_VALS];
 	int err;
 
 	if (!ipc_ns_sysctl_set || !c->t || !c->t->ns || !c->t->ns->ipc)
 		return -EACCES;
-	values(s, v);
-	err = parse_row(s, text, v);
-	if (!err)
-		err = ipc_ns_sysctl_set(c->t->ns->ipc, c->node->name, v, s->n);
+	err = store_ipc_row(s, c->t->ns->ipc, c->node->name, text);
 	return err ? err : (int64_t)n;
 }
 
 #define IPC(nm, count, ...)                                                                                                            \
 	{ .name = (nm), .mode = LINUX_S_IFREG | 0644, .show = show_ipc, .store = store_ipc,                                            \
-	  .data = &(struct sysctl){ .n = (count), .dflt = { __VA_ARGS__ }, .min = 0, .max = INT64_MAX } }
+	  .data = &(struct sysctl){ .n = (count), .dflt = { __VA_ARGS__ }, .wide = true } }
 
 /* --- tables --- */
 
@@ -416,11 +426,11 @@ static const struct pnode fanotify_kids[] = {
 	{ 0 },
 };
 static const struct pnode mqueue_kids[] = {
-	NUM("msg_default", 10, 1, 65536),
-	NUM("msg_max", 10, 1, 65536),
-	NUM("msgsize_default", 8192, 128, 16777216),
-	NUM("msgsize_max", 8192, 128, 16777216),
-	NUM("queues_max", 256, 0, INT_MAX_),
+	IPC("msg_default", 1, 10),
+	IPC("msg_max", 1, 10),
+	IPC("msgsize_default", 1, 8192),
+	IPC("msgsize_max", 1, 8192),
+	IPC("queues_max", 1, 256),
 	{ 0 },
 };
 static int show_aio_nr(struct pctx *c, struct strbuf *b)
@@ -687,16 +697,8 @@ int proc_sysctl_set(struct container *c, const char *key, const char *value)
 		return -ENOENT;
 	if (n->store == store_uts)
 		return c && c->ns && c->ns->uts ? uts_set(c->ns->uts, n->data != NULL, text) : -ENOENT;
-	if (n->store == store_ipc) {
-		int64_t v[MAX_VALS];
-		const struct sysctl *s = n->data;
-
-		values(s, v);
-		r = parse_row(s, text, v);
-		if (!r)
-			r = ipc_ns_sysctl_set && c && c->ns && c->ns->ipc ? ipc_ns_sysctl_set(c->ns->ipc, n->name, v, s->n) : -EACCES;
-		return (int)r;
-	}
+	if (n->store == store_ipc)
+		return ipc_ns_sysctl_set && c && c->ns && c->ns->ipc ? store_ipc_row(n->data, c->ns->ipc, n->name, text) : -EACCES;
 	if (!n->store)
 		return -EACCES;
 	pc = (struct pctx){ .node = n };
