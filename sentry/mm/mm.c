@@ -139,6 +139,7 @@ struct mm *mm_alloc_empty(void)
 	safecopy_init();
 	ref_init(&mm->ref);
 	rwlock_init(&mm->lock, "mm.lock");
+	mutex_init(&mm->usage_mu, "mm.usage_mu");
 	rangemap_init(&mm->vmas, &vma_map_ops);
 	rangemap_init(&mm->pmas, &pma_map_ops);
 	list_init(&mm->aio);
@@ -181,6 +182,7 @@ void mm_put(struct mm *mm)
 		mm->k->pops->as_free(mm->as);
 	mm_file_put(mm->exe_file);
 	rwlock_destroy(&mm->lock);
+	mutex_destroy(&mm->usage_mu);
 	free(mm);
 }
 

@@ -113,6 +113,13 @@ struct mm {
 		bool write; /* mapped with all rights of the VMA */
 	} memo[FAULT_MEMOS]; /* nosave: a guess that one more fault makes again */
 	uint32_t memo_next; /* nosave: as memo */
+	/* What counting resident pages gave, where that takes long; see procmaps.c. */
+	struct rss_memo {
+		int64_t until; /* host's monotonic clock; 0: nothing is known */
+		uint64_t covered; /* pmas.total then */
+		uint64_t rss, file, shmem;
+	} counted; /* nosave: counted again; guarded by usage_mu */
+	struct mutex usage_mu; /* nosave: free when frozen */
 };
 
 #define vma_of(rp) container_of(rp, struct vma, r)

@@ -101,7 +101,7 @@ int64_t sys_sysinfo(struct task *t, const struct sys_args *a)
 {
 	struct kernel *k = t->k;
 	struct linux_sysinfo i = { .mem_unit = 1 };
-	uint64_t used = memfile_resident(kernel_memfile(k), 0, UINT64_MAX >> 2);
+	uint64_t used = memfile_committed(kernel_memfile(k)) + memfile_absent(kernel_memfile(k)); /* as in meminfo */
 
 	i.totalram = k->cfg.total_memory;
 	i.sharedram = memfile_shared(kernel_memfile(k)); /* limits of the control group are no business of this call */

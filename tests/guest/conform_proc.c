@@ -111,6 +111,7 @@ static void signals(void)
 		_exit(3);
 	}
 	int st;
+	CHECK(waitid(P_PID, p, &(siginfo_t){ 0 }, WEXITED | WNOWAIT) == 0); /* its lines come first */
 	E(waitpid(p, &st, 0x100));
 	E(waitpid(p, (void *)8, WNOHANG | __WALL | __WNOTHREAD) == -1 && errno != EFAULT ? -1 : 0);
 	waitpid(p, &st, 0);
