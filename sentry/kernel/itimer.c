@@ -14,6 +14,7 @@
 #include "schemas/timers.pb-c.h"
 #include "sentry/kernel/clock.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/rusage.h"
 #include "sentry/syscalls/syscalls.h"
 #include "state/state.h"
 
@@ -69,13 +70,33 @@ static void real_fired(struct ktimer *kt)
 	mutex_unlock(&k->tasks_mu);
 }
 
-/* Returns what is missing to the expiry of @c, after handling one that passed. */
-static int64_t check_cpu(struct itimers *it, struct cpu_itimer *c, int64_t now, int sig)
+/*
+ * Who used the most since the last expiry. Linux signals the thread that runs when the tick comes; profilers count on it: SIGPROF
+ * says where that thread is. tasks_mu and mu held.
+ */
+static struct task *busiest_locked(struct itimers *it)
+{
+	struct task *t, *best = NULL;
+	int64_t most = 0, ut, st;
+
+	list_for_each(t, &it->tg->tasks, tg_node) {
+		task_cpu_times(t, &ut, &st);
+		if (ut + st - t->cpu_seen > most) {
+			most = ut + st - t->cpu_seen;
+			best = t;
+		}
+		t->cpu_seen = ut + st;
+	}
+	return best;
+}
+
+/* Returns what is missing to the expiry of @c, after handling one that passed; its signal is for @busy first. */
+static int64_t check_cpu(struct itimers *it, struct cpu_itimer *c, int64_t now, struct task *busy, int sig)
 {
 	if (!c->expiry)
 		return TIME_FOREVER;
 	if (c->expiry <= now) {
-		(void)signal_send_group(it->tg, sig, NULL);
+		signal_send_group_first(it->tg, busy, sig);
 		c->expiry = c->interval ? next_expiry(c->expiry, c->interval, now) : 0;
 	}
 	return c->expiry ? c->expiry - now : TIME_FOREVER;
@@ -109,12 +130,15 @@ static int64_t check_rlimit(struct itimers *it, int64_t total)
 static void cpu_look_locked(struct itimers *it)
 {
 	int64_t user, total, left;
+	struct task *busy = NULL;
 
 	tg_cpu_locked(it->tg, &user, &total);
+	if ((it->virt.expiry && it->virt.expiry <= user) || (it->prof.expiry && it->prof.expiry <= total))
+		busy = busiest_locked(it);
 	it->idle = total == it->last_total ? it->idle + 1 : 0;
 	it->last_total = total;
-	left = check_cpu(it, &it->virt, user, SIGVTALRM);
-	left = MIN(left, check_cpu(it, &it->prof, total, SIGPROF));
+	left = check_cpu(it, &it->virt, user, busy, SIGVTALRM);
+	left = MIN(left, check_cpu(it, &it->prof, total, busy, SIGPROF));
 	left = MIN(left, check_rlimit(it, total));
 	if (left == TIME_FOREVER)
 		ktimer_arm(&it->cpu, TIME_FOREVER);

@@ -83,6 +83,8 @@ void siginfo_user(struct linux_siginfo *si, int sig, struct task *sender, int co
  * No permission checks. -EAGAIN only for real-time signals over RLIMIT_SIGPENDING with si_code != SI_USER-like. */
 int signal_send_task(struct task *t, int sig, const struct linux_siginfo *si);
 int signal_send_group(struct thread_group *tg, int sig, const struct linux_siginfo *si);
+/* A signal of the kernel to the group, for its task @first if that does not block it. tasks_mu held. */
+void signal_send_group_first(struct thread_group *tg, struct task *first, int sig);
 int signal_send_pgrp(struct pgrp *pg, int sig, const struct linux_siginfo *si);
 /* A synchronous fault: unblocks and resets to default if blocked or ignored, so that it cannot be missed. */
 void signal_force(struct task *t, const struct linux_siginfo *si);

@@ -136,8 +136,8 @@ static void kill_task_locked(struct task *t)
 	task_wake(t); /* out of a group stop too, where WORK_SIGNAL may be set already */
 }
 
-/* Chooses who acts on a queued signal and gets it moving. */
-static void complete_locked(struct task *target, struct thread_group *tg, int sig)
+/* Chooses who acts on a queued signal and gets it moving: of a group @first if it can, or the leader when NULL, else any. */
+static void complete_locked(struct task *target, struct thread_group *tg, struct task *first, int sig)
 {
 	struct task *t;
 
@@ -152,8 +152,10 @@ static void complete_locked(struct task *target, struct thread_group *tg, int si
 			task_set_work(target, WORK_SIGNAL);
 		return;
 	}
-	if (wants(tg->leader, sig)) {
-		task_set_work(tg->leader, WORK_SIGNAL);
+	if (!first)
+		first = tg->leader;
+	if (wants(first, sig)) {
+		task_set_work(first, WORK_SIGNAL);
 		return;
 	}
 	list_for_each(t, &tg->tasks, tg_node)
@@ -164,7 +166,7 @@ static void complete_locked(struct task *target, struct thread_group *tg, int si
 }
 
 /* @target NULL: to the group. Returns 0 also when the signal is ignored or already pending. */
-static int send_locked(struct task *target, struct thread_group *tg, int sig, const struct linux_siginfo *si)
+static int send_to_locked(struct task *target, struct thread_group *tg, struct task *first, int sig, const struct linux_siginfo *si)
 {
 	struct sigpending *p = target ? &target->pending : &tg->pending;
 	struct task *t = target ? target : tg->leader;
@@ -192,8 +194,13 @@ static int send_locked(struct task *target, struct thread_group *tg, int sig, co
 		p->count++;
 	}
 	p->set |= SIGBIT(sig);
-	complete_locked(target, tg, sig);
+	complete_locked(target, tg, first, sig);
 	return 0;
+}
+
+static int send_locked(struct task *target, struct thread_group *tg, int sig, const struct linux_siginfo *si)
+{
+	return send_to_locked(target, tg, NULL, sig, si);
 }
 
 int signal_send_task(struct task *t, int sig, const struct linux_siginfo *si)
@@ -220,6 +227,14 @@ int signal_send_group(struct thread_group *tg, int sig, const struct linux_sigin
 	r = send_locked(NULL, tg, sig, si);
 	mutex_unlock(&s->mu);
 	return r;
+}
+
+void signal_send_group_first(struct thread_group *tg, struct task *first, int sig)
+{
+	struct sighand *s = sighand_lock(tg->leader);
+
+	(void)send_to_locked(NULL, tg, first, sig, NULL);
+	mutex_unlock(&s->mu);
 }
 
 int signal_send_pgrp(struct pgrp *pg, int sig, const struct linux_siginfo *si)
@@ -254,7 +269,7 @@ int signal_send_prealloc(struct thread_group *tg, struct task *t, struct sigqueu
 		list_add_tail(&p->queue, &q->node);
 		p->count++;
 		p->set |= SIGBIT(sig);
-		complete_locked(t, tg, sig);
+		complete_locked(t, tg, NULL, sig);
 	}
 	mutex_unlock(&s->mu);
 	return r;

@@ -321,6 +321,7 @@ struct task {
 	uint64_t cpu_mask[2]; /* saved */
 	uint64_t timer_slack; /* saved */
 	int64_t utime, stime; /* saved: ns */
+	int64_t cpu_seen; /* nosave: of both at the last expiry of a CPU timer of the group, guarded by itimers.mu; without it one signal may go to another thread */
 	int64_t start_time; /* saved */
 	int64_t minflt, majflt, nvcsw, nivcsw; /* saved: 42 counts */
 	int64_t rchar, wchar, syscr, syscw; /* saved: 89 io */
