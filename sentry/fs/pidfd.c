@@ -81,7 +81,11 @@ static void pidfd_show_fdinfo(struct file *f, struct strbuf *b)
 	mutex_lock(&the_kernel->tasks_mu);
 	nr = p->pid->tg || p->pid->task ? (t ? pid_nr(p->pid, t) : p->pid->n[0].nr) : -1;
 	mutex_unlock(&the_kernel->tasks_mu);
-	strbuf_addf(b, "Pid:\t%d\nNSpid:\t%d\n", nr, nr);
+	strbuf_addf(b, "Pid:\t%d\nNSpid:\t%d", nr, nr);
+	/* What it is called further in. */
+	for (uint32_t l = t && nr > 0 ? task_pid_ns(t)->level + 1 : PID_LEVELS; l <= p->pid->level; l++)
+		strbuf_addf(b, "\t%d", p->pid->n[l].nr);
+	strbuf_addc(b, '\n');
 }
 
 static const struct file_ops pidfd_ops = {

@@ -25,7 +25,7 @@
 #define IOCTL_ID_VALID	   0x40082102u
 #define IOCTL_ID_VALID_OLD 0x80082102u /* with the direction wrong, as first published */
 #define IOCTL_ADDFD	   0x40182103u
-#define IOCTL_NO_SIZE(cmd) ((cmd) & ~0x3fff0000u)
+#define IOCTL_NO_SIZE(cmd) ((cmd) & 0xffffu) /* nor the direction: later versions may have another */
 #define IOCTL_SIZE(cmd)	   ((cmd) >> 16 & 0x3fff)
 
 #define NOTIF_CONTINUE	1u

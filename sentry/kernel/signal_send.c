@@ -68,6 +68,12 @@ bool sig_is_default_ignore(int sig)
 	return sig == SIGCONT || sig == SIGCHLD || sig == SIGWINCH || sig == SIGURG;
 }
 
+/* Is the sender a task that @t's namespace knows? */
+static bool from_inside(const struct task *t)
+{
+	return current_task && pid_nr_ns(current_task->pid, task_pid_ns(t)) != 0;
+}
+
 static bool ignored_locked(struct task *t, int sig)
 {
 	uint64_t h = t->sighand->action[sig - 1].handler;
@@ -78,8 +84,8 @@ static bool ignored_locked(struct task *t, int sig)
 	/* A tracer sees every signal. */
 	if (sig != SIGKILL && ptraced(t))
 		return false;
-	/* An init is immune to its own namespace; SIGKILL and SIGSTOP from outside (no task sends them) do act. */
-	if (t->tg->unkillable && h == (uint64_t)(uintptr_t)SIG_DFL && (current_task || (sig != SIGKILL && sig != SIGSTOP)))
+	/* An init is immune to its own namespace; SIGKILL and SIGSTOP from outside (an outer namespace, or no task) do act. */
+	if (t->tg->unkillable && h == (uint64_t)(uintptr_t)SIG_DFL && (from_inside(t) || (sig != SIGKILL && sig != SIGSTOP)))
 		return true;
 	return h == (uint64_t)(uintptr_t)SIG_IGN || (h == (uint64_t)(uintptr_t)SIG_DFL && sig_is_default_ignore(sig));
 }

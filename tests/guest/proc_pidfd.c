@@ -48,6 +48,25 @@ void guest_test(void)
 	CHECK_EQ(si.si_status, 9);
 	CHECK_ERRNO(waitid(P_PIDFD, (id_t)fd, &si, WEXITED), ECHILD);
 	CHECK_ERRNO(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), ESRCH);
+	SUBTEST("numbers in namespaces further in");
+	CHILD (p) {
+		char buf[512], want[64];
+		pid_t q;
+		int f;
+
+		OK(unshare(CLONE_NEWPID));
+		CHILD (q)
+			pause();
+		f = (int)OK(syscall(SYS_pidfd_open, q, 0));
+		(void)snprintf(buf, sizeof(buf), "/proc/self/fdinfo/%d", f);
+		CHECK(guest_read_file(buf, buf, sizeof(buf)) > 0);
+		(void)snprintf(want, sizeof(want), "Pid:\t%d\nNSpid:\t%d\t1\n", q, q);
+		CHECK(strstr(buf, want) != NULL);
+		OK(kill(q, SIGKILL));
+		OK(waitpid(q, NULL, 0));
+		_exit(0);
+	}
+	guest_reap(p);
 	SUBTEST("errors");
 	CHECK_ERRNO(syscall(SYS_pidfd_open, p, 0), ESRCH);
 	CHECK_ERRNO(syscall(SYS_pidfd_open, 0, 0), EINVAL);

@@ -212,6 +212,10 @@ static void test_killable(void)
 
 static void test_addfd(void)
 {
+	struct {
+		struct seccomp_notif_addfd a;
+		char more[8];
+	} big;
 	int fd = listener(__NR_getppid, 0), null = OK(open("/dev/null", O_RDWR)), zero = OK(open("/dev/zero", O_RDONLY));
 	struct seccomp_notif_addfd a = { .srcfd = (unsigned)zero };
 	struct seccomp_notif n;
@@ -243,6 +247,12 @@ static void test_addfd(void)
 	a.newfd_flags = O_NONBLOCK;
 	CHECK_ERRNO(ioctl(fd, ADDFD, &a), EINVAL);
 	a.newfd_flags = 0;
+	/* Larger, and with another direction: by a program for a later kernel. */
+	a.newfd = 0;
+	big.a = a;
+	memset(big.more, 1, sizeof(big.more));
+	CHECK_ERRNO(ioctl(fd, _IOWR('!', 3, typeof(big)), &big), E2BIG);
+	a.newfd = 100;
 	a.flags = SECCOMP_ADDFD_FLAG_SETFD;
 	CHECK_EQ(ioctl(fd, ADDFD, &a), 100);
 	a.newfd = 0;
