@@ -299,7 +299,7 @@ static void maps_text(void **state)
 	assert_int_equal(u.rss, 0x1000);
 	strbuf_reset(&b);
 	assert_int_equal(mm_show_smaps(mm, &b, false), 0);
-	assert_non_null(strstr(b.data, "VmFlags: rd wr mr mw me \n"));
+	assert_non_null(strstr(b.data, "VmFlags: rd wr mr mw me ac \n"));
 	strbuf_reset(&b);
 	assert_int_equal(mm_show_smaps(mm, &b, true), 0);
 	assert_non_null(strstr(b.data, "[rollup]"));
