@@ -17,6 +17,7 @@
 #include "sentry/fs/fd_table.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/run.h"
 #include "sentry/kernel/seccomp.h"
 #include "state/state.h"
 
@@ -191,6 +192,11 @@ bool seccomp_ask_listener(struct task *t, struct seccomp_filter *f, const struct
 	}
 	request_free(q);
 	mutex_unlock(&f->mu);
+	/* The listener's word is the result whatever it is: what looks like one of our internal codes must not act as one. */
+	if (r == 0 && !run && *ret <= -ERESTARTSYS) {
+		t->k->pops->set_ret(t->pctx, (uint64_t)*ret);
+		*ret = SYS_NO_RETURN_VALUE;
+	}
 	return run;
 }
 

@@ -99,6 +99,32 @@ static void test_answers(void)
 	close(fd);
 }
 
+static void test_numbers(void)
+{
+	int fd = listener(__NR_getppid, 0);
+	struct seccomp_notif n;
+	pid_t p;
+
+	SUBTEST("any number is a result, those of the kernel's own codes too");
+	CHILD (p) {
+		CHECK_ERRNO(syscall(SYS_getppid), 512);
+		CHECK_EQ(syscall(SYS_getppid), -100000);
+		for (int e = 513; e <= 620; e++)
+			CHECK_ERRNO(syscall(SYS_getppid), e);
+		_exit(0);
+	}
+	receive(fd, &n);
+	answer(fd, n.id, 0, -512, 0);
+	receive(fd, &n);
+	answer(fd, n.id, -100000, 0, 0);
+	for (int e = 513; e <= 620; e++) {
+		receive(fd, &n);
+		answer(fd, n.id, 0, -e, 0);
+	}
+	guest_reap(p);
+	close(fd);
+}
+
 static void *supervise(void *arg)
 {
 	struct seccomp_notif n;
@@ -314,6 +340,7 @@ static void in_child(void (*fn)(void))
 void guest_test(void)
 {
 	in_child(test_answers);
+	in_child(test_numbers);
 	in_child(test_blocked_recv);
 	in_child(test_closed);
 	in_child(test_signals);
