@@ -52,7 +52,9 @@ static size_t snapshot(struct kernel *k, bool stacks, struct snap **ret)
 			v[n].in_call = atomic_load(&t->in_call);
 			v[n].nr = t->sysctx.nr;
 			memcpy(v[n].args, t->sysctx.args, sizeof(v[n].args));
-			if (stacks && atomic_load(&t->run_state) == 'S')
+			char state = atomic_load(&t->run_state);
+
+			if (stacks && (state == 'S' || state == 'D')) /* in task_block(): the frames are there */
 				v[n].depth = task_sentry_stack(t, v[n].stack, STACK_MAX);
 			n++;
 		}

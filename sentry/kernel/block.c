@@ -41,7 +41,7 @@ static int block(struct task *t, int64_t deadline, bool killable)
 
 	mutex_lock(&t->park_mu);
 	atomic_store_explicit(&t->block_frame, __builtin_frame_address(0), memory_order_relaxed);
-	atomic_store_explicit(&t->run_state, 'S', memory_order_relaxed);
+	atomic_store_explicit(&t->run_state, killable ? 'D' : 'S', memory_order_relaxed);
 	for (;;) {
 		uint32_t work = atomic_load(&t->work);
 

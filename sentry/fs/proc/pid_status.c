@@ -155,7 +155,7 @@ int proc_show_stat(struct pctx *c, struct strbuf *b)
 		    f.policy == 1 || f.policy == 2 ? -1 - f.prio : 20 + f.nice, f.nice, f.nr_threads, proc_ticks(f.start));
 	strbuf_addf(b, " %lu %lu %lu %lu %lu %lu 0 0", mu.vm, mu.rss / PAGE_SIZE, f.rss_limit, l->start_code, l->end_code, l->start_stack);
 	strbuf_addf(b, " %lu %lu %lu %lu %d 0 0 %d 0 %d %d 0 0 0", f.pending & 0x7fffffff, f.blocked & 0x7fffffff, f.ignored & 0x7fffffff,
-		    f.caught & 0x7fffffff, f.state == 'S' ? 1 : 0, f.exit_signal, f.prio, f.policy);
+		    f.caught & 0x7fffffff, f.state == 'S' || f.state == 'D' ? 1 : 0, f.exit_signal, f.prio, f.policy);
 	strbuf_addf(b, " %lu %lu %lu %lu %lu %lu %lu %d\n", l->start_data, l->end_data, l->start_brk, l->arg_start, l->arg_end, l->env_start,
 		    l->env_end, look ? f.exit_code : 0);
 	mm_put(mm);
