@@ -291,6 +291,11 @@ static int set_filter(struct sock *sk, struct task *t, int opt, gaddr_t val, uin
 		if (r)
 			return r;
 	}
+	/* DEVIATION: Linux runs it on segments; we have none, and a filter that sees nothing would be a promise not kept. */
+	if (p && !reuse && sk->type == LINUX_SOCK_STREAM && sk->family != LINUX_AF_UNIX) {
+		sock_filter_put(p);
+		return -EOPNOTSUPP;
+	}
 	mutex_lock(&sk->opt_mu);
 	if (sk->opts.lock_filter)
 		r = -EPERM;
