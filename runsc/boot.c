@@ -124,10 +124,15 @@ static int make_container(struct boot *b, const struct setup *s, struct error **
 			.pages = s->fds[FIXED_FDS + IMAGE_PAGES],
 		};
 
-		r = sentry_restore(b->sentry, &img, &c, &st, err);
-		answer = json_pack("{s:b, s:I, s:I, s:I, s:I}", "ok", 1, "totalUs", (json_int_t)st.total_us,
+		struct restore_warnings warnings = RESTORE_WARNINGS_INIT;
+		struct sentry_restore_opts o = {.warn = restore_warn, .warn_arg = &warnings};
+
+		r = restore_opts_from_json(json_object_get(s->msg, "restore"), &o, err);
+		if (r == 0)
+			r = sentry_restore(b->sentry, &img, &c, &o, &st, err);
+		answer = json_pack("{s:b, s:I, s:I, s:I, s:I, s:o}", "ok", 1, "totalUs", (json_int_t)st.total_us,
 				   "pagesTotal", (json_int_t)st.pages_total, "objects", (json_int_t)st.objects, "bytes",
-				   (json_int_t)st.bytes);
+				   (json_int_t)st.bytes, "warnings", restore_warnings_json(&warnings));
 	} else if (r == 0) {
 		r = sentry_create_container(b->sentry, &c, err);
 	}

@@ -47,6 +47,8 @@ _must_check_ int cmd_parse(const char *verb, const struct flag *flags, enum flag
 void report_error(const struct globals *g, const char *verb, const struct error *err);
 /* A warning: only to --log and, with --debug, to stderr. */
 void report_warning(const struct globals *g, const char *fmt, ...) _printf_(2, 3);
+/* A warning that people must see: always to stderr, too. */
+void report_notice(const struct globals *g, const char *fmt, ...) _printf_(2, 3);
 
 /* "2026-11-22T03:04:05.123456789Z" */
 void format_time_now(char buf[40]);

@@ -238,6 +238,7 @@ static int start_sandbox(const struct globals *g, const struct create_opts *o, s
 		if (r < 0)
 			return r;
 		s.image_fds = img.fds;
+		s.restore = &o->restore;
 	}
 	r = collect_preserved_fds(o->preserve_fds, &extra, &s.nr_extra_fds, err);
 	if (r < 0)
@@ -309,6 +310,7 @@ int lifecycle_create(const struct globals *g, const char *id, const struct creat
 		return r;
 	}
 	x.c->fresh = false;
+	restore_report_warnings(g, json_object_get(answer, "warnings"));
 	if (o->work_path && o->work_path[0])
 		image_write_restore_logs(o->work_path, answer);
 	*ret = x;

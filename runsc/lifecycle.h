@@ -20,6 +20,7 @@ struct create_opts {
 	bool throw_away;        /* the container ends with the process that made it, however that ends (do) */
 	const char *image_path; /* restore from here; NULL: create */
 	const char *work_path;  /* restore: where restore.log and stats-restore go */
+	struct sentry_restore_opts restore; /* with image_path */
 	json_t *spec_json;      /* instead of the bundle's config.json (do); NULL otherwise */
 };
 

@@ -63,20 +63,35 @@ void report_error(const struct globals *g, const char *verb, const struct error 
 	append_log(g, "error", msg ? msg : error_text(err));
 }
 
-void report_warning(const struct globals *g, const char *fmt, ...)
+static void report_vwarning(const struct globals *g, bool show, const char *fmt, va_list ap)
 {
 	_cleanup_free_ char *msg = NULL;
+
+	if (vasprintf(&msg, fmt, ap) < 0) {
+		msg = NULL;
+		return;
+	}
+	append_log(g, "warning", msg);
+	if (show)
+		fprintf(stderr, "runsc: warning: %s\n", msg);
+}
+
+void report_warning(const struct globals *g, const char *fmt, ...)
+{
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&msg, fmt, ap) < 0)
-		msg = NULL;
+	report_vwarning(g, g->debug, fmt, ap);
 	va_end(ap);
-	if (!msg)
-		return;
-	append_log(g, "warning", msg);
-	if (g->debug)
-		fprintf(stderr, "runsc: warning: %s\n", msg);
+}
+
+void report_notice(const struct globals *g, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report_vwarning(g, true, fmt, ap);
+	va_end(ap);
 }
 
 /* The table is in main.c, which unit tests do not link. */

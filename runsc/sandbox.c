@@ -123,7 +123,7 @@ static int send_sandbox_setup(const struct sandbox_start *s, struct starting *t,
 		      s->g->strace_comms ? s->g->strace_comms : "",
 		      "platform", s->g->platform ? s->g->platform : "", "emptyDir", s->c->dir, "rootless",
 		      isolate_is_rootless(s->g->rootless));
-	if (!m)
+	if (!m || (s->image_fds && json_object_set_new(m, "restore", restore_opts_to_json(s->restore)) < 0))
 		return error_set(err, -ENOMEM, "sandbox setup");
 	fds[n++] = t->p9[0];
 	fds[n++] = t->listen_fd;

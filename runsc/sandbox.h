@@ -4,6 +4,7 @@
 #define RUNSC_SANDBOX_H
 
 #include "runsc/container.h"
+#include "runsc/restore_opts.h"
 
 enum { IMAGE_MANIFEST, IMAGE_KERNEL, IMAGE_INDEX, IMAGE_PAGES, IMAGE_PARTS };
 
@@ -17,6 +18,7 @@ struct sandbox_start {
 	const int *extra_fds;
 	size_t nr_extra_fds;
 	const int *image_fds; /* IMAGE_PARTS descriptors: restore; NULL: create */
+	const struct sentry_restore_opts *restore; /* with image_fds */
 };
 
 /*

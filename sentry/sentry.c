@@ -383,7 +383,7 @@ int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, cons
 }
 
 int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_container *sc,
-		   struct sentry_ckpt_stats *ret, struct error **err)
+		   const struct sentry_restore_opts *o, struct sentry_ckpt_stats *ret, struct error **err)
 {
 	struct sentry_ckpt_stats st = { 0 };
 	int64_t t0 = ktime_mono();
@@ -392,7 +392,7 @@ int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const s
 	mutex_guard(&s->ctl_mu);
 	/* Frozen from before the first object exists until sentry_start(). */
 	kernel_freeze(s->k);
-	r = checkpoint_load(s->k, fds, sc, &st, err);
+	r = checkpoint_load(s->k, fds, sc, o, &st, err);
 	if (r < 0)
 		return r;
 	s->restored = true;

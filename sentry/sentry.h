@@ -128,6 +128,29 @@ struct sentry_ckpt_opts {
 	int compression_level; /* zstd level; 0: raw page-aligned pages */
 };
 
+/* What a restore does about files outside that differ from what was recorded. */
+enum sentry_file_check {
+	SENTRY_FILE_CHECK_AUTO, /* refuses what a process could trip over, warns of the rest: sentry/fs/gofer/file_check.h */
+	SENTRY_FILE_CHECK_STRICT, /* refuses every difference */
+	SENTRY_FILE_CHECK_WARN, /* warns of every difference */
+	SENTRY_FILE_CHECK_OFF, /* compares nothing but that a file is there and of its kind */
+};
+
+/* What the monotonic clocks of a restored kernel make of the time between checkpoint and restore. */
+enum sentry_clock {
+	SENTRY_CLOCK_CONTINUE, /* nothing: they go on from the saved value */
+	SENTRY_CLOCK_ELAPSED, /* they include it, as after a suspend */
+};
+
+/* How sentry_restore() goes about it. All zero: the defaults. runsc/restore_opts.c carries it from the command line to the sandbox. */
+struct sentry_restore_opts {
+	enum sentry_file_check file_check;
+	enum sentry_clock clock;
+	/* Told of what does not fit but does not fail the restore: one line, no newline, the caller's to copy. May be NULL. */
+	void (*warn)(void *arg, const char *line);
+	void *warn_arg;
+};
+
 /* Makes the kernel and its platform; before the seccomp filter is installed (the platform may fork its template stub). */
 int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct error **err);
 
@@ -166,8 +189,8 @@ char *sentry_debug_json(struct sentry *s, const struct sentry_debug_opts *opts);
 int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 		      struct sentry_ckpt_stats *ret, struct error **err);
 /* Loads an image into a fresh sentry (no container created yet). @c gives the new id, gofer, mounts (matched to the saved ones by
- * destination), stdio and console in c->process.stdio; other fields of c->process are ignored. Tasks stay frozen until sentry_start(). */
+ * destination), stdio and console in c->process.stdio; other fields of c->process are ignored. Tasks stay frozen until sentry_start(). @o: valid during the call. */
 int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_container *c,
-		   struct sentry_ckpt_stats *ret, struct error **err);
+		   const struct sentry_restore_opts *o, struct sentry_ckpt_stats *ret, struct error **err);
 
 #endif

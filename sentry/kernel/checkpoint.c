@@ -231,10 +231,10 @@ static int adopt_container(struct kernel *k, const struct restore_ctx *ctx, stru
 	return 0;
 }
 
-int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_container *sc, struct sentry_ckpt_stats *st,
-		    struct error **err)
+int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_container *sc,
+		    const struct sentry_restore_opts *o, struct sentry_ckpt_stats *st, struct error **err)
 {
-	struct restore_ctx ctx = { .k = k, .sc = sc };
+	struct restore_ctx ctx = { .k = k, .sc = sc, .opts = o };
 	int r = check_manifest(fds, err);
 
 	if (r < 0)

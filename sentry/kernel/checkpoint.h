@@ -11,6 +11,7 @@ struct p9_client;
 struct restore_ctx {
 	struct kernel *k;
 	const struct sentry_container *sc; /* new id, mounts, descriptors */
+	const struct sentry_restore_opts *opts;
 	struct p9_client *gofer; /* NULL when the container has none */
 };
 
@@ -19,6 +20,6 @@ _must_check_ int checkpoint_save(struct kernel *k, const struct sentry_image_fds
 				 struct sentry_ckpt_stats *st, struct error **err);
 /* Into a fresh, frozen kernel. On success task threads exist, parked. On failure the process must end. */
 _must_check_ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_container *sc,
-				 struct sentry_ckpt_stats *st, struct error **err);
+				 const struct sentry_restore_opts *o, struct sentry_ckpt_stats *st, struct error **err);
 
 #endif

@@ -351,7 +351,7 @@ int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, cons
 }
 
 int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_container *c,
-		   struct sentry_ckpt_stats *ret, struct error **err)
+		   const struct sentry_restore_opts *o, struct sentry_ckpt_stats *ret, struct error **err)
 {
 	char text[64] = "";
 

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See restore_opts.h. Both ends are the same binary, so enumerations travel as numbers; they are checked all the same. */
+#include "runsc/restore_opts.h"
+
+#include <stdio.h>
+#include <string.h>
+
+json_t *restore_opts_to_json(const struct sentry_restore_opts *o)
+{
+	return json_pack("{s:i, s:i}", "fileCheck", (int)o->file_check, "clock", (int)o->clock);
+}
+
+int restore_opts_from_json(json_t *j, struct sentry_restore_opts *o, struct error **err)
+{
+	json_int_t check = json_integer_value(json_object_get(j, "fileCheck"));
+	json_int_t clock = json_integer_value(json_object_get(j, "clock"));
+
+	if (check < 0 || check > SENTRY_FILE_CHECK_OFF || clock < 0 || clock > SENTRY_CLOCK_ELAPSED)
+		return error_msg(err, -EPROTO, "setup message: bad restore options");
+	o->file_check = (enum sentry_file_check)check;
+	o->clock = (enum sentry_clock)clock;
+	return 0;
+}
+
+void restore_warn(void *arg, const char *line)
+{
+	struct restore_warnings *w = arg;
+
+	w->total++;
+	if (!w->lines)
+		w->lines = json_array();
+	if (json_array_size(w->lines) < RESTORE_WARNINGS_MAX)
+		(void)json_array_append_new(w->lines, json_string(line));
+}
+
+json_t *restore_warnings_json(struct restore_warnings *w)
+{
+	json_t *lines = w->lines ? w->lines : json_null();
+	size_t total = w->total;
+
+	*w = (struct restore_warnings)RESTORE_WARNINGS_INIT;
+	return total ? json_pack("{s:o, s:I}", "lines", lines, "total", (json_int_t)total) : lines;
+}
+
+void restore_report_warnings(const struct globals *g, json_t *j)
+{
+	json_t *lines = json_object_get(j, "lines"), *line;
+	size_t n = json_array_size(lines), i;
+	json_int_t total = json_integer_value(json_object_get(j, "total"));
+
+	json_array_foreach(lines, i, line)
+		report_notice(g, "restore: %s", json_string_value(line));
+	if (total > (json_int_t)n)
+		report_notice(g, "restore: and %lld more", (long long)total - (long long)n);
+}
