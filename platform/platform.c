@@ -19,7 +19,7 @@ const struct platform_ops *platform_find(const char *name, struct error **err)
 		if (name && strcmp(name, platforms[i]->name) != 0)
 			continue;
 		why = NULL;
-		r = platforms[i]->probe(&why);
+		r = platforms[i]->probe ? platforms[i]->probe(&why) : 0;
 		if (r == 0)
 			return platforms[i];
 	}

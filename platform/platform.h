@@ -82,7 +82,8 @@ struct plat_caps {
 
 struct platform_ops {
 	const char *name;
-	/* 0, or -errno and in *@why one line saying what the host lacks. Called by a short probe before new(). */
+	/* 0, or -errno and in *@why one line saying what the host lacks. Called before new(), for a choice among several. NULL: the
+	 * platform to fall back on, whose new() says it. */
 	int (*probe)(const char **why);
 	/* Called once, single-threaded, before the sandbox's seccomp filter is installed, after its user, namespaces and root are
 	 * final, by the thread that lives as long as the sandbox (stubs die with it). Capabilities may be dropped later. */

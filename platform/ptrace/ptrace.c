@@ -757,14 +757,8 @@ static int pt_switch_to(struct plat_ctx *c, struct plat_as *as, struct plat_trap
 	}
 }
 
-static int pt_probe(const char **why)
-{
-	return ptrace_probe(why);
-}
-
 const struct platform_ops ptrace_platform_ops = {
 	.name = "ptrace",
-	.probe = pt_probe,
 	.new = pt_new,
 	.free = pt_free,
 	.caps = pt_caps,

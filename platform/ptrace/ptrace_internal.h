@@ -81,7 +81,6 @@ struct plat_ctx {
 int ptrace_template_start(struct platform *p, struct error **err);
 #define STUB_FORK_FLAGS	  (CLONE_FILES | CLONE_PARENT | CLONE_PTRACE)
 #define STUB_THREAD_FLAGS (CLONE_FILES | CLONE_PARENT | CLONE_FS | CLONE_VM)
-int ptrace_probe(const char **why);
 
 /* ---- tracee.c: one stopped stub, by the thread that traces it ---- */
 /* Waits for the next change of @tid; -ESRCH when it is gone (and reaped). */

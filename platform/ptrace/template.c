@@ -4,7 +4,7 @@
  * calls that stubs are made to run, and has unmapped everything but the stub page. Address spaces are forked from it, so a new
  * one costs the copy of one page table entry and can hold nothing of the Sentry.
  *
- * Also the probe, which checks on a throw-away pair of processes that the host lets us trace at all.
+ * It is also the probe: before it is left alone it shows that the host lets us trace a child and traps its system calls.
  */
 #include <linux/audit.h>
 #include <linux/capability.h>
@@ -118,6 +118,24 @@ static const char *const template_steps[] = {
 	"could not install its seccomp filter",
 };
 
+/* Whether a system call of @pid, which is stopped, is ours to answer instead of the host's. Its registers are not kept. */
+static int check_sysemu(pid_t pid, struct arch_regs r)
+{
+	int status;
+
+	r.rip = STUB_AT(ptrace_stub_call);
+	r.rax = SYS_getppid;
+	r.orig_rax = UINT64_MAX;
+	if (ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(uintptr_t)PTRACE_O_TRACESYSGOOD) < 0 || tracee_setregs(pid, &r) < 0 ||
+	    ptrace(PTRACE_SYSEMU, pid, NULL, NULL) < 0)
+		return -errno;
+	while (waitpid(pid, &status, __WALL) < 0) {
+		if (errno != EINTR)
+			return -errno;
+	}
+	return WIFSTOPPED(status) && WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : -ENOSYS;
+}
+
 int ptrace_template_start(struct platform *p, struct error **err)
 {
 	char *stack = mmap(NULL, TEMPLATE_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
@@ -146,6 +164,11 @@ int ptrace_template_start(struct platform *p, struct error **err)
 		tracee_kill(pid);
 		return error_msg(err, -EIO, "ptrace platform: the stub template could not empty its address space (status %x)", status);
 	}
+	e = check_sysemu(pid, r);
+	if (e < 0) {
+		tracee_kill(pid);
+		return error_set(err, e, "ptrace platform: PTRACE_SYSEMU does not trap system calls on this host");
+	}
 	p->xsave_size = arch_xsave_size();
 	{
 		uint8_t img[ARCH_XSAVE_MAX];
@@ -161,70 +184,4 @@ int ptrace_template_start(struct platform *p, struct error **err)
 	}
 	p->template = pid;
 	return 0;
-}
-
-static int probe_child(pid_t pid)
-{
-	int status;
-
-	if (ptrace(PTRACE_SEIZE, pid, NULL, (void *)(uintptr_t)(PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD)) < 0)
-		return 2;
-	if (ptrace(PTRACE_INTERRUPT, pid, NULL, NULL) < 0 || waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status))
-		return 3;
-	if (ptrace(PTRACE_SYSEMU, pid, NULL, NULL) < 0 || waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status) ||
-	    WSTOPSIG(status) != (SIGTRAP | 0x80))
-		return 4;
-	return 0;
-}
-
-/* In a throw-away process: exit code 0, or what failed. */
-static int probe_main(void)
-{
-	pid_t pid;
-	int r;
-
-	(void)alarm(2);
-	pid = fork();
-	if (pid < 0)
-		return 1;
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		for (;;)
-			(void)syscall(SYS_getppid);
-	}
-	r = probe_child(pid);
-	/* Reaped here, or a caller that is pid 1 would inherit it. */
-	(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, NULL, __WALL);
-	return r;
-}
-
-int ptrace_probe(const char **why)
-{
-	static const char *const text[] = {
-		"ptrace: works", "ptrace: no process could be started for the probe",
-		"ptrace: attaching to a child is forbidden (seccomp filter or kernel.yama.ptrace_scope)",
-		"ptrace: an attached child does not stop", "ptrace: PTRACE_SYSEMU does not trap system calls",
-	};
-	pid_t pid = fork();
-	int status;
-
-	if (pid == 0)
-		_exit(probe_main());
-	if (pid < 0) {
-		*why = text[1];
-		return -errno;
-	}
-	while (waitpid(pid, &status, 0) < 0) {
-		if (errno != EINTR)
-			return -errno;
-	}
-	if (!WIFEXITED(status)) {
-		*why = "ptrace: the probe did not end in time";
-		return -ETIMEDOUT;
-	}
-	if (WEXITSTATUS(status) == 0)
-		return 0;
-	*why = text[MIN((size_t)WEXITSTATUS(status), ARRAY_SIZE(text) - 1)];
-	return -EPERM;
 }
