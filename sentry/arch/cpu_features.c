@@ -41,13 +41,19 @@ static const struct {
 
 static char *const build_features[] = { (char *)(uintptr_t)"kernel-1", NULL };
 
-static bool has(size_t i)
-{
-	uint32_t r[4];
+struct leaf {
+	uint32_t leaf, sub, r[4];
+};
 
-	if (!__get_cpuid_count(features[i].leaf, features[i].sub, &r[EAX], &r[EBX], &r[ECX], &r[EDX]))
-		return false;
-	return r[features[i].reg] >> features[i].bit & 1;
+/* The table names leaves in groups, and each CPUID costs microseconds on a virtual machine: @l keeps the last answer. */
+static bool has(struct leaf *l, size_t i)
+{
+	if (l->leaf != features[i].leaf || l->sub != features[i].sub) {
+		*l = (struct leaf){ .leaf = features[i].leaf, .sub = features[i].sub };
+		if (!__get_cpuid_count(l->leaf, l->sub, &l->r[EAX], &l->r[EBX], &l->r[ECX], &l->r[EDX]))
+			memset(l->r, 0, sizeof(l->r));
+	}
+	return l->r[features[i].reg] >> features[i].bit & 1;
 }
 
 static int xsave_layout(struct manifest *m)
@@ -60,11 +66,12 @@ static int xsave_layout(struct manifest *m)
 	m->xsave = calloc(64, sizeof(*m->xsave));
 	if (!m->xsave)
 		return -ENOMEM;
-	for (uint32_t bit = 2; bit < 63; bit++) {
+	for (uint32_t bit = 2; bit < 63 && __get_cpuid_max(0, NULL) >= 0xd; bit++) {
 		uint32_t a, b, c, d;
 
-		if (!(mask >> bit & 1) || !__get_cpuid_count(0xd, bit, &a, &b, &c, &d))
+		if (!(mask >> bit & 1))
 			continue;
+		__cpuid_count(0xd, bit, a, b, c, d);
 		m->xsave[n++] = (struct manifest_xsave){ .bit = bit, .offset = b, .size = a };
 	}
 	m->nr_xsave = n;
@@ -73,6 +80,7 @@ static int xsave_layout(struct manifest *m)
 
 int cpu_manifest(struct manifest *m)
 {
+	struct leaf last = { 0 };
 	size_t n = 0;
 
 	m->arch = (char *)(uintptr_t)"x86_64";
@@ -81,7 +89,7 @@ int cpu_manifest(struct manifest *m)
 	if (!m->cpu_features)
 		return -ENOMEM;
 	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
-		if (has(i))
+		if (has(&last, i))
 			m->cpu_features[n++] = (char *)(uintptr_t)features[i].name;
 	if (xsave_layout(m) < 0) {
 		cpu_manifest_done(m);
