@@ -100,9 +100,13 @@ static int fill_lists(struct arena *a, const struct oci_spec *spec, struct sentr
 int boot_container_fill(struct arena *a, json_t *msg, const struct oci_spec *spec, const int *stdio, const int *extra,
 			size_t nr_extra, int gofer_fd, struct sentry_container *ret, struct error **err)
 {
+	const char *hostname = json_string_value(json_object_get(msg, "hostname"));
 	struct sentry_container c = {
 		.id = str(msg, "id"),
-		.hostname = spec->hostname,
+		.hostname = hostname ? hostname : spec->hostname,
+		.hostname_how = hostname ? SENTRY_HOSTNAME_SET :
+					   json_is_true(json_object_get(msg, "keepHostname")) ? SENTRY_HOSTNAME_KEEP :
+											  SENTRY_HOSTNAME_IF_UNCHANGED,
 		.domainname = spec->domainname,
 		.gofer_fd = gofer_fd,
 		.masked_paths = spec->lnx.masked_paths,

@@ -78,9 +78,17 @@ struct sentry_sysctl {
 	const char *key, *value; /* "net.core.somaxconn" */
 };
 
+/* What a restored container is called. */
+enum sentry_hostname {
+	SENTRY_HOSTNAME_IF_UNCHANGED, /* the given name, unless it is NULL or the application has set its own */
+	SENTRY_HOSTNAME_SET, /* the given name */
+	SENTRY_HOSTNAME_KEEP, /* the saved name */
+};
+
 struct sentry_container {
 	const char *id;
 	const char *hostname, *domainname; /* NULL: "localhost"-like default / "(none)" */
+	enum sentry_hostname hostname_how; /* restore only */
 	int gofer_fd; /* connected socket to this container's gofer (SCM_RIGHTS capable), all mounts behind it */
 	const struct sentry_mount *mounts;
 	size_t nr_mounts;

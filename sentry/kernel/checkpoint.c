@@ -9,6 +9,7 @@
 #include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/checkpoint.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 #include "sentry/kernel/run.h"
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/keys.h"
+#include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/loader/loader.h"
 #include "state/image.h"
@@ -217,13 +219,30 @@ static int start_threads(struct kernel *k, struct error **err)
 	return r < 0 ? error_set(err, r, "cannot start a thread for a restored task") : 0;
 }
 
+/* A name that the application has set itself is its own business unless the caller insists. */
+static int adopt_hostname(struct container *c, const struct sentry_container *sc)
+{
+	struct uts_ns *u = c->ns->uts;
+	bool unchanged = c->hostname[0] && !strncmp(u->nodename, c->hostname, UTS_LEN);
+
+	if (sc->hostname_how == SENTRY_HOSTNAME_KEEP || !sc->hostname || !sc->hostname[0] ||
+	    (sc->hostname_how == SENTRY_HOSTNAME_IF_UNCHANGED && !unchanged))
+		return 0;
+	(void)snprintf(u->nodename, sizeof(u->nodename), "%s", sc->hostname); /* nothing runs yet */
+	free(c->hostname);
+	c->hostname = strdup(u->nodename);
+	return c->hostname ? 0 : -ENOMEM;
+}
+
 static int adopt_container(struct kernel *k, const struct restore_ctx *ctx, struct error **err)
 {
 	struct container *c = list_first(&k->containers, struct container, node);
 	char *id = strdup(ctx->sc->id);
 
-	if (!id)
+	if (!id || adopt_hostname(c, ctx->sc) < 0) {
+		free(id);
 		return error_set(err, -ENOMEM, "restore");
+	}
 	free(c->id);
 	c->id = id;
 	c->gofer = ctx->gofer;

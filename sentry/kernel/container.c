@@ -63,6 +63,7 @@ void container_put(struct container *c)
 	seccomp_filter_put(c->seccomp);
 	free(c->id);
 	free(c->cgroups_path);
+	free(c->hostname);
 	free(c);
 }
 
@@ -453,12 +454,13 @@ static int make_namespaces(struct container *c, const struct sentry_container *s
 		return -ENOMEM;
 	n->mnt = mnt_ns_get(mnt);
 	n->uts = uts_ns_new(sc->hostname ? sc->hostname : "localhost", sc->domainname ? sc->domainname : "(none)");
+	c->hostname = n->uts ? strdup(n->uts->nodename) : NULL;
 	n->ipc = ipc_ns_new(c->k);
 	n->net = net_ns_new();
 	if (n->net)
 		net_ns_first(n->net, c->k->cfg.host_network);
 	n->pid_for_children = pid_ns_new(c->k->root_pid_ns);
-	return n->uts && n->ipc && n->net && n->pid_for_children ? 0 : -ENOMEM;
+	return n->uts && c->hostname && n->ipc && n->net && n->pid_for_children ? 0 : -ENOMEM;
 }
 
 /* config.json's filter, which libseccomp has compiled. */

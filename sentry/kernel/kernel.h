@@ -25,6 +25,7 @@ struct container {
 	bool init_exited; /* saved */
 	int init_status; /* saved */
 	struct nsproxy *ns; /* saved: what exec'd processes join */
+	char *hostname; /* saved: 12; as configured, which the application may have changed since; NULL or "": not known */
 	struct fs_ctx *fs; /* saved: root of the container */
 	struct p9_client *gofer; /* nosave: re-attached */
 	struct list execs; /* nosave: exec'd processes whose status nobody has asked for yet (struct exec_wait) */

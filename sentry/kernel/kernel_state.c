@@ -51,6 +51,7 @@ static int container_save(struct state_writer *w, const void *obj, void *msg)
 	m->pids_limit = c->pids_limit;
 	m->memory_limit = c->memory_limit;
 	m->cgroups_path = state_strdup(w, c->cgroups_path);
+	m->hostname = state_strdup(w, c->hostname);
 	m->cgroup = state_ref(w, &cgroup_state_type, c->cgroup);
 	m->seccomp = state_ref(w, &seccomp_filter_state_type, c->seccomp);
 	return 0;
@@ -81,12 +82,13 @@ static int container_load(struct state_reader *r, void *obj, const void *msg)
 	}
 	c->id = strdup(m->id);
 	c->cgroups_path = strdup(m->cgroups_path);
+	c->hostname = strdup(m->hostname);
 	c->started = m->started;
 	c->init_exited = m->init_exited;
 	c->init_status = m->init_status;
 	c->pids_limit = m->pids_limit;
 	c->memory_limit = m->memory_limit;
-	return c->id && c->cgroups_path ? 0 : -ENOMEM;
+	return c->id && c->cgroups_path && c->hostname ? 0 : -ENOMEM;
 }
 
 static void container_get_state(void *obj)
