@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runsc restore: a new sandbox and gofer from a bundle and an image; the container is running when this returns. */
 #include "runsc/lifecycle.h"
+#include "runsc/restore_clone.h"
 
 int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 {
 	struct create_opts o = {0};
+	struct clone_opts clones = {.count = CLONES_AS_NAMED};
 	bool detach = false, keep = false;
 	const struct flag flags[] = {
 		{"image-path", 0, FLAG_STR, &o.image_path, "DIR", "the image (checkpoint/ in the working directory)"},
@@ -14,6 +16,10 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 		{"work-path", 0, FLAG_STR, &o.work_path, "DIR", "gets restore.log and stats-restore"},
 		{"console-socket", 0, FLAG_STR, &o.console_socket, "SOCK", "receives the terminal's master"},
 		{"pid-file", 0, FLAG_STR, &o.pid_file, "FILE", "gets the pid whose exit status is the container's"},
+		{"clone", 0, FLAG_INT, &clones.count, "N", "N containers PREFIX-1 .. PREFIX-N, detached; prints their ids"},
+		{"clone-names", 0, FLAG_STR, &clones.names, "A,B,..", "containers of these names instead; no PREFIX"},
+		{"hostname", 0, FLAG_STR, &o.hostname, "NAME",
+		 "host name; \"ID\": the container's id, \"keep\": the saved one (config.json's, if the application kept its own)"},
 		{"preserve-fds", 0, FLAG_INT, &o.preserve_fds, "N", "accepted; saved descriptors keep their meaning"},
 		{"no-pivot", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: the root is the sandbox's own"},
 		{"no-new-keyring", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: host keyrings are out of reach"},
@@ -37,12 +43,22 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 	};
 	_cleanup_rest_ struct flags_rest rest = {0};
 	_cleanup_created_ struct created x = {.ctl = -EBADF, .master = -EBADF};
-	int r = cmd_parse("restore", flags, FLAGS_ANYWHERE, 1, 1, argc, argv, &rest, err);
+	int r = cmd_parse("restore", flags, FLAGS_ANYWHERE, 0, 1, argc, argv, &rest, err);
 
 	if (r)
 		return r < 0 ? r : 0;
 	if (!o.image_path || !o.image_path[0])
 		o.image_path = "checkpoint";
+	if (rest.n && clones.names)
+		return error_msg(err, -EINVAL, "--clone-names: goes without a container id");
+	if (!rest.n && !clones.names)
+		return error_msg(err, -EINVAL, "an argument is missing (usage: runsc restore [flags] %s)",
+				 clones.count == CLONES_AS_NAMED ? "CONTAINER" : "PREFIX");
+	if (clones.count != CLONES_AS_NAMED || clones.names) {
+		clones.prefix = rest.args[0];
+		clones.create = o;
+		return restore_clones(g, &clones, err);
+	}
 	o.relay = !detach;
 	o.preserve_fds = 0;
 	r = lifecycle_create(g, rest.args[0], &o, &x, err);

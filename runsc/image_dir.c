@@ -102,6 +102,20 @@ int image_dir_open(struct image_dir *d, const char *path, struct error **err)
 	return 0;
 }
 
+int image_dir_reopen(struct image_dir *d, const struct image_dir *from, struct error **err)
+{
+	char path[40];
+
+	d->path = from->path;
+	for (int i = 0; i < IMAGE_PARTS; i++) {
+		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", from->fds[i]);
+		d->fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+		if (d->fds[i] < 0)
+			return error_set(err, -errno, "image %s", d->path);
+	}
+	return 0;
+}
+
 int image_dir_begin(struct image_dir *d, const char *path, struct error **err)
 {
 	char name[64];

@@ -33,6 +33,11 @@ struct image_dir {
 
 /* Opens the parts of an image for reading. */
 _must_check_ int image_dir_open(struct image_dir *d, const char *path, struct error **err);
+/*
+ * The same files as @from, which is open for reading, whatever has become of their names, with file positions of their own: a sandbox
+ * reads what it is given from its position.
+ */
+_must_check_ int image_dir_reopen(struct image_dir *d, const struct image_dir *from, struct error **err);
 /* Makes the directory (0700) if needed, and empty temporary parts. */
 _must_check_ int image_dir_begin(struct image_dir *d, const char *path, struct error **err);
 /* The image is complete and durable when this returns 0; until then the earlier one is. */

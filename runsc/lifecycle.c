@@ -137,12 +137,26 @@ static void add_listen_env(json_t *process)
 
 /* --- create --- */
 
-static int load_bundle(struct container *c, const struct create_opts *o, struct oci_spec **ret, struct error **err)
+int bundle_read(const char *bundle, struct oci_spec **ret, struct error **err)
 {
 	_cleanup_free_ char *path = NULL;
 	_cleanup_free_ char *text = NULL;
-	char real[PATH_MAX];
 	size_t len;
+	int r;
+
+	if (asprintf(&path, "%s/config.json", bundle) < 0) {
+		path = NULL;
+		return error_set(err, -ENOMEM, "bundle");
+	}
+	r = read_file_at(AT_FDCWD, path, OCI_FILE_MAX, &text, &len);
+	if (r < 0)
+		return error_set(err, r, "%s", path);
+	return oci_spec_parse(text, len, "config.json", ret, err);
+}
+
+static int load_bundle(struct container *c, const struct create_opts *o, struct oci_spec **ret, struct error **err)
+{
+	char real[PATH_MAX];
 	int r;
 
 	if (!realpath(o->bundle && o->bundle[0] ? o->bundle : ".", real))
@@ -150,16 +164,10 @@ static int load_bundle(struct container *c, const struct create_opts *o, struct 
 	c->bundle = strdup(real);
 	if (!c->bundle)
 		return error_set(err, -ENOMEM, "bundle");
-	if (o->spec_json) {
+	if (o->spec_json)
 		r = oci_spec_from_json(o->spec_json, "config", ret, err);
-	} else {
-		if (asprintf(&path, "%s/config.json", real) < 0)
-			return error_set(err, -ENOMEM, "bundle");
-		r = read_file_at(AT_FDCWD, path, OCI_FILE_MAX, &text, &len);
-		if (r < 0)
-			return error_set(err, r, "%s", path);
-		r = oci_spec_parse(text, len, "config.json", ret, err);
-	}
+	else
+		r = bundle_read(real, ret, err);
 	if (r < 0)
 		return r;
 	if (!(*ret)->process || !(*ret)->process->args || !(*ret)->process->args[0])
@@ -230,15 +238,16 @@ static int start_sandbox(const struct globals *g, const struct create_opts *o, s
 	_cleanup_free_ int *extra = NULL;
 	_cleanup_close_ int slave = -EBADF;
 	_cleanup_image_ struct image_dir img = IMAGE_DIR_INIT;
-	struct sandbox_start s = {.g = g, .c = x->c, .spec = x->spec};
+	struct sandbox_start s = {.g = g, .c = x->c, .spec = x->spec, .restore = &o->restore, .hostname = o->hostname};
 	int r;
 
-	if (o->image_path) {
+	if (o->image) {
+		s.image_fds = o->image->fds;
+	} else if (o->image_path) {
 		r = image_dir_open(&img, o->image_path, err);
 		if (r < 0)
 			return r;
 		s.image_fds = img.fds;
-		s.restore = &o->restore;
 	}
 	r = collect_preserved_fds(o->preserve_fds, &extra, &s.nr_extra_fds, err);
 	if (r < 0)

@@ -12,6 +12,8 @@
 #include "runsc/container.h"
 #include "runsc/sandbox.h"
 
+struct image_dir;
+
 struct create_opts {
 	const char *bundle; /* NULL: the working directory */
 	const char *console_socket, *pid_file;
@@ -19,6 +21,8 @@ struct create_opts {
 	bool relay;             /* with a terminal and no console socket: the caller keeps the master (foreground) */
 	bool throw_away;        /* the container ends with the process that made it, however that ends (do) */
 	const char *image_path; /* restore from here; NULL: create */
+	const struct image_dir *image; /* the same, opened by the caller; borrowed */
+	const char *hostname;   /* restore: --hostname; NULL: see sandbox_start */
 	const char *work_path;  /* restore: where restore.log and stats-restore go */
 	struct sentry_restore_opts restore; /* with image_path */
 	json_t *spec_json;      /* instead of the bundle's config.json (do); NULL otherwise */
@@ -50,6 +54,9 @@ _must_check_ int hooks_run(const struct oci_spec *spec, enum oci_hook_kind kind,
 			   const char *status, struct error **err);
 /* startContainer hooks: inside the container, by control connection @ctl. */
 _must_check_ int hooks_run_inside(const struct oci_spec *spec, const struct container *c, int ctl, struct error **err);
+
+/* Reads and parses <bundle>/config.json. */
+_must_check_ int bundle_read(const char *bundle, struct oci_spec **ret, struct error **err);
 
 /* Writes a pid the way engines read it: digits only, whole file at once. */
 _must_check_ int write_pid_file(const char *path, pid_t pid, struct error **err);

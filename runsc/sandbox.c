@@ -109,6 +109,16 @@ static int send_gofer_setup(const struct sandbox_start *s, struct starting *t, j
 	return r < 0 && r != -EPIPE && r != -ECONNRESET ? error_set(err, r, "gofer setup") : 0;
 }
 
+/* An id may be longer than a host name. */
+static int add_hostname(const struct sandbox_start *s, json_t *m)
+{
+	bool keep = !strcmp(s->hostname, HOSTNAME_KEEP);
+	char name[65];
+
+	(void)snprintf(name, sizeof(name), "%s", !strcmp(s->hostname, HOSTNAME_ID) ? s->c->id : s->hostname);
+	return json_object_set_new(m, keep ? "keepHostname" : "hostname", keep ? json_true() : json_string(name));
+}
+
 static int send_sandbox_setup(const struct sandbox_start *s, struct starting *t, json_t *mounts, struct error **err)
 {
 	_cleanup_(json_decrefp) json_t *m = NULL;
@@ -123,7 +133,8 @@ static int send_sandbox_setup(const struct sandbox_start *s, struct starting *t,
 		      s->g->strace_comms ? s->g->strace_comms : "",
 		      "platform", s->g->platform ? s->g->platform : "", "emptyDir", s->c->dir, "rootless",
 		      isolate_is_rootless(s->g->rootless));
-	if (!m || (s->image_fds && json_object_set_new(m, "restore", restore_opts_to_json(s->restore)) < 0))
+	if (!m || (s->image_fds && json_object_set_new(m, "restore", restore_opts_to_json(s->restore)) < 0) ||
+	    (s->hostname && add_hostname(s, m) < 0))
 		return error_set(err, -ENOMEM, "sandbox setup");
 	fds[n++] = t->p9[0];
 	fds[n++] = t->listen_fd;

@@ -10,6 +10,9 @@ enum { IMAGE_MANIFEST, IMAGE_KERNEL, IMAGE_INDEX, IMAGE_PAGES, IMAGE_PARTS };
 
 #define BOOT_HOST_NET "host-network" /* argument of the internal verb boot: stay in this network namespace */
 
+#define HOSTNAME_ID   "ID"   /* --hostname: the container's id */
+#define HOSTNAME_KEEP "keep" /* --hostname: the saved one */
+
 struct sandbox_start {
 	const struct globals *g;
 	struct container *c; /* bundle, rootfs and version are set; sandbox and gofer get filled in */
@@ -19,6 +22,9 @@ struct sandbox_start {
 	size_t nr_extra_fds;
 	const int *image_fds; /* IMAGE_PARTS descriptors: restore; NULL: create */
 	const struct sentry_restore_opts *restore; /* with image_fds */
+	/* Restore: the host name to give, HOSTNAME_ID, HOSTNAME_KEEP, or NULL: config.json's, if the application kept the one that it was
+	 * given. */
+	const char *hostname;
 };
 
 /*
