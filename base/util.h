@@ -8,17 +8,15 @@
 #include <stdint.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)                                                                                  \
+/* Nested uses are fine: every expansion has names of its own. */
+#define MIN(a, b)  MINMAX_(a, b, <, __COUNTER__)
+#define MAX(a, b)  MINMAX_(a, b, >, __COUNTER__)
+#define MINMAX_(a, b, op, n)  MINMAX__(a, b, op, n)
+#define MINMAX__(a, b, op, n)                                                                      \
 	({                                                                                         \
-		__typeof__(a) _ma = (a);                                                           \
-		__typeof__(b) _mb = (b);                                                           \
-		_ma < _mb ? _ma : _mb;                                                             \
-	})
-#define MAX(a, b)                                                                                  \
-	({                                                                                         \
-		__typeof__(a) _ma = (a);                                                           \
-		__typeof__(b) _mb = (b);                                                           \
-		_ma > _mb ? _ma : _mb;                                                             \
+		__typeof__(a) _ma##n = (a);                                                        \
+		__typeof__(b) _mb##n = (b);                                                        \
+		_ma##n op _mb##n ? _ma##n : _mb##n;                                                \
 	})
 #define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
 #define ALIGN_UP(x, a)   ALIGN_DOWN((x) + ((__typeof__(x))(a)-1), a)

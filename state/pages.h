@@ -7,7 +7,10 @@
  *   compressed form (level > 0)  an independent zstd frame, or the plain bytes when zstd would not shrink them
  * pages.idx lists the frames by ascending file page under one checksum. Pages that are in no frame are zero.
  *
- * Host system calls used: pwrite64, pwritev, pread64, fstat, ftruncate, write, read, and threads for the writer.
+ * The store of an incremental image has a parent: some of its pages are inherited from there (and perhaps there from further up). A
+ * reader that was opened with its parent shows the whole; nothing else differs.
+ *
+ * Host system calls used: pwrite64, pwritev, pread64, fstat, ftruncate, write, read, mmap, sync_file_range, and threads for the writer.
  */
 #ifndef STATE_PAGES_H
 #define STATE_PAGES_H
@@ -24,9 +27,11 @@ struct pages_reader;
 struct pages_stats {
 	uint64_t pages_seen; /* given to pages_writer_add() */
 	uint64_t pages_stored; /* not zero */
-	uint64_t frames;
+	uint64_t pages_inherited; /* left to the parent */
+	uint64_t frames; /* index entries */
 	uint64_t pages_bytes, index_bytes; /* file sizes */
-	uint32_t index_crc; /* crc32c of the whole index file, for the manifest */
+	uint32_t index_version; /* of the file: for the manifest, as the next */
+	uint32_t index_crc; /* crc32c of the whole index file */
 };
 
 /* --- writer --- */
@@ -39,6 +44,13 @@ _must_check_ int pages_writer_new(int fd_index, int fd_pages, int level, unsigne
  * unchanged until pages_writer_drain() or _finish(). Returns 0 or the sticky negative errno. Every page is looked at: leave
  * out holes of the memory file, or looking will allocate them. */
 _must_check_ int pages_writer_add(struct pages_writer *pw, uint64_t file_page, const void *data, size_t npages);
+/* The same for data that changes as soon as this returns: it is copied. */
+_must_check_ int pages_writer_add_copy(struct pages_writer *pw, uint64_t file_page, const void *data, size_t npages);
+/* Waits until pages_writer_room(), which is at least 1 then, can be added without waiting for the disk. */
+_must_check_ int pages_writer_reserve(struct pages_writer *pw);
+size_t pages_writer_room(const struct pages_writer *pw);
+/* The pages are those of the parent. In the same ascending order. */
+_must_check_ int pages_writer_inherit(struct pages_writer *pw, uint64_t file_page, uint64_t npages);
 /* Waits until everything added is in the file (not synced); the data may change after that. */
 _must_check_ int pages_writer_drain(struct pages_writer *pw);
 _must_check_ int pages_writer_finish(struct pages_writer *pw, struct pages_stats *ret, struct error **err);
@@ -52,9 +64,13 @@ bool pages_are_zero(const void *p, size_t npages);
 
 /* Reads and checks the whole index; pages are read when asked for. Descriptors stay the caller's and must stay open. */
 _must_check_ int pages_reader_open(int fd_index, int fd_pages, struct pages_reader **ret, struct error **err);
+/* The same with the reader of its parent, which becomes the new reader's on success (NULL: it has none). An index with inherited pages needs one. */
+_must_check_ int pages_reader_open_layer(int fd_index, int fd_pages, struct pages_reader *parent, struct pages_reader **ret, struct error **err);
 struct pages_reader *pages_reader_free(struct pages_reader *pr);
+/* Checksums are not looked at from now on (all layers). Bounds are. */
+void pages_reader_trust(struct pages_reader *pr);
 
-bool pages_reader_is_raw(const struct pages_reader *pr);
+bool pages_reader_is_raw(const struct pages_reader *pr); /* the top layer is */
 /* One past the last stored file page: to compare with the size of the memory file. */
 uint64_t pages_reader_end(const struct pages_reader *pr);
 void pages_reader_stats(const struct pages_reader *pr, struct pages_stats *ret);
@@ -62,15 +78,27 @@ void pages_reader_stats(const struct pages_reader *pr, struct pages_stats *ret);
 struct pages_run {
 	uint64_t file_page, npages;
 };
-/* The longest run of stored pages that starts at @file_page or, when that is not stored, at the first stored page after it;
+/* A run of stored pages of one layer, as long as possible, that starts at @file_page or, when that is not stored, at the first stored page after it;
  * false when there is none. To iterate: continue at run.file_page + run.npages. */
 bool pages_reader_run_at(const struct pages_reader *pr, uint64_t file_page, struct pages_run *ret);
+/* All of the run that contains @file_page, of one layer; *@raw (may be NULL): is that layer raw? False: not stored. */
+bool pages_reader_extent(const struct pages_reader *pr, uint64_t file_page, struct pages_run *ret, bool *raw);
 /* Copies pages to @dst; pages that are not stored read as zero. Frames are checked against their checksum the first time a
  * byte of them is read this way. Returns 0, -EIO for damage or a read error, -ENOMEM. */
 _must_check_ int pages_read(struct pages_reader *pr, uint64_t file_page, size_t npages, void *dst);
 /* Raw form: where the first page of @run (from pages_reader_run_at(), or any part of such a run) is in fd_pages; the rest
  * follows. Mapped pages are not checked against their checksums. -EOPNOTSUPP in the compressed form, -EINVAL for no run. */
 _must_check_ int pages_raw_map_info(const struct pages_reader *pr, const struct pages_run *run, int *ret_fd, uint64_t *ret_offset);
+
+struct pages_view {
+	size_t npages; /* as many of those asked for as lie together */
+	const void *ptr; /* read-only mapping in this process, as long as the reader */
+	int fd;
+	uint64_t offset; /* in fd, to be mapped elsewhere */
+};
+/* Raw form: the stored pages from @file_page on, at most @npages, checked against the checksums of their frames (each the first time).
+ * -EOPNOTSUPP: not stored, or compressed (use pages_read()); -EIO: damaged; -ENOMEM: cannot be mapped. */
+_must_check_ int pages_view(struct pages_reader *pr, uint64_t file_page, size_t npages, struct pages_view *ret);
 /* Reads everything and checks every checksum. */
 _must_check_ int pages_reader_verify(struct pages_reader *pr, struct error **err);
 /* Copies all pages into a writer of any form; the caller finishes it. */

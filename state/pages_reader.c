@@ -4,12 +4,13 @@
  * against the one before it, so that after open no arithmetic on entries can overflow and no two share a byte.
  *
  * Locks: each cache slot has its own mutex, a leaf; a frame always uses the same slot. Nothing else is written after open but
- * the bitmap of frames known to be good, which is atomic.
+ * the bitmap of frames known to be good and the mapping, which are atomic.
  */
 #include "state/pages.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <zstd.h>
 
@@ -19,10 +20,10 @@
 #define SLOTS 8
 #define FRAME_BYTES (PAGES_FRAME * PAGE_SIZE)
 
-/* Frames that are consecutive in the memory file. */
+/* Frames that are consecutive in the memory file, all of one layer. */
 struct extent {
 	uint64_t file_page, npages;
-	size_t first; /* entry */
+	struct pages_reader *src; /* the layer */
 };
 
 struct slot {
@@ -37,11 +38,17 @@ struct pages_reader {
 	bool raw;
 	uint64_t pages_stored, pages_bytes, index_bytes;
 	uint32_t index_crc;
-	struct pages_entry *entries;
+	struct pages_entry *entries; /* of stored pages */
 	size_t nr;
-	struct extent *extents;
-	size_t nr_extents;
-	_Atomic uint8_t *good; /* raw form: one byte per frame whose checksum was right */
+	struct extent *extents; /* of all layers */
+	size_t nr_extents, cap_extents;
+	struct pages_reader *parent; /* owned */
+	uint64_t pages_inherited;
+	uint32_t index_version;
+	_Atomic uint8_t *good; /* one byte per frame whose checksum was right */
+	_Atomic bool trusted; /* checksums do not matter */
+	pthread_mutex_t map_mu; /* making @map; a leaf */
+	_Atomic(unsigned char *) map; /* the whole of fd_pages; NULL: not yet */
 	struct slot slots[SLOTS];
 };
 
@@ -65,27 +72,82 @@ static int check_data_header(struct pages_reader *pr, struct error **err)
 	return 0;
 }
 
-/* Parses the entries at @p, which were checksummed, into pr->entries and pr->extents. */
-static int parse_entries(struct pages_reader *pr, const unsigned char *p, struct error **err)
+static int add_extent(struct pages_reader *pr, uint64_t file_page, uint64_t npages, struct pages_reader *src)
+{
+	struct extent *last = pr->nr_extents ? &pr->extents[pr->nr_extents - 1] : NULL;
+
+	/* Neighbours of one layer lie side by side in its file only if nothing of it is between: see pages_view(). */
+	if (last && last->src == src && last->file_page + last->npages == file_page) {
+		last->npages += npages;
+		return 0;
+	}
+	if (pr->nr_extents == pr->cap_extents) {
+		size_t cap = MAX(pr->cap_extents * 2, (size_t)64);
+		struct extent *v = reallocarray(pr->extents, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		pr->extents = v;
+		pr->cap_extents = cap;
+	}
+	pr->extents[pr->nr_extents++] = (struct extent){ file_page, npages, src };
+	return 0;
+}
+
+static size_t find_extent(const struct pages_reader *pr, uint64_t file_page);
+
+/* What the parent has of [from, to). */
+static int inherit(struct pages_reader *pr, uint64_t from, uint64_t to)
+{
+	const struct pages_reader *up = pr->parent;
+	int r = 0;
+
+	for (size_t i = find_extent(up, from); r == 0 && i < up->nr_extents && up->extents[i].file_page < to; i++) {
+		const struct extent *x = &up->extents[i];
+		uint64_t a = MAX(from, x->file_page), b = MIN(to, x->file_page + x->npages);
+
+		r = add_extent(pr, a, b - a, x->src);
+	}
+	return r;
+}
+
+/* An entry as it may be: @next_page and @next_off are where the one before it ended. */
+static bool entry_ok(const struct pages_reader *pr, const struct pages_entry *e, uint64_t next_page, uint64_t next_off)
+{
+	uint64_t raw = (uint64_t)e->npages * PAGE_SIZE;
+
+	if (!e->npages || e->file_page < next_page || e->file_page > PAGES_MAX_FILE_PAGE - e->npages)
+		return false;
+	if (e->kind == PAGES_KIND_INHERITED)
+		return pr->index_version == PAGES_VERSION_LAYERED && !e->offset && !e->len && !e->crc;
+	return e->kind == PAGES_KIND_STORED && e->npages <= PAGES_FRAME && e->offset == next_off && e->len && e->len <= raw &&
+	       (!pr->raw || e->len == raw) && e->len <= pr->pages_bytes - next_off;
+}
+
+/* Parses the @n entries at @p, which were checksummed, into pr->entries and pr->extents. */
+static int parse_entries(struct pages_reader *pr, const unsigned char *p, size_t n, struct error **err)
 {
 	uint64_t next_page = 0, next_off = PAGES_DATA_HEADER, stored = 0;
+	int r;
 
-	for (size_t i = 0; i < pr->nr; i++, p += PAGES_ENTRY) {
-		struct pages_entry e = { get_le64(p), get_le64(p + 8), get_le32(p + 16), get_le32(p + 20), get_le32(p + 24) };
-		uint64_t raw = (uint64_t)e.npages * PAGE_SIZE;
-		bool joins = i && e.file_page == next_page;
+	for (size_t i = 0; i < n; i++, p += PAGES_ENTRY) {
+		struct pages_entry e = { get_le64(p),	   get_le64(p + 8),  get_le32(p + 16),
+					 get_le32(p + 20), get_le32(p + 24), get_le32(p + 28) };
 
-		if (!e.npages || e.npages > PAGES_FRAME || e.file_page < next_page ||
-		    e.file_page > PAGES_MAX_FILE_PAGE - e.npages || e.offset != next_off || !e.len || e.len > raw ||
-		    (pr->raw && e.len != raw) || e.len > pr->pages_bytes - next_off || get_le32(p + 28))
+		if (!entry_ok(pr, &e, next_page, next_off))
 			return error_msg(err, -EINVAL, "pages.idx: entry %zu is not possible", i);
-		pr->entries[i] = e;
 		next_page = e.file_page + e.npages;
 		next_off += e.len;
-		stored += e.npages;
-		if (!joins)
-			pr->extents[pr->nr_extents++] = (struct extent){ .file_page = e.file_page, .first = i };
-		pr->extents[pr->nr_extents - 1].npages += e.npages;
+		if (e.kind == PAGES_KIND_INHERITED) {
+			pr->pages_inherited += e.npages;
+			r = inherit(pr, e.file_page, next_page);
+		} else {
+			stored += e.npages;
+			pr->entries[pr->nr++] = e;
+			r = add_extent(pr, e.file_page, e.npages, pr);
+		}
+		if (r < 0)
+			return error_set(err, r, "cannot read pages.idx");
 	}
 	if (stored != pr->pages_stored || next_off != pr->pages_bytes)
 		return error_msg(err, -EINVAL, "pages.idx: entries do not add up");
@@ -98,6 +160,7 @@ static int load_index(struct pages_reader *pr, int fd, struct error **err)
 	_cleanup_free_ unsigned char *body = NULL;
 	struct stat st;
 	uint64_t size;
+	size_t n;
 	int r;
 
 	if (fstat(fd, &st) < 0)
@@ -112,23 +175,26 @@ static int load_index(struct pages_reader *pr, int fd, struct error **err)
 		return error_msg(err, -EINVAL, "pages.idx is not a page index of runsc");
 	if (get_le32(hdr + 44) != crc32c(0, hdr, 44))
 		return error_msg(err, -EINVAL, "pages.idx: header checksum does not match");
-	if (get_le32(hdr + 8) != PAGES_VERSION || get_le32(hdr + 12) & ~PAGES_FLAG_RAW)
-		return error_msg(err, -EINVAL, "pages.idx has version %u, this build reads %u", get_le32(hdr + 8), PAGES_VERSION);
+	pr->index_version = get_le32(hdr + 8);
+	if (pr->index_version < PAGES_VERSION || pr->index_version > PAGES_VERSION_LAYERED || get_le32(hdr + 12) & ~PAGES_FLAG_RAW)
+		return error_msg(err, -EINVAL, "pages.idx has version %u, this build reads %u to %u", pr->index_version, PAGES_VERSION,
+				 PAGES_VERSION_LAYERED);
+	if (pr->index_version == PAGES_VERSION_LAYERED && !pr->parent)
+		return error_msg(err, -EINVAL, "pages.idx belongs to an incremental image: its parent is needed");
 	size -= sizeof(hdr);
 	if (size % PAGES_ENTRY || size / PAGES_ENTRY != get_le64(hdr + 16))
 		return error_msg(err, -EINVAL, "pages.idx has the wrong size");
 	pr->raw = get_le32(hdr + 12) & PAGES_FLAG_RAW;
-	pr->nr = size / PAGES_ENTRY;
+	n = size / PAGES_ENTRY;
 	pr->pages_stored = get_le64(hdr + 24);
 	pr->pages_bytes = get_le64(hdr + 32);
 	pr->index_bytes = size + sizeof(hdr);
 	if (pr->pages_bytes < PAGES_DATA_HEADER || pr->pages_bytes > INT64_MAX)
 		return error_msg(err, -EINVAL, "pages.idx: entries do not add up");
 	body = malloc(size + 1);
-	pr->entries = calloc(pr->nr + 1, sizeof(*pr->entries));
-	pr->extents = calloc(pr->nr + 1, sizeof(*pr->extents));
-	pr->good = calloc(pr->nr + 1, 1);
-	if (!body || !pr->entries || !pr->extents || !pr->good)
+	pr->entries = calloc(n + 1, sizeof(*pr->entries));
+	pr->good = calloc(n + 1, 1);
+	if (!body || !pr->entries || !pr->good)
 		return error_set(err, -ENOMEM, "cannot read pages.idx");
 	r = pread_full(fd, body, size, sizeof(hdr));
 	if (r < 0)
@@ -136,10 +202,15 @@ static int load_index(struct pages_reader *pr, int fd, struct error **err)
 	if (get_le32(hdr + 40) != crc32c(0, body, size))
 		return error_msg(err, -EINVAL, "pages.idx: checksum does not match");
 	pr->index_crc = crc32c(crc32c(0, hdr, sizeof(hdr)), body, size);
-	return parse_entries(pr, body, err);
+	return parse_entries(pr, body, n, err);
 }
 
 int pages_reader_open(int fd_index, int fd_pages, struct pages_reader **ret, struct error **err)
+{
+	return pages_reader_open_layer(fd_index, fd_pages, NULL, ret, err);
+}
+
+int pages_reader_open_layer(int fd_index, int fd_pages, struct pages_reader *parent, struct pages_reader **ret, struct error **err)
 {
 	struct pages_reader *pr = calloc(1, sizeof(*pr));
 	int r;
@@ -147,17 +218,26 @@ int pages_reader_open(int fd_index, int fd_pages, struct pages_reader **ret, str
 	if (!pr)
 		return error_set(err, -ENOMEM, "cannot read pages.idx");
 	pr->fd_pages = fd_pages;
+	pr->parent = parent;
+	pthread_mutex_init(&pr->map_mu, NULL);
 	for (int i = 0; i < SLOTS; i++)
 		pthread_mutex_init(&pr->slots[i].mu, NULL);
 	r = load_index(pr, fd_index, err);
 	if (r >= 0)
 		r = check_data_header(pr, err);
 	if (r < 0) {
+		pr->parent = NULL; /* stays the caller's */
 		pages_reader_free(pr);
 		return r;
 	}
 	*ret = pr;
 	return 0;
+}
+
+void pages_reader_trust(struct pages_reader *pr)
+{
+	for (; pr; pr = pr->parent)
+		pr->trusted = true;
 }
 
 struct pages_reader *pages_reader_free(struct pages_reader *pr)
@@ -170,6 +250,10 @@ struct pages_reader *pages_reader_free(struct pages_reader *pr)
 		free(pr->slots[i].data);
 		ZSTD_freeDCtx(pr->slots[i].dctx);
 	}
+	if (pr->map)
+		(void)munmap(pr->map, pr->pages_bytes);
+	pthread_mutex_destroy(&pr->map_mu);
+	pages_reader_free(pr->parent);
 	free(pr->entries);
 	free(pr->extents);
 	free((void *)pr->good);
@@ -193,9 +277,11 @@ void pages_reader_stats(const struct pages_reader *pr, struct pages_stats *ret)
 {
 	*ret = (struct pages_stats){
 		.pages_stored = pr->pages_stored,
+		.pages_inherited = pr->pages_inherited,
 		.frames = pr->nr,
 		.pages_bytes = pr->pages_bytes,
 		.index_bytes = pr->index_bytes,
+		.index_version = pr->index_version,
 		.index_crc = pr->index_crc,
 	};
 }
@@ -243,18 +329,92 @@ bool pages_reader_run_at(const struct pages_reader *pr, uint64_t file_page, stru
 	return true;
 }
 
+bool pages_reader_extent(const struct pages_reader *pr, uint64_t file_page, struct pages_run *ret, bool *raw)
+{
+	size_t i = find_extent(pr, file_page);
+
+	if (i == pr->nr_extents || pr->extents[i].file_page > file_page)
+		return false;
+	*ret = (struct pages_run){ pr->extents[i].file_page, pr->extents[i].npages };
+	if (raw)
+		*raw = pr->extents[i].src->raw;
+	return true;
+}
+
+/* Where page @file_page, which is stored in layer @src, is in its raw file. */
+static uint64_t raw_offset(const struct pages_reader *src, uint64_t file_page)
+{
+	const struct pages_entry *e = &src->entries[find_entry(src, file_page)];
+
+	return e->offset + (file_page - e->file_page) * PAGE_SIZE;
+}
+
 int pages_raw_map_info(const struct pages_reader *pr, const struct pages_run *run, int *ret_fd, uint64_t *ret_offset)
 {
 	size_t i = find_extent(pr, run->file_page);
 	const struct extent *x = &pr->extents[i];
 
-	if (!pr->raw)
-		return -EOPNOTSUPP;
 	if (i == pr->nr_extents || x->file_page > run->file_page ||
 	    run->npages > x->npages - (run->file_page - x->file_page))
 		return -EINVAL;
-	*ret_fd = pr->fd_pages;
-	*ret_offset = pr->entries[x->first].offset + (run->file_page - x->file_page) * PAGE_SIZE;
+	if (!x->src->raw)
+		return -EOPNOTSUPP;
+	*ret_fd = x->src->fd_pages;
+	*ret_offset = raw_offset(x->src, run->file_page);
+	return 0;
+}
+
+static unsigned char *whole_map(struct pages_reader *pr)
+{
+	unsigned char *m = atomic_load_explicit(&pr->map, memory_order_acquire);
+
+	if (m)
+		return m;
+	pthread_mutex_lock(&pr->map_mu);
+	m = pr->map;
+	if (!m) {
+		m = mmap(NULL, pr->pages_bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, pr->fd_pages, 0);
+		if (m == MAP_FAILED)
+			m = NULL;
+		atomic_store_explicit(&pr->map, m, memory_order_release);
+	}
+	pthread_mutex_unlock(&pr->map_mu);
+	return m;
+}
+
+/* Checks the frames that hold [@page, +@n) of layer @src, which lie together. */
+static int check_frames(struct pages_reader *src, const unsigned char *map, uint64_t page, size_t n)
+{
+	for (size_t i = find_entry(src, page); i < src->nr && src->entries[i].file_page < page + n; i++) {
+		const struct pages_entry *e = &src->entries[i];
+
+		if (src->good[i])
+			continue;
+		if (!src->trusted && crc32c(0, map + e->offset, e->len) != e->crc)
+			return -EIO;
+		src->good[i] = 1;
+	}
+	return 0;
+}
+
+int pages_view(struct pages_reader *pr, uint64_t file_page, size_t npages, struct pages_view *ret)
+{
+	size_t i = find_extent(pr, file_page);
+	const struct extent *x = &pr->extents[i];
+	const unsigned char *map;
+	int r;
+
+	if (i == pr->nr_extents || x->file_page > file_page || !x->src->raw)
+		return -EOPNOTSUPP;
+	npages = MIN((uint64_t)npages, x->file_page + x->npages - file_page);
+	map = whole_map(x->src);
+	if (!map)
+		return -ENOMEM;
+	r = check_frames(x->src, map, file_page, npages);
+	if (r < 0)
+		return r;
+	*ret = (struct pages_view){ .npages = npages, .fd = x->src->fd_pages, .offset = raw_offset(x->src, file_page) };
+	ret->ptr = map + ret->offset;
 	return 0;
 }
 
@@ -279,7 +439,7 @@ static int frame_load_locked(struct pages_reader *pr, struct slot *s, size_t i, 
 
 	if (r < 0)
 		return r;
-	if (crc32c(0, stored, e->len) != e->crc)
+	if (!pr->trusted && crc32c(0, stored, e->len) != e->crc)
 		return -EIO;
 	pr->good[i] = 1;
 	if (e->len == raw)
@@ -316,25 +476,42 @@ static int frame_read(struct pages_reader *pr, size_t i, size_t skip, size_t n, 
 	return r;
 }
 
+/* Copies pages that are stored in layer @src. */
+static int layer_read(struct pages_reader *src, uint64_t file_page, size_t npages, unsigned char *p)
+{
+	for (size_t i = find_entry(src, file_page); npages; i++) {
+		const struct pages_entry *e = &src->entries[i];
+		size_t n = MIN(npages, e->npages - (file_page - e->file_page));
+		int r = frame_read(src, i, file_page - e->file_page, n, p);
+
+		if (r < 0)
+			return r;
+		p += n * PAGE_SIZE;
+		file_page += n;
+		npages -= n;
+	}
+	return 0;
+}
+
 int pages_read(struct pages_reader *pr, uint64_t file_page, size_t npages, void *dst)
 {
 	unsigned char *p = dst;
 
-	for (size_t i = find_entry(pr, file_page); npages; i++) {
-		const struct pages_entry *e = i < pr->nr ? &pr->entries[i] : NULL;
-		size_t hole = e && e->file_page <= file_page ? 0 : npages, n;
+	for (size_t i = find_extent(pr, file_page); npages; i++) {
+		const struct extent *x = i < pr->nr_extents ? &pr->extents[i] : NULL;
+		size_t hole = x && x->file_page <= file_page ? 0 : npages, n;
 		int r;
 
-		if (e && e->file_page > file_page)
-			hole = MIN(npages, e->file_page - file_page);
+		if (x && x->file_page > file_page)
+			hole = MIN(npages, x->file_page - file_page);
 		memset(p, 0, hole * PAGE_SIZE);
 		p += hole * PAGE_SIZE;
 		file_page += hole;
 		npages -= hole;
 		if (!npages)
 			break;
-		n = MIN(npages, e->npages - (file_page - e->file_page));
-		r = frame_read(pr, i, file_page - e->file_page, n, p);
+		n = MIN(npages, x->npages - (file_page - x->file_page));
+		r = layer_read(x->src, file_page, n, p);
 		if (r < 0)
 			return r;
 		p += n * PAGE_SIZE;
@@ -348,6 +525,12 @@ int pages_reader_verify(struct pages_reader *pr, struct error **err)
 {
 	_cleanup_free_ unsigned char *buf = malloc(FRAME_BYTES);
 
+	if (pr->parent) {
+		int r = pages_reader_verify(pr->parent, err);
+
+		if (r < 0)
+			return error_prefix(err, "parent");
+	}
 	if (!buf)
 		return error_set(err, -ENOMEM, "cannot verify pages.img");
 	for (size_t i = 0; i < pr->nr; i++) {

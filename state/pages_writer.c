@@ -14,6 +14,7 @@
  */
 #include "state/pages.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -29,7 +30,7 @@
 
 struct seg {
 	uint64_t file_page;
-	const unsigned char *data;
+	const unsigned char *data; /* NULL: inherited */
 	size_t npages;
 };
 
@@ -38,14 +39,17 @@ struct job {
 	uint64_t seq;
 	size_t nr_segs, npages;
 	struct seg segs[JOB_PAGES];
+	unsigned char *copy; /* JOB_PAGES pages for pages_writer_add_copy(), made at first use */
 };
+
+#define JOB_ENTRIES (2 * JOB_PAGES) /* frames and inherited runs */
 
 /* What one thread needs to run jobs. */
 struct bench {
 	ZSTD_CCtx *cctx;
 	unsigned char *out; /* compressed form: JOB_PAGES pages */
 	size_t nr, bytes, nr_iov;
-	struct pages_entry entries[JOB_PAGES];
+	struct pages_entry entries[JOB_ENTRIES];
 	struct iovec iov[JOB_PAGES];
 };
 
@@ -64,7 +68,7 @@ struct pages_writer {
 	struct job ring[RING];
 	struct pages_entry *index;
 	size_t nr_index, cap_index;
-	uint64_t size, seen, stored;
+	uint64_t size, seen, stored, inherited;
 	_Atomic int error; /* sticky negative errno */
 };
 
@@ -154,6 +158,10 @@ static void stage_scan(struct pages_writer *pw, struct bench *b, const struct jo
 		const struct seg *s = &j->segs[i];
 		size_t start = 0, k;
 
+		if (!s->data) {
+			b->entries[b->nr++] = (struct pages_entry){ s->file_page, 0, (uint32_t)s->npages, 0, 0, PAGES_KIND_INHERITED };
+			continue;
+		}
 		for (k = 0; k < s->npages; k++) {
 			bool zero = pages_are_zero(s->data + k * PAGE_SIZE, 1);
 
@@ -186,9 +194,15 @@ static uint64_t stage_commit_locked(struct pages_writer *pw, struct bench *b)
 		pw->cap_index = cap;
 	}
 	for (size_t i = 0; i < b->nr; i++) {
-		b->entries[i].offset += off;
-		pw->stored += b->entries[i].npages;
-		pw->index[pw->nr_index++] = b->entries[i];
+		struct pages_entry *e = &b->entries[i];
+
+		if (e->kind == PAGES_KIND_STORED) {
+			e->offset += off;
+			pw->stored += e->npages;
+		} else {
+			pw->inherited += e->npages;
+		}
+		pw->index[pw->nr_index++] = *e;
 	}
 	pw->size += b->bytes;
 	return off;
@@ -244,6 +258,8 @@ static void run_one_locked(struct pages_writer *pw, struct bench *b)
 				pwritev_full(pw->fd_pages, b->iov, b->nr_iov, off);
 	if (r < 0)
 		writer_fail(pw, r);
+	else if (b->bytes) /* the disk may begin: whoever syncs the file has less to wait for */
+		(void)sync_file_range(pw->fd_pages, (off_t)off, (off_t)b->bytes, SYNC_FILE_RANGE_WRITE);
 	pthread_mutex_lock(&pw->mu);
 	j->state = JOB_FREE;
 	pw->done++;
@@ -361,35 +377,126 @@ static struct job *next_job(struct pages_writer *pw)
 	return pw->filling = j;
 }
 
-int pages_writer_add(struct pages_writer *pw, uint64_t file_page, const void *data, size_t npages)
+static int advance(struct pages_writer *pw, uint64_t file_page, uint64_t npages)
 {
-	const unsigned char *p = data;
 	uint64_t end;
 
 	if (pw->error)
 		return pw->error;
-	if (file_page < pw->next_file_page || !IS_ALIGNED((uintptr_t)p, PAGE_SIZE) ||
-	    add_overflow(file_page, (uint64_t)npages, &end) || end > PAGES_MAX_FILE_PAGE) {
+	if (file_page < pw->next_file_page || add_overflow(file_page, npages, &end) || end > PAGES_MAX_FILE_PAGE) {
 		writer_fail(pw, -EINVAL);
 		return -EINVAL;
 	}
 	pw->next_file_page = end;
+	return 0;
+}
+
+/* The next part of a job for at most @n pages; its data is the caller's to set. */
+static struct seg *next_seg(struct pages_writer *pw, uint64_t file_page, size_t n)
+{
+	struct job *j = next_job(pw);
+	struct seg *s = &j->segs[j->nr_segs++];
+
+	*s = (struct seg){ file_page, NULL, MIN(n, JOB_PAGES - j->npages) };
+	return s;
+}
+
+static void seg_done(struct pages_writer *pw, size_t npages)
+{
+	struct job *j = pw->filling;
+
+	j->npages += npages;
+	if (j->npages == JOB_PAGES || j->nr_segs == JOB_PAGES)
+		submit(pw);
+}
+
+int pages_writer_add(struct pages_writer *pw, uint64_t file_page, const void *data, size_t npages)
+{
+	const unsigned char *p = data;
+	int r = IS_ALIGNED((uintptr_t)p, PAGE_SIZE) ? advance(pw, file_page, npages) : -EINVAL;
+
+	if (r < 0) {
+		writer_fail(pw, r);
+		return r;
+	}
 	pw->seen += npages;
 	while (npages) {
 		struct job *j = next_job(pw);
-		struct seg *last = j->nr_segs ? &j->segs[j->nr_segs - 1] : NULL;
+		struct seg *s = j->nr_segs ? &j->segs[j->nr_segs - 1] : NULL;
 		size_t n = MIN(npages, JOB_PAGES - j->npages);
 
-		if (last && last->file_page + last->npages == file_page && last->data + last->npages * PAGE_SIZE == p)
-			last->npages += n;
-		else
-			j->segs[j->nr_segs++] = (struct seg){ file_page, p, n };
-		j->npages += n;
+		if (s && s->data && s->file_page + s->npages == file_page && s->data + s->npages * PAGE_SIZE == p) {
+			s->npages += n;
+		} else {
+			s = next_seg(pw, file_page, n);
+			s->data = p;
+		}
 		file_page += n;
 		p += n * PAGE_SIZE;
 		npages -= n;
-		if (j->npages == JOB_PAGES)
-			submit(pw);
+		seg_done(pw, n);
+	}
+	return 0;
+}
+
+int pages_writer_add_copy(struct pages_writer *pw, uint64_t file_page, const void *data, size_t npages)
+{
+	const unsigned char *p = data;
+	int r = advance(pw, file_page, npages);
+
+	if (r < 0)
+		return r;
+	pw->seen += npages;
+	while (npages) {
+		struct job *j = next_job(pw);
+		size_t at = j->npages, n;
+		struct seg *s;
+
+		if (!j->copy)
+			j->copy = malloc(JOB_PAGES * PAGE_SIZE);
+		if (!j->copy) {
+			writer_fail(pw, -ENOMEM);
+			return -ENOMEM;
+		}
+		s = next_seg(pw, file_page, npages);
+		n = s->npages;
+		memcpy(j->copy + at * PAGE_SIZE, p, n * PAGE_SIZE);
+		s->data = j->copy + at * PAGE_SIZE;
+		file_page += n;
+		p += n * PAGE_SIZE;
+		npages -= n;
+		seg_done(pw, n);
+	}
+	return 0;
+}
+
+int pages_writer_reserve(struct pages_writer *pw)
+{
+	if (!pw->error)
+		(void)next_job(pw);
+	return pw->error;
+}
+
+size_t pages_writer_room(const struct pages_writer *pw)
+{
+	return pw->filling ? JOB_PAGES - pw->filling->npages : 0;
+}
+
+int pages_writer_inherit(struct pages_writer *pw, uint64_t file_page, uint64_t npages)
+{
+	int r = advance(pw, file_page, npages);
+
+	if (r < 0)
+		return r;
+	pw->seen += npages;
+	while (npages) {
+		size_t n = MIN(npages, (uint64_t)UINT32_MAX);
+		struct job *j = next_job(pw);
+
+		j->segs[j->nr_segs++] = (struct seg){ file_page, NULL, n };
+		file_page += n;
+		npages -= n;
+		seg_done(pw, 0);
 	}
 	return 0;
 }
@@ -436,7 +543,8 @@ static int write_index(struct pages_writer *pw, struct pages_stats *st, struct e
 		return error_set(err, -ENOMEM, "cannot write pages.idx");
 	for (size_t i = 0; i < pw->nr_index; i++)
 		pages_entry_put(body + i * PAGES_ENTRY, &pw->index[i]);
-	put_le32(hdr + 8, PAGES_VERSION);
+	st->index_version = pw->inherited ? PAGES_VERSION_LAYERED : PAGES_VERSION;
+	put_le32(hdr + 8, st->index_version);
 	put_le32(hdr + 12, pw->level ? 0 : PAGES_FLAG_RAW);
 	put_le64(hdr + 16, pw->nr_index);
 	put_le64(hdr + 24, pw->stored);
@@ -466,7 +574,8 @@ int pages_writer_finish(struct pages_writer *pw, struct pages_stats *ret, struct
 		return r;
 	st.pages_seen = pw->seen;
 	st.pages_stored = pw->stored;
-	st.frames = pw->nr_index;
+	st.pages_inherited = pw->inherited;
+	st.frames = pw->nr_index; /* with inherited runs */
 	st.pages_bytes = pw->size;
 	if (ret)
 		*ret = st;
@@ -486,6 +595,8 @@ struct pages_writer *pages_writer_free(struct pages_writer *pw)
 	pthread_cond_destroy(&pw->freed);
 	pthread_mutex_destroy(&pw->mu);
 	bench_free(pw->own);
+	for (size_t i = 0; i < RING; i++)
+		free(pw->ring[i].copy);
 	free(pw->index);
 	free(pw);
 	return NULL;

@@ -101,6 +101,7 @@ static char *ring_page(struct aio_ctx *c, uint64_t i)
 		return NULL;
 	if (b.len > PAGE_SIZE)
 		memfile_unref(mf, b.off + PAGE_SIZE, b.len - PAGE_SIZE);
+	memfile_set_wild(mf, b.off, PAGE_SIZE);
 	c->pages[i].p = memfile_ptr(mf, b.off, PAGE_SIZE);
 	c->pages[i].off = b.off;
 	if (!c->pages[i].p)

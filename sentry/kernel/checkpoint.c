@@ -54,7 +54,7 @@ static int write_parts(struct kernel *k, struct saver *s, const struct sentry_im
 
 	if (r < 0)
 		return r;
-	r = memfile_save_pages(k->mf, s->pw);
+	r = memfile_save_pages(k->mf, s->pw, false);
 	if (r < 0)
 		return error_set(err, r, "cannot save memory pages");
 	r = state_writer_new(fds->kernel, NULL, &s->w, err);

@@ -84,13 +84,19 @@ static size_t move_piece(struct mm *mm, const struct vma *v, const struct pma *p
 		return op == COPY_IN ? host_read(p->fd, off, buf, n) : host_write(p->fd, off, op == COPY_OUT ? buf : NULL, n);
 	}
 	n = MIN(n, CHUNK - (off & (CHUNK - 1)));
-	*want = n;
-	m = memfile_ptr(mm->mf, off, n);
+	if (op == COPY_IN) {
+		uint64_t len = n;
+		const char *src = memfile_look(mm->mf, off, &len);
+
+		*want = n = len;
+		return src ? n - safecopy(buf, src, n) : 0;
+	}
+	/* Beyond lies what must be prepared first. */
+	*want = n = memfile_writable_len(mm->mf, off, n);
+	m = n ? memfile_ptr(mm->mf, off, n) : NULL;
 	if (unlikely(!m))
 		return 0;
-	if (op == COPY_IN)
-		left = safecopy(buf, m, n);
-	else if (op == COPY_OUT)
+	if (op == COPY_OUT)
 		left = safecopy(m, buf, n);
 	else
 		left = safezero(m, n);
@@ -116,7 +122,7 @@ static size_t copy_some(struct mm *mm, uint64_t a, void *buf_, size_t n, enum co
 			if (!v || !access_ok(v, write, force))
 				break;
 			i = rangemap_find(&mm->pmas, a + done);
-			if (!i || (write && !pma_writable(pma_of(i), v)))
+			if (!i || (write && !pma_writable_at(mm, pma_of(i), v, a + done)))
 				break;
 			got = move_piece(mm, v, pma_of(i), a + done, buf ? buf + done : NULL, n - done, op, &want);
 			done += got;
@@ -226,7 +232,9 @@ static int u32_do(struct mm *mm, const struct pma *p, uint64_t a, const struct u
 		host = host_map(p->fd, off, 4, o->write ? PROT_READ | PROT_WRITE : PROT_READ, &len);
 		m = host ? host + (off & ~PAGE_MASK) : NULL;
 	} else {
-		m = memfile_ptr(mm->mf, off, 4);
+		uint64_t n = 4;
+
+		m = o->write ? memfile_ptr(mm->mf, off, 4) : (char *)(uintptr_t)memfile_look(mm->mf, off, &n);
 	}
 	if (!m)
 		return -EFAULT;
@@ -248,7 +256,7 @@ static int u32_access(struct mm *mm, uint64_t a, const struct u32_op *o)
 	rwlock_rdlock(&mm->lock);
 	v = vma_find(mm, a);
 	i = rangemap_find(&mm->pmas, a);
-	if (v && i && access_ok(v, o->write, false) && (!o->write || pma_writable(pma_of(i), v)))
+	if (v && i && access_ok(v, o->write, false) && (!o->write || pma_writable_at(mm, pma_of(i), v, a)))
 		r = u32_do(mm, pma_of(i), a, o);
 	rwlock_unlock(&mm->lock);
 	while (r == -EAGAIN) {
@@ -327,7 +335,15 @@ again:
 			ret->ptr = ret->host ? (char *)ret->host + (off & ~PAGE_MASK) : NULL;
 		} else {
 			n = MIN(n, CHUNK - (off & (CHUNK - 1)));
-			ret->ptr = memfile_ptr(mm->mf, off, n);
+			if (write) {
+				n = memfile_writable_len(mm->mf, off, n);
+				ret->ptr = n ? memfile_ptr(mm->mf, off, n) : NULL;
+			} else {
+				uint64_t len = n;
+
+				ret->ptr = (void *)(uintptr_t)memfile_look(mm->mf, off, &len);
+				n = len;
+			}
 			if (ret->ptr) {
 				ret->off = ALIGN_DOWN(off, PAGE_SIZE);
 				ret->off_len = ALIGN_UP(off + n, PAGE_SIZE) - ret->off;

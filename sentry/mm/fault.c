@@ -62,15 +62,14 @@ static int fail(struct mm_fault *ret, int sig, int code, uint64_t addr)
 enum hint { HINT_NONE, HINT_STORES, HINT_UNCLEAR };
 #define NEED_HINT 1
 
-/* Would a read of @page map something that a write must copy first? */
+/* Would a read of @page map something that a write must copy first, or announce? */
 static bool write_copies(const struct mm *mm, const struct vma *v, uint64_t page)
 {
-	struct range *i;
+	struct range *i = rangemap_find(&mm->pmas, page);
 
 	if (v->flags & VMA_SHARED)
-		return false;
-	i = rangemap_find(&mm->pmas, page);
-	return i ? !pma_writable(pma_of(i), v) : v->obj != NULL;
+		return i && pma_of(i)->fd < 0 && !pma_writable_at(mm, pma_of(i), v, page);
+	return i ? !pma_writable_at(mm, pma_of(i), v, page) : v->obj != NULL;
 }
 
 /* Read or write? *@violation: neither helps. */
@@ -124,11 +123,11 @@ static int fault_locked(struct mm *mm, struct plat_ctx *self, uint64_t addr, uin
 	}
 	r = pma_resolve(mm, self, v, page, write, true, &p);
 	if (r == 0) {
-		bool full = pma_writable(p, v) || !(v->prot & LINUX_PROT_WRITE);
+		struct pma_shown shown;
 
-		r = pma_map_platform(mm, self, v, p, page, 0);
+		r = pma_map_platform(mm, self, v, p, page, 0, &shown);
 		if (r == 0 && (access & PLAT_ACCESS_UNKNOWN))
-			memo_set(mm, self, page, full);
+			memo_set(mm, self, page, shown.full);
 	}
 	if (r == -EUSERFAULT)
 		return r;
@@ -203,13 +202,12 @@ int mm_populate_locked(struct mm *mm, struct plat_ctx *self, uint64_t start, uin
 		stop = MIN(p->r.end, v->r.end);
 		stop = MIN(stop, end);
 		while (pos < stop) {
-			/* Asked first: it only grows, so never less is mapped. */
-			uint64_t size = pma_map_window(mm, p);
+			struct pma_shown shown;
 
-			r = pma_map_platform(mm, self, v, p, pos, PLAT_MAP_PRECOMMIT);
+			r = pma_map_platform(mm, self, v, p, pos, PLAT_MAP_PRECOMMIT, &shown);
 			if (r < 0)
 				return r;
-			pos = ALIGN_DOWN(pos, size) + size;
+			pos = shown.end;
 			/* Mapping may have merged the pma away. */
 			if (pos < stop)
 				p = pma_of(rangemap_find(&mm->pmas, pos));

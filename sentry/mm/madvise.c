@@ -23,12 +23,14 @@ static int dontneed(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_
 	r = rangemap_isolate(&mm->pmas, start, end);
 	for (i = rangemap_first_in(&mm->pmas, start, end); r == 0 && i && i->start < end; i = next) {
 		struct pma *p = pma_of(i);
+		uint64_t n = i->end - i->start;
 
 		next = i->next;
-		if (p->cow)
+		/* What is shown in an image would stay visible. */
+		if (p->cow || memfile_writable_len(mm->mf, p->off, n) < n)
 			r = pma_drop_range(mm, self, i->start, i->end, false);
 		else
-			memfile_decommit(mm->mf, p->off, i->end - i->start);
+			memfile_decommit(mm->mf, p->off, n);
 	}
 	rangemap_merge_in(&mm->pmas, start, end);
 	return r;

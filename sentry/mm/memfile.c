@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory file.
+ * The memory file: which pages are allocated, how often they are referred to, who pays.
  *
  * Model:      one sparse memfd. `allocs` maps every allocated range to its reference count; what lies between is free and a
  *             hole, so a fresh allocation is zero without writing to it. First fit from the bottom keeps the file dense.
@@ -8,61 +8,27 @@
  *             only then can be allocated again. Some are not punched but kept in `warm`, also with count 0, and cleared when they
  *             are taken again.
  * Mapping:    1 GiB pieces, mapped on first use and never unmapped, so memfile_ptr() is arithmetic.
- * Absent:     after a lazy restore, ranges whose content is still in the image. Every path to content goes through
- *             memfile_ensure(). Loading is by aligned windows, serialised by load_mu; readers of present memory only look at
- *             the counter nr_absent.
- * Locks:      load_mu > mu (leaf).
- * Checkpoint: no record of its own, see memfile.h; pages at the end of the file.
+ * Content:    that is still in an image, or guarded because a checkpoint wants to know of writes: memfile_content.c.
+ * Saving:     memfile_save.c.
+ * Locks:      mu is a leaf.
+ * Checkpoint: no record of its own, see memfile.h.
  */
-#include "sentry/mm/memfile.h"
+#include "sentry/mm/memfile_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "base/log.h"
-#include "base/mutex.h"
-#include "base/rangemap.h"
 #include "sentry/mm/safecopy.h"
-#include "sentry/mm/warm.h"
-#include "state/pages.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x0010U
 #endif
 
-#define CHUNK_SHIFT 30
-#define CHUNK_SIZE  (1UL << CHUNK_SHIFT)
-#define MAX_CHUNKS  4096UL /* 4 TiB */
 #define HUGE_SIZE   (2UL << 20)
-#define LOAD_WINDOW (256UL << 10)
-
-struct mf_range {
-	struct range r;
-	uint32_t refs; /* allocs: references of each page; 0: being freed. absent: unused */
-	uint16_t owner; /* allocs: who pays */
-	bool shared; /* allocs: content of files or shared memory */
-};
-
-struct memfile {
-	int fd; /* nosave: a new memfd per sandbox */
-	uint64_t size; /* nosave: of the file; fixed */
-	uint64_t limit; /* nosave: set by the restoring side's configuration */
-
-	struct mutex mu;
-	struct rangemap allocs; /* derived: by memfile_adopt(); guarded by mu */
-	uint64_t shared; /* derived: bytes of shared ranges; guarded by mu */
-	struct rangemap absent; /* nosave: a save makes content present; guarded by mu */
-	struct warm warm; /* nosave: given back before a save; guarded by mu */
-
-	struct mutex load_mu; /* nosave: one loader at a time */
-	struct memfile_source src; /* nosave */
-	_Atomic uint64_t nr_absent; /* derived: bytes in absent */
-	_Atomic(char *) chunk[MAX_CHUNKS]; /* nosave: Sentry mappings */
-};
 
 /* A node of a few dozen bytes. The callers (unref above all) cannot fail; a host that cannot give a page to the Sentry's heap has
  * lost this sandbox anyway. */
@@ -88,6 +54,7 @@ static struct range *mf_split(struct rangemap *m, struct range *r, uint64_t at)
 	(void)m;
 	n->owner = o->owner;
 	n->shared = o->shared;
+	n->wild = o->wild;
 	return &n->r;
 }
 
@@ -96,7 +63,7 @@ static bool mf_can_merge(const struct range *a, const struct range *b)
 	const struct mf_range *x = container_of(a, struct mf_range, r), *y = container_of(b, struct mf_range, r);
 
 	/* Ranges being freed keep their identity: their freer holds them without the lock. */
-	return x->refs != 0 && x->refs == y->refs && x->owner == y->owner && x->shared == y->shared;
+	return x->refs != 0 && x->refs == y->refs && x->owner == y->owner && x->shared == y->shared && x->wild == y->wild;
 }
 
 static void mf_free(struct rangemap *m, struct range *r)
@@ -135,9 +102,8 @@ int memfile_new(struct memfile **ret)
 		}
 	mf->limit = mf->size;
 	mutex_init(&mf->mu, "memfile.mu");
-	mutex_init(&mf->load_mu, "memfile.load_mu");
 	rangemap_init(&mf->allocs, &mf_ops);
-	rangemap_init(&mf->absent, &mf_ops);
+	memfile_content_init(mf);
 	*ret = mf;
 	return 0;
 }
@@ -159,13 +125,10 @@ void memfile_free(struct memfile *mf)
 	for (size_t i = 0; i < MAX_CHUNKS; i++)
 		if (mf->chunk[i])
 			(void)munmap(mf->chunk[i], CHUNK_SIZE);
-	if (mf->src.release)
-		mf->src.release(mf->src.ctx);
+	memfile_content_done(mf);
 	drop_all(&mf->allocs);
-	drop_all(&mf->absent);
 	(void)close(mf->fd);
 	mutex_destroy(&mf->mu);
-	mutex_destroy(&mf->load_mu);
 	free(mf);
 }
 
@@ -347,7 +310,7 @@ void memfile_ref(struct memfile *mf, uint64_t off, uint64_t len)
 	rangemap_merge_in(&mf->allocs, off, off + len);
 }
 
-static void punch(struct memfile *mf, uint64_t off, uint64_t len)
+void memfile_punch(struct memfile *mf, uint64_t off, uint64_t len)
 {
 	if (fallocate(mf->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) < 0) {
 		/* Never seen on shmem; the promise "a fresh allocation is zero" must hold all the same. */
@@ -380,7 +343,7 @@ static void forget(struct memfile *mf, uint64_t from, uint64_t to)
 
 static void give_back(struct memfile *mf, uint64_t from, uint64_t to)
 {
-	punch(mf, from, to - from);
+	memfile_punch(mf, from, to - from);
 	forget(mf, from, to);
 }
 
@@ -415,7 +378,7 @@ static void uncharge_locked(struct memfile *mf, uint64_t from, uint64_t to)
 		account_hook(n->owner, -(int64_t)(r->end - r->start));
 		mf->shared -= n->shared ? r->end - r->start : 0;
 		n->owner = 0;
-		n->shared = false;
+		n->shared = n->wild = false;
 	}
 }
 
@@ -448,7 +411,7 @@ static void retire(struct memfile *mf, uint64_t from, uint64_t to)
 		give_back(mf, from, to);
 }
 
-static void give_back_all(struct memfile *mf)
+void memfile_give_back_all(struct memfile *mf)
 {
 	struct warm_range old;
 
@@ -467,23 +430,6 @@ void memfile_keep_freed(struct memfile *mf, uint64_t max)
 {
 	mutex_guard(&mf->mu);
 	mf->warm.max = max;
-}
-
-/* Forgets that [off, +len) waits in the image. */
-static void absent_drop_locked(struct memfile *mf, uint64_t off, uint64_t len)
-{
-	struct range *r, *next;
-
-	if (!mf->absent.root)
-		return;
-	if (rangemap_isolate(&mf->absent, off, off + len) < 0)
-		abort();
-	for (r = rangemap_first_in(&mf->absent, off, off + len); r && r->start < off + len; r = next) {
-		next = r->next;
-		rangemap_remove(&mf->absent, r);
-		mf_free(&mf->absent, r);
-	}
-	atomic_store(&mf->nr_absent, mf->absent.total);
 }
 
 /* Drops our reference to the run of pages at *@pos. When it was the last one: their end is the new *@pos, and true. */
@@ -510,14 +456,9 @@ static bool drop_run_locked(struct memfile *mf, uint64_t *pos, uint64_t end)
 void memfile_unref(struct memfile *mf, uint64_t off, uint64_t len)
 {
 	uint64_t end = off + len;
-	bool loading;
 
 	if (len == 0)
 		return;
-	/* A loader fills whole windows: it must be done with ours before they can be allocated anew. */
-	loading = atomic_load(&mf->nr_absent) != 0;
-	if (loading)
-		mutex_lock(&mf->load_mu);
 	mutex_lock(&mf->mu);
 	isolate_owned(mf, off, len);
 	/* Run by run: what we have not come to keeps our reference while the lock is dropped. Were all dropped first, pages whose last
@@ -527,9 +468,10 @@ void memfile_unref(struct memfile *mf, uint64_t off, uint64_t len)
 
 		if (!drop_run_locked(mf, &pos, end))
 			continue;
-		absent_drop_locked(mf, from, pos - from);
 		uncharge_locked(mf, from, pos);
 		mutex_unlock(&mf->mu);
+		/* Count 0: nobody else touches them, so this is the time to forget what was held of their content. */
+		memfile_forget_content(mf, from, pos - from);
 		retire(mf, from, pos);
 		mutex_lock(&mf->mu);
 		/* Others may have joined our rest to what follows it. */
@@ -538,8 +480,6 @@ void memfile_unref(struct memfile *mf, uint64_t off, uint64_t len)
 	}
 	rangemap_merge_in(&mf->allocs, off, end);
 	mutex_unlock(&mf->mu);
-	if (loading)
-		mutex_unlock(&mf->load_mu);
 }
 
 static int by_offset(const void *a, const void *b)
@@ -590,7 +530,7 @@ static char *chunk_ptr(struct memfile *mf, uint64_t idx)
 	return p;
 }
 
-static char *raw_ptr(struct memfile *mf, uint64_t off, uint64_t len)
+char *memfile_raw_ptr(struct memfile *mf, uint64_t off, uint64_t len)
 {
 	uint64_t idx = off >> CHUNK_SHIFT, in = off & (CHUNK_SIZE - 1);
 	char *p;
@@ -627,10 +567,10 @@ int memfile_alloc_warm(struct memfile *mf, uint64_t len, uint64_t *ret_off)
 	*ret_off = off;
 	for (uint64_t at = off; at < off + len;) {
 		uint64_t m = MIN(off + len - at, CHUNK_SIZE - (at & (CHUNK_SIZE - 1)));
-		char *p = raw_ptr(mf, at, m);
+		char *p = memfile_raw_ptr(mf, at, m);
 
 		if (!p || safezero(p, m) != 0)
-			punch(mf, at, m);
+			memfile_punch(mf, at, m);
 		at += m;
 	}
 	mutex_lock(&mf->mu);
@@ -639,191 +579,12 @@ int memfile_alloc_warm(struct memfile *mf, uint64_t len, uint64_t *ret_off)
 	return 0;
 }
 
-void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t len)
+void memfile_set_wild(struct memfile *mf, uint64_t off, uint64_t len)
 {
-	if (unlikely(atomic_load_explicit(&mf->nr_absent, memory_order_acquire) != 0) && memfile_ensure(mf, off, len) < 0)
-		return NULL;
-	return raw_ptr(mf, off, len);
-}
-
-/* Loads one absent piece that meets [off, end); 1: did, 0: none left, or -EIO. load_mu held. */
-static int load_piece(struct memfile *mf, uint64_t off, uint64_t end)
-{
-	struct range *r;
-	uint64_t from, to;
-	char *p;
-
-	mutex_lock(&mf->mu);
-	r = rangemap_first_in(&mf->absent, off, end);
-	if (!r) {
-		mutex_unlock(&mf->mu);
-		return 0;
-	}
-	/* Aligned windows: the neighbourhood is likely to be wanted next and the image stores it together. */
-	from = ALIGN_DOWN(MAX(off, r->start), LOAD_WINDOW);
-	from = MAX(from, r->start);
-	to = ALIGN_DOWN(from, LOAD_WINDOW) + LOAD_WINDOW;
-	to = MIN(to, r->end);
-	mutex_unlock(&mf->mu);
-	p = raw_ptr(mf, from, to - from);
-	if (!p)
-		return -EIO;
-	if (mf->src.read(mf->src.ctx, from, to - from, p) < 0) {
-		log_error("memory file: the image gave no content for [%#lx, %#lx)", from, to);
-		return -EIO;
-	}
-	mutex_lock(&mf->mu);
-	absent_drop_locked(mf, from, to - from);
-	mutex_unlock(&mf->mu);
-	return 1;
-}
-
-int memfile_ensure(struct memfile *mf, uint64_t off, uint64_t len)
-{
-	bool any;
-	int r;
-
-	if (likely(atomic_load_explicit(&mf->nr_absent, memory_order_acquire) == 0) || len == 0)
-		return 0;
-	mutex_lock(&mf->mu);
-	any = rangemap_first_in(&mf->absent, off, off + len) != NULL;
-	mutex_unlock(&mf->mu);
-	if (!any)
-		return 0;
-	mutex_guard(&mf->load_mu);
-	do
-		r = load_piece(mf, off, off + len);
-	while (r > 0);
-	return r;
-}
-
-int memfile_ensure_all(struct memfile *mf)
-{
-	for (;;) {
-		struct range *r;
-		uint64_t off = 0, len = 0;
-		int err;
-
-		mutex_lock(&mf->mu);
-		r = mf->absent.first;
-		if (r) {
-			off = r->start;
-			len = MIN(r->end - r->start, LOAD_WINDOW);
-		}
-		mutex_unlock(&mf->mu);
-		if (!r)
-			break;
-		err = memfile_ensure(mf, off, len);
-		if (err < 0)
-			return err;
-	}
-	mutex_guard(&mf->load_mu);
-	if (mf->src.release)
-		mf->src.release(mf->src.ctx);
-	mf->src = (struct memfile_source){ 0 };
-	return 0;
-}
-
-void memfile_set_source(struct memfile *mf, const struct memfile_source *src)
-{
-	mf->src = *src;
-}
-
-int memfile_mark_absent(struct memfile *mf, uint64_t off, uint64_t len)
-{
-	struct mf_range *n;
-	uint64_t end;
-
-	if (!IS_ALIGNED(off | len, PAGE_SIZE) || len == 0 || add_overflow(off, len, &end) || end > mf->size)
-		return -EINVAL;
 	mutex_guard(&mf->mu);
-	if (!rangemap_covers(&mf->allocs, off, end))
-		return -EINVAL;
-	n = node_new(off, end, 1);
-	if (!rangemap_insert(&mf->absent, &n->r)) {
-		free(n);
-		return -EEXIST;
-	}
-	(void)rangemap_merge(&mf->absent, &n->r);
-	atomic_store(&mf->nr_absent, mf->absent.total);
-	return 0;
-}
-
-uint64_t memfile_absent(const struct memfile *mf)
-{
-	return mf->nr_absent;
-}
-
-void memfile_decommit(struct memfile *mf, uint64_t off, uint64_t len)
-{
-	if (len == 0)
-		return;
-	if (atomic_load(&mf->nr_absent) != 0) {
-		/* A loader must not bring back what we are dropping. */
-		mutex_guard(&mf->load_mu);
-		mutex_guard(&mf->mu);
-		absent_drop_locked(mf, off, len);
-	}
-	punch(mf, off, len);
-}
-
-bool memfile_is_hole(struct memfile *mf, uint64_t off, uint64_t len)
-{
-	off_t data;
-
-	if (atomic_load(&mf->nr_absent) != 0) {
-		mutex_guard(&mf->mu);
-		if (rangemap_first_in(&mf->absent, off, off + len))
-			return false;
-	}
-	/* Unlike mincore(), SEEK_DATA also sees pages the host has swapped out. */
-	data = lseek(mf->fd, (off_t)off, SEEK_DATA);
-	if (data < 0)
-		return errno == ENXIO;
-	return (uint64_t)data >= off + len;
-}
-
-uint64_t memfile_resident(struct memfile *mf, uint64_t off, uint64_t len)
-{
-	uint64_t end = off + len, n = 0;
-
-	if (atomic_load(&mf->nr_absent) != 0) {
-		mutex_guard(&mf->mu);
-		for (struct range *r = rangemap_first_in(&mf->absent, off, end); r && r->start < end; r = r->next)
-			n += MIN(r->end, end) - MAX(r->start, off);
-	}
-	while (off < end) {
-		off_t data = lseek(mf->fd, (off_t)off, SEEK_DATA), hole;
-
-		if (data < 0 || (uint64_t)data >= end)
-			break;
-		hole = lseek(mf->fd, data, SEEK_HOLE);
-		if (hole <= data)
-			break;
-		n += MIN((uint64_t)hole, end) - (uint64_t)data;
-		off = (uint64_t)hole;
-	}
-	return MIN(n, len);
-}
-
-int memfile_copy(struct memfile *mf, uint64_t dst, uint64_t src, uint64_t len)
-{
-	while (len > 0) {
-		uint64_t room = CHUNK_SIZE - MAX(dst & (CHUNK_SIZE - 1), src & (CHUNK_SIZE - 1));
-		uint64_t n = MIN(len, room);
-		char *d, *s;
-
-		if (!memfile_is_hole(mf, src, n)) {
-			d = raw_ptr(mf, dst, n);
-			s = memfile_ptr(mf, src, n);
-			if (!d || !s || safecopy(d, s, n) != 0)
-				return -EIO;
-		}
-		dst += n;
-		src += n;
-		len -= n;
-	}
-	return 0;
+	isolate_owned(mf, off, len);
+	for (struct range *r = rangemap_find(&mf->allocs, off); r && r->start < off + len; r = r->next)
+		container_of(r, struct mf_range, r)->wild = true;
 }
 
 uint64_t memfile_used(const struct memfile *mf)
@@ -915,92 +676,4 @@ int memfile_adopt_shared(struct memfile *mf, uint64_t off, uint64_t len)
 uint64_t memfile_shared(const struct memfile *mf)
 {
 	return __atomic_load_n(&mf->shared, __ATOMIC_RELAXED);
-}
-
-int memfile_save_pages(struct memfile *mf, struct pages_writer *pw)
-{
-	uint64_t pos = 0;
-	int r = memfile_ensure_all(mf);
-
-	give_back_all(mf);
-	/* Holes outside allocations are skipped with the rest: freed ranges are holes. */
-	while (r == 0) {
-		off_t data = lseek(mf->fd, (off_t)pos, SEEK_DATA), hole;
-
-		if (data < 0) {
-			r = errno == ENXIO ? 0 : -errno;
-			break;
-		}
-		hole = lseek(mf->fd, data, SEEK_HOLE);
-		if (hole <= data) {
-			r = -EIO;
-			break;
-		}
-		for (pos = (uint64_t)data; r == 0 && pos < (uint64_t)hole;) {
-			uint64_t room = CHUNK_SIZE - (pos & (CHUNK_SIZE - 1)), n = MIN((uint64_t)hole - pos, room);
-			char *p = raw_ptr(mf, pos, n);
-
-			r = p ? pages_writer_add(pw, pos >> PAGE_SHIFT, p, n >> PAGE_SHIFT) : -ENOMEM;
-			pos += n;
-		}
-	}
-	return r;
-}
-
-struct image_source {
-	struct pages_reader *pr;
-	int fd;
-};
-
-static int image_read(void *ctx, uint64_t off, uint64_t len, void *dst)
-{
-	struct image_source *s = ctx;
-
-	return pages_read(s->pr, off >> PAGE_SHIFT, len >> PAGE_SHIFT, dst);
-}
-
-static void image_release(void *ctx)
-{
-	struct image_source *s = ctx;
-
-	(void)pages_reader_free(s->pr);
-	if (s->fd >= 0)
-		(void)close(s->fd);
-	free(s);
-}
-
-int memfile_attach_pages(struct memfile *mf, struct pages_reader *pr, int fd)
-{
-	struct image_source *s = malloc(sizeof(*s));
-	struct pages_run run;
-	uint64_t page = 0;
-
-	if (!s)
-		return -ENOMEM;
-	*s = (struct image_source){ pr, fd };
-	mf->src = (struct memfile_source){ image_read, image_release, s };
-	while (pages_reader_run_at(pr, page, &run)) {
-		uint64_t pos = run.file_page << PAGE_SHIFT, end = (run.file_page + run.npages) << PAGE_SHIFT;
-
-		/* Pages nobody adopted are not wanted. */
-		while (pos < end) {
-			uint64_t from, to;
-			struct range *r;
-			int e;
-
-			mutex_lock(&mf->mu);
-			r = rangemap_first_in(&mf->allocs, pos, end);
-			from = r ? MAX(r->start, pos) : end;
-			to = r ? MIN(r->end, end) : end;
-			mutex_unlock(&mf->mu);
-			if (from >= to)
-				break;
-			e = memfile_mark_absent(mf, from, to - from);
-			if (e < 0)
-				return e;
-			pos = to;
-		}
-		page = run.file_page + run.npages;
-	}
-	return 0;
 }

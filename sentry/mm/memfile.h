@@ -3,7 +3,7 @@
  * The memory file: a memfd that is the physical memory of the application kernel (anonymous memory, tmpfs, page cache).
  * Allocated in page ranges with a reference count per page (kept as ranges). The Sentry maps it in large chunks on demand.
  *
- * Locks: memfile.mu is a leaf.
+ * Locks: memfile.mu is a leaf. Some functions wait, without it, for a page that another thread is reading from the image.
  *
  * Checkpoint: the file itself has no record. Every holder of pages (pma, shmobj, tmpfs file, ...) saves its offsets, which stay the
  * same, and in its after_load calls memfile_adopt() for each range it holds one reference of; so counts are right by
@@ -66,11 +66,51 @@ struct memfile_piece {
 void memfile_unref_many(struct memfile *mf, struct memfile_piece *v, size_t n);
 /* True when every page of the range has exactly one reference. */
 bool memfile_exclusive(struct memfile *mf, uint64_t off, uint64_t len);
-/* Sentry address of [off, off+len), len <= 1 GiB not crossing a 1 GiB boundary of the file; after a lazy restore makes the
- * content present. Stays valid as long as the caller's reference. NULL only when the host is out of address space. */
+/* Sentry address of [off, off+len), len <= 1 GiB not crossing a 1 GiB boundary of the file, for reading and writing: content is
+ * present and noted as changed. Stays valid as long as the caller's reference, but only until the next freeze may it be written
+ * through (see memfile_set_wild()). NULL: the image is unreadable, or the host out of address space. Of private pages that an
+ * application may be looking at in the image call memfile_own() first. */
 void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t len);
-/* Content must be present before the range is mapped into an application. 0 or -EIO (image unreadable). */
+/* For reading only: the address of the bytes at @off, of at least one page's rest; *@len is shortened to what lies together. It may be
+ * in the image: later writes of others need not show. NULL as above. */
+const void *memfile_look(struct memfile *mf, uint64_t off, uint64_t *len);
+/* Loads what of the range cannot be shown in the image. 0 or -EIO (image unreadable). */
 _must_check_ int memfile_ensure(struct memfile *mf, uint64_t off, uint64_t len);
+/* The same for everything. */
+_must_check_ int memfile_ensure_all(struct memfile *mf);
+/* The range, just allocated or adopted, is written by the Sentry through a pointer it keeps: every checkpoint stores it. Ends with the last reference. */
+void memfile_set_wild(struct memfile *mf, uint64_t off, uint64_t len);
+
+/* What to map for a page. [start, end) is a range of the memory file, fd and fd_off say where its content is. */
+struct memfile_show {
+	uint64_t start, end;
+	int fd;
+	uint64_t fd_off; /* of start */
+	bool writable; /* false: only after memfile_own() */
+	bool image; /* fd is the image: checked, present in the page cache */
+};
+/* How the page at @off can be shown, and with it as much of [@lo, @hi) as is alike. @private: nobody but the caller, who holds
+ * its mm.lock for writing, maps these pages. 0 or -EIO. */
+_must_check_ int memfile_show(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, bool private, struct memfile_show *ret);
+
+struct memfile_owned {
+	uint64_t start, end; /* what has become writable now, with @off in it; 0, 0: it was */
+	bool moved; /* it may have been shown in the image: must be replaced */
+};
+/* Makes the page at @off writable, and with it what is likely to be written next within [@lo, @hi); windows are aligned as if
+ * @off were @phase. For private pages the caller holds its mm.lock for writing. 0 or -EIO. */
+_must_check_ int memfile_own(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, uint64_t phase, struct memfile_owned *ret);
+/* How many bytes from @off on, at most @len, may be written without memfile_own(). */
+uint64_t memfile_writable_len(struct memfile *mf, uint64_t off, uint64_t len);
+/* The same for bytes that need it. */
+uint64_t memfile_held_len(struct memfile *mf, uint64_t off, uint64_t len);
+bool memfile_is_held(struct memfile *mf, uint64_t off); /* of one page */
+/* Counts moments at which everything became read-only for the application. Whoever maps pages compares it with the value its mappings
+ * were made under and takes their write permission away before the application runs. */
+uint64_t memfile_guard_gen(const struct memfile *mf);
+/* @fn is called when a page of the image turns out to be damaged or unreadable. The application must not run on. */
+void memfile_set_damage_hook(void (*fn)(void));
+void memfile_damaged(struct memfile *mf);
 /* Makes [off, len) zero again and gives its host memory back (madvise DONTNEED of exclusively owned pages, hole punching). */
 void memfile_decommit(struct memfile *mf, uint64_t off, uint64_t len);
 /* Copies pages inside the file without bringing holes to life. @dst is freshly allocated (zero). 0 or -EIO. */
@@ -81,29 +121,30 @@ bool memfile_is_hole(struct memfile *mf, uint64_t off, uint64_t len);
 /* How many bytes of the range are not holes. */
 uint64_t memfile_resident(struct memfile *mf, uint64_t off, uint64_t len);
 
-/* Where absent content comes from after a lazy restore. read() fills @len bytes (page multiples) of the content of file offset
- * @off into @dst, which is zero; it may be called by several threads. 0 or -EIO. */
-struct memfile_source {
-	int (*read)(void *ctx, uint64_t off, uint64_t len, void *dst);
-	void (*release)(void *ctx);
-	void *ctx;
-};
-/* Installs the source; memfile_mark_absent() then names what it holds. Called once, before anything runs. */
-void memfile_set_source(struct memfile *mf, const struct memfile_source *src);
-_must_check_ int memfile_mark_absent(struct memfile *mf, uint64_t off, uint64_t len);
-/* Makes everything present and releases the source. */
-_must_check_ int memfile_ensure_all(struct memfile *mf);
-uint64_t memfile_absent(const struct memfile *mf); /* bytes still only in the source */
+uint64_t memfile_absent(const struct memfile *mf); /* bytes that are only in the image */
 
 /* Restore: one more reference on [off, +len), which is allocated if it was not. -EINVAL for a range that cannot be. */
 _must_check_ int memfile_adopt(struct memfile *mf, uint64_t off, uint64_t len);
 struct pages_writer;
 struct pages_reader;
-/* Checkpoint: gives every page that may hold something to @pw. Nothing may write to the file until the writer has drained. */
-_must_check_ int memfile_save_pages(struct memfile *mf, struct pages_writer *pw);
+/* Checkpoint of a kernel that stays frozen until @pw has drained: gives it every page that may hold something. @incremental: what has not
+ * changed since the last image is inherited. */
+_must_check_ int memfile_save_pages(struct memfile *mf, struct pages_writer *pw, bool incremental);
+
+/*
+ * Checkpoint of a kernel that runs on: _begin() while it is frozen, _write() at leisure, _end() always. Writers copy what has not been
+ * written yet, so that @pw gets the pages as they were at _begin(). After a good _end() everything is clean: the next save may be
+ * incremental to this one.
+ */
+struct memfile_snapshot;
+_must_check_ int memfile_snapshot_begin(struct memfile *mf, bool incremental, struct memfile_snapshot **ret);
+_must_check_ int memfile_snapshot_write(struct memfile_snapshot *s, struct pages_writer *pw);
+struct memfile_snapshot *memfile_snapshot_end(struct memfile_snapshot *s);
 /* Restore, after every object is loaded: the content of adopted pages comes from @pr when it is first needed. @pr becomes the memory file's,
- * as does @fd (the descriptor @pr reads from, or -1): both are released when all content is present. */
+ * as does @fd (the descriptor @pr reads from, or -1). */
 _must_check_ int memfile_attach_pages(struct memfile *mf, struct pages_reader *pr, int fd);
+/* Helpers load what is absent and cannot be shown in the image, one after the other, until all is there. */
+void memfile_load_behind(struct memfile *mf);
 /* Calls @fn for each allocated range in ascending order; stops when it returns non-zero, and returns that. */
 int memfile_for_each(struct memfile *mf, int (*fn)(void *arg, uint64_t off, uint64_t len, uint32_t refs), void *arg);
 

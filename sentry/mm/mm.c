@@ -223,11 +223,15 @@ int mm_as(struct mm *mm, struct plat_as **ret)
 	rwlock_rdlock(&mm->lock);
 	*ret = mm->as;
 	rwlock_unlock(&mm->lock);
-	if (*ret)
+	if (likely(*ret && atomic_load(&mm->guard_gen) == memfile_guard_gen(mm->mf)))
 		return 0;
 	mm_wlock(mm);
-	if (!mm->as)
+	if (!mm->as) {
 		r = mm->k->pops->as_new(mm->k->plat, &mm->as);
+		atomic_store(&mm->guard_gen, memfile_guard_gen(mm->mf));
+	} else if (atomic_load(&mm->guard_gen) != memfile_guard_gen(mm->mf)) {
+		pma_guard(mm, NULL);
+	}
 	*ret = mm->as;
 	mm_wunlock(mm);
 	return r;

@@ -106,6 +106,10 @@ struct mm {
 	bool defunct; /* nosave: its last user is gone: nothing runs in it, so nothing need be unmapped */
 	bool broken; /* nosave: the platform could not remove a mapping: the application must not run on */
 	uint64_t unmap_gen; /* nosave: counts removals of mapped rights */
+	_Atomic uint64_t guard_gen; /* nosave: memfile_guard_gen() that the platform's mappings obey */
+	struct {
+		uint64_t start, end;
+	} owned; /* nosave: what pma_resolve() made writable just now, for the pma_map_platform() that follows; end 0: nothing in particular */
 	/* For platforms that cannot tell reads from writes: what was done for a context's last fault. */
 	struct fault_memo {
 		const void *self;
@@ -209,14 +213,21 @@ extern const struct rangemap_ops pma_map_ops;
  * are replaced there too, unless the caller promises to call pma_map_platform() at once (@will_map) and no other thread runs there. */
 _must_check_ int pma_resolve(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t addr, bool write, bool will_map, struct pma **ret);
 bool pma_writable(const struct pma *p, const struct vma *v);
+/* The same, and the page at @addr may be written in the memory file without further ado. */
+bool pma_writable_at(const struct mm *mm, const struct pma *p, const struct vma *v, uint64_t addr);
 /* Removes pmas: from the platform first, then their references. @keep_priv: private copies stay. */
 _must_check_ int pma_drop_range(struct mm *mm, struct plat_ctx *self, uint64_t start, uint64_t end, bool keep_priv);
 /* Brings the platform's protections in line with the VMA's for what is mapped in the range. */
 void pma_reprotect(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t start, uint64_t end);
-/* The aligned window that pma_map_platform() maps at a time. While content still waits in an image it is small, for mapping loads it. */
-uint64_t pma_map_window(const struct mm *mm, const struct pma *p);
-/* Maps what is there around @addr, within a window, into the platform. */
-_must_check_ int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t addr, uint32_t flags);
+struct pma_shown {
+	uint64_t end; /* mapped up to here */
+	bool full; /* with all rights of the VMA */
+};
+/* Maps what is there around @addr, within a window of WINDOW_MAX, into the platform. @ret may be NULL. */
+_must_check_ int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t addr, uint32_t flags,
+				  struct pma_shown *ret);
+/* Takes the platform's write permission to pages of the memory file away where memfile_guard_gen() says so. */
+void pma_guard(struct mm *mm, struct plat_ctx *self);
 /* For userfaultfd, where nothing is at @page: a private page with @content (NULL: zero); and the page of @v's object, after giving it
  * @content (NULL: zero) if @touch. mm.lock held for writing. -ENOMEM, -EFAULT. */
 _must_check_ int pma_insert_private(struct mm *mm, uint64_t page, const void *content, bool wp);

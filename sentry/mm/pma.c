@@ -58,6 +58,11 @@ bool pma_writable(const struct pma *p, const struct vma *v)
 	return p->priv ? !p->cow : (v->flags & VMA_SHARED) && p->wr;
 }
 
+bool pma_writable_at(const struct mm *mm, const struct pma *p, const struct vma *v, uint64_t addr)
+{
+	return pma_writable(p, v) && (p->fd >= 0 || !memfile_is_held(mm->mf, p->off + (ALIGN_DOWN(addr, PAGE_SIZE) - p->r.start)));
+}
+
 static void pma_free(struct mm *mm, struct pma *p)
 {
 	if (p->fd < 0)
@@ -114,65 +119,121 @@ static uint32_t pma_prot(const struct pma *p, const struct vma *v)
 	return (pma_writable(p, v) ? v->prot : v->prot & ~LINUX_PROT_WRITE) & LINUX_PROT_RWX;
 }
 
+/* One operation per run of equal protection; unmapped pages between are skipped by the platform. */
+struct protecting {
+	uint64_t from, to;
+	uint32_t prot;
+};
+
+static void protect_next(struct mm *mm, struct plat_ctx *self, struct protecting *q, uint64_t a, uint64_t b, uint32_t prot)
+{
+	if (q->to && q->prot == prot) {
+		q->to = b;
+		return;
+	}
+	if (q->to)
+		as_protect(mm, self, q->from, q->to - q->from, q->prot);
+	*q = (struct protecting){ a, b, prot };
+}
+
 void pma_reprotect(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t start, uint64_t end)
 {
-	uint64_t from = 0, to = 0;
-	uint32_t prot = 0;
+	struct protecting q = { 0 };
 
 	for (struct range *i = rangemap_first_in(&mm->pmas, start, end); i && i->start < end; i = i->next) {
 		struct pma *p = pma_of(i);
 		uint64_t a = MAX(i->start, start), b = MIN(i->end, end);
+		uint32_t prot = pma_prot(p, v);
 
 		if (!p->mapped)
 			continue;
-		/* One operation per run of equal protection; unmapped pages between are skipped by the platform. */
-		if (to && pma_prot(p, v) == prot) {
-			to = b;
-			continue;
+		/* Write permission only where it does no harm. */
+		while (p->fd < 0 && (prot & LINUX_PROT_WRITE) && a < b) {
+			uint64_t n = memfile_writable_len(mm->mf, p->off + (a - i->start), b - a);
+			bool held = n == 0;
+
+			if (held)
+				n = memfile_held_len(mm->mf, p->off + (a - i->start), b - a);
+			protect_next(mm, self, &q, a, a + n, held ? prot & ~LINUX_PROT_WRITE : prot);
+			a += n;
 		}
-		if (to)
-			as_protect(mm, self, from, to - from, prot);
-		from = a;
-		to = b;
-		prot = pma_prot(p, v);
+		if (a < b)
+			protect_next(mm, self, &q, a, b, prot);
 	}
-	if (to)
-		as_protect(mm, self, from, to - from, prot);
+	if (q.to)
+		as_protect(mm, self, q.from, q.to - q.from, q.prot);
 }
 
-uint64_t pma_map_window(const struct mm *mm, const struct pma *p)
+static bool maps_memfile(const struct mm *mm, const struct vma *v)
 {
-	return p->fd < 0 && memfile_absent(mm->mf) ? WINDOW_MIN : WINDOW_MAX;
+	for (struct range *i = rangemap_first_in(&mm->pmas, v->r.start, v->r.end); i && i->start < v->r.end; i = i->next)
+		if (pma_of(i)->mapped && pma_of(i)->fd < 0)
+			return true;
+	return false;
 }
 
-int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t addr, uint32_t flags)
+void pma_guard(struct mm *mm, struct plat_ctx *self)
 {
-	uint64_t start = MAX(p->r.start, v->r.start), end = MIN(p->r.end, v->r.end), size = pma_map_window(mm, p), w = ALIGN_DOWN(addr, size);
-	int fd = p->fd, r;
+	uint64_t gen = memfile_guard_gen(mm->mf);
 
+	/* All of a VMA by one operation: what may be written all the same comes back by a fault. */
+	for (struct range *i = mm->vmas.first; i; i = i->next)
+		if ((vma_of(i)->prot & LINUX_PROT_WRITE) && maps_memfile(mm, vma_of(i)))
+			as_protect(mm, self, i->start, i->end - i->start, vma_of(i)->prot & LINUX_PROT_RWX & ~LINUX_PROT_WRITE);
+	atomic_store(&mm->guard_gen, gen);
+}
+
+int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t addr, uint32_t flags,
+		     struct pma_shown *ret)
+{
+	uint64_t start = MAX(p->r.start, v->r.start), end = MIN(p->r.end, v->r.end), w = ALIGN_DOWN(addr, WINDOW_MAX), at = p->r.start;
+	struct memfile_show s = { .writable = true, .fd = p->fd };
+	uint32_t prot = pma_prot(p, v);
+	int r;
+
+	start = MAX(start, w);
+	end = MIN(end, w + WINDOW_MAX);
+	if (mm->owned.start <= addr && addr < mm->owned.end) {
+		/* What lies around it is mapped as it should be. */
+		start = MAX(start, mm->owned.start);
+		end = MIN(end, mm->owned.end);
+		flags |= PLAT_MAP_PRECOMMIT;
+	}
+	mm->owned.end = 0;
+	if (ret)
+		*ret = (struct pma_shown){ end, prot == (v->prot & LINUX_PROT_RWX) };
 	if (!mm->as)
 		return 0;
-	start = MAX(start, w);
-	end = MIN(end, w + size);
+	s.fd_off = p->off + (start - at);
 	if (p->fd < 0) {
-		fd = memfile_fd(mm->mf);
+		uint64_t off = p->off - at; /* of address 0 */
+
 		/* Only what is there may become visible. */
-		r = memfile_ensure(mm->mf, p->off + (start - p->r.start), end - start);
+		r = memfile_show(mm->mf, off + ALIGN_DOWN(addr, PAGE_SIZE), off + start, off + end, p->priv, &s);
 		if (r < 0) {
 			as_unmap(mm, self, start, end - start);
 			return r;
 		}
+		start = s.start - off;
+		end = s.end - off;
+		if (!s.writable)
+			prot &= ~LINUX_PROT_WRITE;
+		/* It was read to be checked, so it is there. */
+		if (s.image)
+			flags |= PLAT_MAP_PRECOMMIT;
 	}
 	if (p->warm)
 		flags |= PLAT_MAP_PRECOMMIT;
 	p->warm = false;
-	r = as_map(mm, self, start, end - start, pma_prot(p, v), fd, p->off + (start - p->r.start), flags);
+	r = as_map(mm, self, start, end - start, prot, s.fd, s.fd_off, flags);
 	if (r < 0) {
 		/* What the platform still shows there may be pages that a copy has replaced. */
 		as_unmap(mm, self, start, end - start);
 		return r;
 	}
 	p->mapped = true;
+	if (ret)
+		*ret = (struct pma_shown){ end, prot == (v->prot & LINUX_PROT_RWX) };
 	(void)rangemap_merge(&mm->pmas, &p->r);
 	return 0;
 }
@@ -414,7 +475,26 @@ static int retranslate(struct mm *mm, struct plat_ctx *self, struct vma *v, uint
 	return r < 0 ? r : fill_obj(mm, v, page, true, ret);
 }
 
-int pma_resolve(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t addr, bool write, bool will_map, struct pma **ret)
+/* The pages of the memory file around @page, which the application may write, are prepared for that. */
+static int own(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t page, bool will_map)
+{
+	uint64_t w = ALIGN_DOWN(page, WINDOW_MAX), lo = MAX(MAX(p->r.start, v->r.start), w), hi = MIN(MIN(p->r.end, v->r.end), w + WINDOW_MAX);
+	uint64_t off = p->off - p->r.start; /* of address 0 */
+	struct memfile_owned o;
+	int r = memfile_own(mm->mf, off + page, off + lo, off + hi, page, &o);
+
+	if (r < 0 || o.end == 0)
+		return r;
+	mm->owned.start = o.start - off;
+	mm->owned.end = o.end - off;
+	/* A view of the image must not stay; not even until the caller maps, where other threads run. */
+	if (o.moved && p->mapped && (!will_map || mm_shared(mm)) &&
+	    as_map(mm, self, mm->owned.start, o.end - o.start, pma_prot(p, v), memfile_fd(mm->mf), o.start, PLAT_MAP_PRECOMMIT) < 0)
+		as_unmap(mm, self, mm->owned.start, o.end - o.start);
+	return 0;
+}
+
+static int resolve(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t addr, bool write, bool will_map, struct pma **ret)
 {
 	uint64_t page = ALIGN_DOWN(addr, PAGE_SIZE);
 	struct range *i = rangemap_find(&mm->pmas, page);
@@ -445,6 +525,17 @@ int pma_resolve(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t ad
 	}
 	*ret = p;
 	return 0;
+}
+
+int pma_resolve(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t addr, bool write, bool will_map, struct pma **ret)
+{
+	int r;
+
+	mm->owned.end = 0;
+	r = resolve(mm, self, v, addr, write, will_map, ret);
+	if (r == 0 && write && (*ret)->fd < 0 && pma_writable(*ret, v))
+		r = own(mm, self, v, *ret, ALIGN_DOWN(addr, PAGE_SIZE), will_map);
+	return r;
 }
 
 int pma_insert_private(struct mm *mm, uint64_t page, const void *content, bool wp)
@@ -496,6 +587,6 @@ void pma_expect(struct mm *mm, struct plat_ctx *self, struct vma *v, uint64_t ad
 
 	if (!mm->as || v->obj || !(v->prot & LINUX_PROT_WRITE) || rangemap_find(&mm->pmas, addr))
 		return;
-	if (fill_anon(mm, v, addr, &p) == 0 && pma_map_platform(mm, self, v, p, addr, 0) < 0)
+	if (fill_anon(mm, v, addr, &p) == 0 && pma_map_platform(mm, self, v, p, addr, 0, NULL) < 0)
 		log_debug("mm %p: cannot map ahead at %lx", (void *)mm, addr);
 }

@@ -117,7 +117,8 @@ static bool registrable(const struct vma *v, uint32_t flags)
 
 static bool zero_page(struct memfile *mf, uint64_t off)
 {
-	const char *p = memfile_ptr(mf, off, PAGE_SIZE);
+	uint64_t len = PAGE_SIZE;
+	const char *p = memfile_look(mf, off, &len);
 
 	return p && p[0] == 0 && memcmp(p, p + 1, PAGE_SIZE - 1) == 0;
 }

@@ -30,9 +30,9 @@ static int64_t tmpfs_read(struct file *f, struct task *t, struct uio *u, int64_t
 			break;
 		len = MIN((uint64_t)u->left, size - (uint64_t)*pos);
 		if (tmpfs_pages_find(ti, (uint64_t)*pos, len, &off, &len)) {
-			void *p = memfile_ptr(mf, off, len);
+			const void *p = memfile_look(mf, off, &len);
 
-			n = p ? uio_put(u, p, len) : -ENOMEM;
+			n = p ? uio_put(u, p, len) : -EIO;
 		} else {
 			n = uio_put_zero(u, len);
 		}

@@ -127,6 +127,7 @@ static int alloc_run(struct memfile *mf, uint64_t len, uint64_t *ret, char **ret
 			return -ENOMEM;
 		}
 	}
+	memfile_set_wild(mf, off, len);
 	p = memfile_ptr(mf, off, len);
 	if (!p) {
 		memfile_unref(mf, off, len);

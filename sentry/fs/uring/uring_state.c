@@ -658,6 +658,8 @@ int uring_task_after_load(struct state_reader *r, const struct uring_task *u)
 
 static int map_memory(struct uring *u)
 {
+	memfile_set_wild(the_kernel->mf, u->rings_off, u->rings_len);
+	memfile_set_wild(the_kernel->mf, u->sqes_off, u->sqes_len);
 	u->rings = memfile_ptr(the_kernel->mf, u->rings_off, u->rings_len);
 	u->sqes = memfile_ptr(the_kernel->mf, u->sqes_off, u->sqes_len);
 	return u->rings && u->sqes ? 0 : -ENOMEM;

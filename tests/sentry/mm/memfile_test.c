@@ -222,7 +222,7 @@ static void lazy_restore(void **state)
 		struct pages_stats st;
 
 		assert_int_equal(pages_writer_new(idx, pages, round, 2, &pw, NULL), 0);
-		assert_int_equal(memfile_save_pages(mf, pw), 0);
+		assert_int_equal(memfile_save_pages(mf, pw, false), 0);
 		assert_int_equal(pages_writer_finish(pw, &st, NULL), 0);
 		pages_writer_free(pw);
 		assert_int_equal(st.pages_stored, 513);

@@ -33,7 +33,7 @@ static void save(struct kernel *k, struct mm **mms, size_t n, struct saved *ret)
 	ret->idx = memfd_create("idx", 0);
 	ret->pages = memfd_create("pages", 0);
 	assert_int_equal(pages_writer_new(ret->idx, ret->pages, 0, 1, &pw, NULL), 0);
-	assert_int_equal(memfile_save_pages(k->mf, pw), 0);
+	assert_int_equal(memfile_save_pages(k->mf, pw, false), 0);
 	assert_int_equal(pages_writer_finish(pw, NULL, NULL), 0);
 	pages_writer_free(pw);
 }

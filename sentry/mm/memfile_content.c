@@ -1,0 +1,704 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The content of the memory file's pages: still in the image, clean, wanted by a checkpoint, or simply there.
+ *
+ *            restore                  first write, or a read that cannot look into the image
+ *   (nothing) ----> HELD_ABSENT ----------------------------------------------> there, not held
+ *                        |  loaded for reading                                   ^      |
+ *                        +-------------------------> HELD_CLEAN -- first write --+      | snapshot begins
+ *                                                        ^                       ^      v
+ *                                                        +------- taken ------ HELD_SNAP
+ *
+ * Everything that is not simply there is in one map, `held`; a container that was never restored or snapshotted has an empty one
+ * and pays for one atomic load. Who wants to write calls memfile_own() or memfile_ptr(); who wants to map, memfile_show(); the
+ * platform's mappings of held pages have no write permission (see memfile_guard_gen()).
+ *
+ * Private pages in an uncompressed image are shown where they are in its file, and copied to the memory file, which then replaces
+ * the view, at their first write. They have one owner, who holds its mm.lock for writing, so nobody else has a stale view. Pages
+ * of objects have many owners: they are loaded at the first use.
+ *
+ * Loading and taking is done without the lock on ranges marked busy. What others do to a busy range waits for `idle`.
+ */
+#include "sentry/mm/memfile_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "sentry/mm/safecopy.h"
+
+#define LOAD_WINDOW (256UL << 10)
+#define OWN_MIN	    (16UL << 10)
+#define OWN_MAX	    (256UL << 10)
+#define VIEW_WINDOW (256UL << 10) /* the least that is checked and shown of the image at a time, as far as it is there */
+
+static struct held *held_of(struct range *r)
+{
+	return container_of(r, struct held, r);
+}
+
+static struct held *held_new(uint64_t from, uint64_t to, enum held_kind kind, bool shared)
+{
+	struct held *h = calloc(1, sizeof(*h));
+
+	/* As in memfile.c: the callers cannot fail. */
+	if (!h) {
+		log_error("memory file: out of host memory for bookkeeping");
+		abort();
+	}
+	h->r.start = from;
+	h->r.end = to;
+	h->kind = kind;
+	h->shared = shared;
+	return h;
+}
+
+static struct range *held_split(struct rangemap *m, struct range *r, uint64_t at)
+{
+	const struct held *h = held_of(r);
+
+	(void)m;
+	return &held_new(at, r->end, h->kind, h->shared)->r;
+}
+
+static bool held_can_merge(const struct range *a, const struct range *b)
+{
+	const struct held *x = container_of(a, struct held, r), *y = container_of(b, struct held, r);
+
+	return x->kind == y->kind && x->shared == y->shared && !x->busy && !y->busy;
+}
+
+static void held_free(struct rangemap *m, struct range *r)
+{
+	(void)m;
+	free(held_of(r));
+}
+
+static const struct rangemap_ops held_ops = { held_split, held_can_merge, held_free };
+
+void memfile_content_init(struct memfile *mf)
+{
+	rangemap_init(&mf->held, &held_ops);
+	rangemap_init(&mf->taken, NULL);
+	cond_init(&mf->idle);
+	mf->image_fd = -1;
+}
+
+void memfile_content_done(struct memfile *mf)
+{
+	memfile_readahead_done(mf);
+	while (mf->held.first) {
+		struct range *r = mf->held.first;
+
+		rangemap_remove(&mf->held, r);
+		held_free(&mf->held, r);
+	}
+	memfile_taken_done(mf);
+	(void)pages_reader_free(mf->image);
+	if (mf->image_fd >= 0)
+		(void)close(mf->image_fd);
+	cond_destroy(&mf->idle);
+}
+
+/* --- the map; mu held --- */
+
+static void isolate(struct memfile *mf, uint64_t from, uint64_t to)
+{
+	if (rangemap_isolate(&mf->held, from, to) < 0)
+		abort(); /* held_split() does not fail */
+}
+
+static void count_absent(struct memfile *mf, const struct held *h, int sign)
+{
+	uint64_t n = h->r.end - h->r.start;
+
+	if (h->kind == HELD_ABSENT)
+		atomic_fetch_add(&mf->nr_absent, sign > 0 ? n : -n);
+	atomic_store(&mf->nr_held, mf->held.total);
+}
+
+void memfile_held_add_locked(struct memfile *mf, uint64_t from, uint64_t to, enum held_kind kind, bool shared)
+{
+	struct held *h = held_new(from, to, kind, shared);
+
+	if (!rangemap_insert(&mf->held, &h->r))
+		abort();
+	count_absent(mf, h, 1);
+	(void)rangemap_merge(&mf->held, &h->r);
+}
+
+static void held_drop_locked(struct memfile *mf, struct held *h)
+{
+	rangemap_remove(&mf->held, &h->r);
+	count_absent(mf, h, -1);
+	free(h);
+}
+
+void memfile_held_set_locked(struct memfile *mf, uint64_t from, uint64_t to, enum held_kind kind)
+{
+	struct range *r;
+
+	isolate(mf, from, to);
+	while ((r = rangemap_first_in(&mf->held, from, to)))
+		held_drop_locked(mf, held_of(r));
+	memfile_held_add_locked(mf, from, to, kind, false);
+}
+
+struct held *memfile_held_busy_locked(struct memfile *mf, struct held *h, uint64_t from, uint64_t to)
+{
+	isolate(mf, from, to);
+	h = held_of(rangemap_find(&mf->held, from));
+	h->busy = true;
+	return h;
+}
+
+void memfile_held_idle_locked(struct memfile *mf, struct held *h)
+{
+	h->busy = false;
+	(void)rangemap_merge(&mf->held, &h->r);
+	cond_broadcast(&mf->idle);
+}
+
+struct held *memfile_held_next_locked(struct memfile *mf, uint64_t off)
+{
+	for (;;) {
+		struct range *r = rangemap_find_next(&mf->held, off);
+
+		if (!r || !held_of(r)->busy)
+			return r ? held_of(r) : NULL;
+		cond_wait(&mf->idle, &mf->mu);
+	}
+}
+
+/* The first held range that meets [off, end), not busy, or NULL. */
+static struct held *first_in(struct memfile *mf, uint64_t off, uint64_t end)
+{
+	for (;;) {
+		struct range *r = rangemap_first_in(&mf->held, off, end);
+
+		if (!r || !held_of(r)->busy)
+			return r ? held_of(r) : NULL;
+		cond_wait(&mf->idle, &mf->mu);
+	}
+}
+
+/* --- loading --- */
+
+/* Past the page cache of our own mapping: writing a page of a memfd costs a third of touching it. */
+static int put(struct memfile *mf, uint64_t off, const char *p, uint64_t len)
+{
+	while (len > 0) {
+		ssize_t n = pwrite(mf->fd, p, len, (off_t)off);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return -EIO;
+		p += n;
+		off += (uint64_t)n;
+		len -= (uint64_t)n;
+	}
+	return 0;
+}
+
+static int fetch_piece(struct memfile *mf, uint64_t off, uint64_t len, char **buf, uint64_t *ret_len)
+{
+	struct pages_view v;
+	int r = pages_view(mf->image, off >> PAGE_SHIFT, len >> PAGE_SHIFT, &v);
+
+	if (r == 0) {
+		*ret_len = v.npages << PAGE_SHIFT;
+		return put(mf, off, v.ptr, *ret_len);
+	}
+	if (r != -EOPNOTSUPP)
+		return r;
+	*ret_len = MIN(len, LOAD_WINDOW);
+	if (!*buf)
+		*buf = malloc(LOAD_WINDOW);
+	if (!*buf)
+		return -ENOMEM;
+	r = pages_read(mf->image, off >> PAGE_SHIFT, *ret_len >> PAGE_SHIFT, *buf);
+	return r < 0 ? r : put(mf, off, *buf, *ret_len);
+}
+
+int memfile_fetch(struct memfile *mf, uint64_t from, uint64_t to)
+{
+	char *buf = NULL;
+	uint64_t n = 0;
+	int r = 0;
+
+	for (uint64_t at = from; r == 0 && at < to; at += n)
+		r = fetch_piece(mf, at, to - at, &buf, &n);
+	free(buf);
+	if (r < 0) {
+		log_error("the image gave no content for [%#lx, %#lx) of memory: %s", from, to,
+			  r == -EIO ? "it is damaged or cannot be read" : strerror(-r));
+		memfile_damaged(mf);
+	}
+	return r < 0 ? -EIO : 0;
+}
+
+/* Loads the part [from, to) of the absent @h; it is clean afterwards, or not held if it is to be written (@write). mu held; dropped
+ * meanwhile. */
+static int load_locked(struct memfile *mf, struct held *h, uint64_t from, uint64_t to, bool write)
+{
+	int r;
+
+	h = memfile_held_busy_locked(mf, h, from, to);
+	mutex_unlock(&mf->mu);
+	r = memfile_fetch(mf, from, to);
+	mutex_lock(&mf->mu);
+	if (r == 0 && write) {
+		held_drop_locked(mf, h);
+		cond_broadcast(&mf->idle);
+		return 0;
+	}
+	if (r == 0) {
+		count_absent(mf, h, -1);
+		h->kind = HELD_CLEAN;
+		h->shared = false;
+		count_absent(mf, h, 1);
+	}
+	memfile_held_idle_locked(mf, h);
+	return r;
+}
+
+/* Could the application be shown this page in the image? Then it must not be loaded behind its back. */
+static bool viewable(const struct memfile *mf, const struct held *h, uint64_t off, struct pages_run *ret)
+{
+	bool raw = false;
+
+	return pages_reader_extent(mf->image, off >> PAGE_SHIFT, ret, &raw) && raw && !h->shared;
+}
+
+/* Loads the window of the absent @h around @off for reading. */
+static int load_around_locked(struct memfile *mf, struct held *h, uint64_t off)
+{
+	uint64_t w = ALIGN_DOWN(off, LOAD_WINDOW), from = MAX(w, h->r.start), to = MIN(w + LOAD_WINDOW, h->r.end);
+	struct pages_run x;
+	int r;
+
+	/* The next layer's may be viewable. */
+	if (pages_reader_extent(mf->image, off >> PAGE_SHIFT, &x, NULL)) {
+		from = MAX(from, x.file_page << PAGE_SHIFT);
+		to = MIN(to, (x.file_page + x.npages) << PAGE_SHIFT);
+	}
+	r = load_locked(mf, h, from, to, false);
+
+	if (r == 0) {
+		mutex_unlock(&mf->mu);
+		memfile_readahead_hint(mf, from, to);
+		mutex_lock(&mf->mu);
+	}
+	return r;
+}
+
+int memfile_ensure(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	uint64_t end = off + len;
+
+	if (likely(atomic_load_explicit(&mf->nr_absent, memory_order_acquire) == 0))
+		return 0;
+	mutex_guard(&mf->mu);
+	while (off < end) {
+		struct held *h = first_in(mf, off, end);
+		struct pages_run x;
+		int r = 0;
+
+		if (!h)
+			break;
+		off = MAX(off, h->r.start);
+		if (h->kind != HELD_ABSENT)
+			off = h->r.end;
+		else if (viewable(mf, h, off, &x))
+			off = MIN(h->r.end, (x.file_page + x.npages) << PAGE_SHIFT);
+		else
+			r = load_around_locked(mf, h, off);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int memfile_ensure_all(struct memfile *mf)
+{
+	return memfile_ensure(mf, 0, mf->size);
+}
+
+/* --- writing --- */
+
+/* Makes [from, to) of @h writable; *@moved if it was in the image until now. mu held; dropped meanwhile. */
+static int release_locked(struct memfile *mf, struct held *h, uint64_t from, uint64_t to, bool *moved)
+{
+	if (h->kind == HELD_ABSENT) {
+		*moved = true;
+		return load_locked(mf, h, from, to, true);
+	}
+	h = memfile_held_busy_locked(mf, h, from, to);
+	if (h->kind == HELD_SNAP)
+		memfile_take_locked(mf, from, to);
+	held_drop_locked(mf, h);
+	cond_broadcast(&mf->idle);
+	return 0;
+}
+
+/* How much a writer at @off is likely to want: more each time it goes on where it was. */
+static uint64_t own_window(struct memfile *mf, uint64_t off)
+{
+	for (size_t i = 0; i < OWN_STREAMS; i++) {
+		if (mf->own[i].end != off)
+			continue;
+		mf->own[i].window = MIN(mf->own[i].window * 2, OWN_MAX);
+		return mf->own[i].window;
+	}
+	mf->own[mf->own_next % OWN_STREAMS].window = OWN_MIN;
+	return OWN_MIN;
+}
+
+static void own_done(struct memfile *mf, uint64_t off, uint64_t end)
+{
+	for (size_t i = 0; i < OWN_STREAMS; i++)
+		if (mf->own[i].end == off) {
+			mf->own[i].end = end;
+			return;
+		}
+	mf->own[mf->own_next++ % OWN_STREAMS].end = end;
+}
+
+int memfile_own(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, uint64_t phase, struct memfile_owned *ret)
+{
+	uint64_t w, start, end;
+	struct held *h;
+	int r;
+
+	*ret = (struct memfile_owned){ 0 };
+	if (likely(atomic_load_explicit(&mf->nr_held, memory_order_acquire) == 0))
+		return 0;
+	mutex_guard(&mf->mu);
+	for (;;) {
+		h = first_in(mf, off, off + PAGE_SIZE);
+		if (!h)
+			return 0;
+		w = own_window(mf, off);
+		start = off - (phase & (w - 1));
+		end = start + w;
+		/* A window may begin below the file. */
+		start = start > off ? 0 : start;
+		start = MAX(MAX(start, lo), h->r.start);
+		end = MIN(MIN(end, hi), h->r.end);
+		r = release_locked(mf, h, start, end, &ret->moved);
+		if (r < 0)
+			return r;
+		own_done(mf, off, end);
+		ret->start = start;
+		ret->end = end;
+		return 0;
+	}
+}
+
+uint64_t memfile_writable_len(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	struct range *r;
+
+	if (likely(atomic_load_explicit(&mf->nr_held, memory_order_acquire) == 0))
+		return len;
+	mutex_guard(&mf->mu);
+	r = rangemap_first_in(&mf->held, off, off + len);
+	return !r ? len : r->start > off ? r->start - off : 0;
+}
+
+uint64_t memfile_held_len(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	uint64_t pos = off;
+	struct range *r;
+
+	mutex_guard(&mf->mu);
+	for (r = rangemap_find(&mf->held, off); r && r->start <= pos && pos < off + len; r = r->next)
+		pos = r->end;
+	return MIN(pos - off, len);
+}
+
+bool memfile_is_held(struct memfile *mf, uint64_t off)
+{
+	if (likely(atomic_load_explicit(&mf->nr_held, memory_order_acquire) == 0))
+		return false;
+	mutex_guard(&mf->mu);
+	return rangemap_find(&mf->held, off) != NULL;
+}
+
+void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	uint64_t at = off, end = off + len;
+
+	if (likely(atomic_load_explicit(&mf->nr_held, memory_order_acquire) == 0))
+		return memfile_raw_ptr(mf, off, len);
+	mutex_lock(&mf->mu);
+	for (;;) {
+		struct held *h = first_in(mf, at, end);
+		uint64_t from, to, step;
+		bool moved;
+
+		if (!h)
+			break;
+		/* Not a page more of what an application may be shown in the image. */
+		step = h->kind == HELD_ABSENT && !h->shared ? PAGE_SIZE : OWN_MIN;
+		from = MAX(ALIGN_DOWN(at, step), h->r.start);
+		to = MIN(ALIGN_UP(end, step), h->r.end);
+		to = MIN(to, from + OWN_MAX);
+		if (release_locked(mf, h, from, to, &moved) < 0) {
+			mutex_unlock(&mf->mu);
+			return NULL;
+		}
+		at = MAX(at, from);
+	}
+	mutex_unlock(&mf->mu);
+	return memfile_raw_ptr(mf, off, len);
+}
+
+/* --- reading and showing --- */
+
+const void *memfile_look(struct memfile *mf, uint64_t off, uint64_t *len)
+{
+	uint64_t end = off + *len, span;
+	struct pages_view v;
+	struct held *h;
+	int r;
+
+	if (likely(atomic_load_explicit(&mf->nr_absent, memory_order_acquire) == 0))
+		return memfile_raw_ptr(mf, off, *len);
+	mutex_lock(&mf->mu);
+	for (h = first_in(mf, off, end); h && h->kind != HELD_ABSENT; h = first_in(mf, h->r.end, end))
+		if (h->r.end >= end) {
+			h = NULL;
+			break;
+		}
+	if (!h || h->r.start > off) {
+		*len = h ? h->r.start - off : *len;
+		mutex_unlock(&mf->mu);
+		return memfile_raw_ptr(mf, off, *len);
+	}
+	end = MIN(end, h->r.end);
+	mutex_unlock(&mf->mu);
+	span = ALIGN_UP(end, PAGE_SIZE) - ALIGN_DOWN(off, PAGE_SIZE);
+	/* What the image has at this place does not change, whoever writes meanwhile. */
+	r = pages_view(mf->image, off >> PAGE_SHIFT, span >> PAGE_SHIFT, &v);
+	if (r == 0) {
+		uint64_t in = off & ~PAGE_MASK;
+
+		*len = MIN(end - off, (v.npages << PAGE_SHIFT) - in);
+		return (const char *)v.ptr + in;
+	}
+	if (r == -EIO)
+		memfile_damaged(mf);
+	if (r != -EOPNOTSUPP || memfile_ensure(mf, off, 1) < 0)
+		return NULL;
+	*len = MIN(end, ALIGN_DOWN(off, LOAD_WINDOW) + LOAD_WINDOW) - off;
+	return memfile_ensure(mf, off, *len) < 0 ? NULL : memfile_raw_ptr(mf, off, *len);
+}
+
+/* The part of the image that is shown for @off of the absent [lo, hi). 0, -EOPNOTSUPP: it cannot be shown. */
+static int show_image(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, struct memfile_show *ret)
+{
+	struct pages_view v, below;
+	int r;
+
+	r = pages_view(mf->image, off >> PAGE_SHIFT, (hi - off) >> PAGE_SHIFT, &v);
+	if (r < 0)
+		return r;
+	*ret = (struct memfile_show){ off, off + (v.npages << PAGE_SHIFT), v.fd, v.offset, false, true };
+	/* What lies below, if it is the same run. */
+	if (lo < off && pages_view(mf->image, lo >> PAGE_SHIFT, (off - lo) >> PAGE_SHIFT, &below) == 0 && below.fd == v.fd &&
+	    below.npages << PAGE_SHIFT == off - lo && below.offset + (off - lo) == v.offset) {
+		ret->start = lo;
+		ret->fd_off = below.offset;
+	}
+	return 0;
+}
+
+int memfile_show(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, bool private, struct memfile_show *ret)
+{
+	struct range *next;
+	struct held *h;
+	int r;
+
+	*ret = (struct memfile_show){ lo, hi, mf->fd, lo, true, false };
+	if (likely(atomic_load_explicit(&mf->nr_held, memory_order_acquire) == 0))
+		return 0;
+	mutex_lock(&mf->mu);
+	while ((h = first_in(mf, off, off + PAGE_SIZE)) && h->kind == HELD_ABSENT) {
+		lo = MAX(lo, h->r.start);
+		hi = MIN(hi, h->r.end);
+		if (private && !h->shared) {
+			/* Bigger windows where the walk goes on: checking them is most of the price. */
+			uint64_t w = hi - lo > VIEW_WINDOW ? MAX(VIEW_WINDOW, own_window(mf, off) * 8) : hi - lo;
+
+			lo = MAX(lo, ALIGN_DOWN(off, w));
+			hi = MIN(hi, ALIGN_DOWN(off, w) + w);
+			own_done(mf, off, hi);
+			mutex_unlock(&mf->mu);
+			r = show_image(mf, off, lo, hi, ret);
+			if (r == -EIO)
+				memfile_damaged(mf);
+			if (r != -EOPNOTSUPP)
+				return r;
+			private = false;
+			mutex_lock(&mf->mu);
+			continue;
+		}
+		r = load_around_locked(mf, h, off);
+		if (r < 0) {
+			mutex_unlock(&mf->mu);
+			return r;
+		}
+	}
+	ret->writable = !h;
+	/* As far as the same is true. */
+	if (h) {
+		lo = MAX(lo, h->r.start);
+		hi = MIN(hi, h->r.end);
+	} else if ((next = rangemap_find_next(&mf->held, off))) {
+		hi = MIN(hi, next->start);
+		next = next->prev;
+		lo = next ? MAX(lo, next->end) : lo;
+	} else if (mf->held.last) {
+		lo = MAX(lo, mf->held.last->end);
+	}
+	mutex_unlock(&mf->mu);
+	ret->start = ret->fd_off = lo;
+	ret->end = hi;
+	return 0;
+}
+
+/* --- the rest --- */
+
+void memfile_forget_content(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	struct held *h;
+
+	if (likely(atomic_load_explicit(&mf->nr_held, memory_order_acquire) == 0))
+		return;
+	mutex_guard(&mf->mu);
+	while ((h = first_in(mf, off, off + len))) {
+		uint64_t from = MAX(off, h->r.start), to = MIN(off + len, h->r.end);
+
+		h = memfile_held_busy_locked(mf, h, from, to);
+		if (h->kind == HELD_SNAP)
+			memfile_take_locked(mf, from, to);
+		held_drop_locked(mf, h);
+		cond_broadcast(&mf->idle);
+	}
+}
+
+void memfile_decommit(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	if (len == 0)
+		return;
+	memfile_forget_content(mf, off, len);
+	memfile_punch(mf, off, len);
+}
+
+uint64_t memfile_absent(const struct memfile *mf)
+{
+	return mf->nr_absent;
+}
+
+static void (*damage_hook)(void);
+
+void memfile_set_damage_hook(void (*fn)(void))
+{
+	damage_hook = fn;
+}
+
+void memfile_damaged(struct memfile *mf)
+{
+	(void)mf;
+	if (damage_hook)
+		damage_hook();
+}
+
+static uint64_t absent_in(struct memfile *mf, uint64_t off, uint64_t end)
+{
+	uint64_t n = 0;
+
+	if (atomic_load(&mf->nr_absent) == 0)
+		return 0;
+	mutex_guard(&mf->mu);
+	for (struct range *r = rangemap_first_in(&mf->held, off, end); r && r->start < end; r = r->next)
+		n += held_of(r)->kind == HELD_ABSENT ? MIN(r->end, end) - MAX(r->start, off) : 0;
+	return n;
+}
+
+bool memfile_is_hole(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	off_t data;
+
+	if (absent_in(mf, off, off + len))
+		return false;
+	/* Unlike mincore(), SEEK_DATA also sees pages the host has swapped out. */
+	data = lseek(mf->fd, (off_t)off, SEEK_DATA);
+	if (data < 0)
+		return errno == ENXIO;
+	return (uint64_t)data >= off + len;
+}
+
+uint64_t memfile_resident(struct memfile *mf, uint64_t off, uint64_t len)
+{
+	uint64_t end = off + len, n = absent_in(mf, off, end);
+
+	while (off < end) {
+		off_t data = lseek(mf->fd, (off_t)off, SEEK_DATA), hole;
+
+		if (data < 0 || (uint64_t)data >= end)
+			break;
+		hole = lseek(mf->fd, data, SEEK_HOLE);
+		if (hole <= data)
+			break;
+		n += MIN((uint64_t)hole, end) - (uint64_t)data;
+		off = (uint64_t)hole;
+	}
+	return MIN(n, len);
+}
+
+int memfile_copy(struct memfile *mf, uint64_t dst, uint64_t src, uint64_t len)
+{
+	while (len > 0) {
+		uint64_t n = MIN(len, CHUNK_SIZE - MAX(dst & (CHUNK_SIZE - 1), src & (CHUNK_SIZE - 1)));
+
+		if (!memfile_is_hole(mf, src, n)) {
+			const char *s = memfile_look(mf, src, &n);
+			char *d = memfile_raw_ptr(mf, dst, n);
+
+			if (!d || !s || safecopy(d, s, n) != 0)
+				return -EIO;
+		}
+		dst += n;
+		src += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int memfile_attach_pages(struct memfile *mf, struct pages_reader *pr, int fd)
+{
+	struct pages_run run;
+
+	mutex_guard(&mf->mu);
+	mf->image = pr;
+	mf->image_fd = fd;
+	for (uint64_t page = 0; pages_reader_run_at(pr, page, &run); page = run.file_page + run.npages) {
+		uint64_t pos = run.file_page << PAGE_SHIFT, end = (run.file_page + run.npages) << PAGE_SHIFT;
+		struct range *r;
+
+		/* Pages nobody adopted are not wanted. */
+		for (; pos < end && (r = rangemap_first_in(&mf->allocs, pos, end)); pos = MIN(r->end, end)) {
+			uint64_t from = MAX(r->start, pos), to = MIN(r->end, end);
+
+			if (to > mf->size)
+				return -EINVAL;
+			memfile_held_add_locked(mf, from, to, HELD_ABSENT, container_of(r, struct mf_range, r)->shared);
+		}
+	}
+	return 0;
+}

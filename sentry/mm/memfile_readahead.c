@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Loading ahead what an image has compressed: while the application runs on what it has just got, helper threads unpack what is
+ * likely to come next. They start with the first load that goes on where another ended, and end with the memory file. They take
+ * absent ranges like everybody else, so a fault that comes before them does not wait for them.
+ *
+ * Lock: readahead.mu, never held with memfile.mu.
+ */
+#include "sentry/mm/memfile_internal.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+
+#define HELPERS 2
+#define PIECE	(256UL << 10)
+#define AHEAD_MIN (512UL << 10)
+#define AHEAD_MAX (8UL << 20)
+
+struct readahead {
+	struct memfile *mf;
+	pthread_t threads[HELPERS];
+	unsigned int nr;
+	struct mutex mu;
+	struct cond work, still;
+	bool stop, all; /* all: everything is being loaded */
+	unsigned int paused, active; /* helpers that are loading */
+	uint64_t last, ahead; /* where the last demand load ended; how far we go beyond it */
+	uint64_t pos, end; /* to be loaded */
+};
+
+/* Loads one absent piece of [pos, end) that nobody else is loading; where it ended, or @end when there is none. */
+static uint64_t load_one(struct memfile *mf, uint64_t pos, uint64_t end)
+{
+	struct held *h = NULL;
+	uint64_t from, to;
+	int r;
+
+	mutex_lock(&mf->mu);
+	for (struct range *i = rangemap_first_in(&mf->held, pos, end); i && i->start < end && !h; i = i->next) {
+		struct held *x = container_of(i, struct held, r);
+		struct pages_run run;
+		bool raw = true;
+
+		if (x->kind != HELD_ABSENT || x->busy)
+			continue;
+		from = MAX(pos, i->start);
+		if (!pages_reader_extent(mf->image, from >> PAGE_SHIFT, &run, &raw) || (raw && !x->shared)) {
+			/* Shown where it is. */
+			pos = MIN(i->end, (run.file_page + run.npages) << PAGE_SHIFT);
+			mutex_unlock(&mf->mu);
+			return pos;
+		}
+		to = MIN(MIN(i->end, end), MIN(ALIGN_DOWN(from, PIECE) + PIECE, (run.file_page + run.npages) << PAGE_SHIFT));
+		h = memfile_held_busy_locked(mf, x, from, to);
+	}
+	mutex_unlock(&mf->mu);
+	if (!h)
+		return end;
+	r = memfile_fetch(mf, from, to);
+	mutex_lock(&mf->mu);
+	if (r == 0) {
+		atomic_fetch_sub(&mf->nr_absent, to - from);
+		h->kind = HELD_CLEAN;
+		h->shared = false;
+	}
+	memfile_held_idle_locked(mf, h);
+	mutex_unlock(&mf->mu);
+	return r == 0 ? to : end;
+}
+
+static void *helper(void *arg)
+{
+	struct readahead *ra = arg;
+
+	mutex_lock(&ra->mu);
+	while (!ra->stop) {
+		uint64_t pos = ra->pos, end = ra->end, done;
+
+		if (ra->paused || pos >= end) {
+			cond_wait(&ra->work, &ra->mu);
+			continue;
+		}
+		ra->pos = MIN(end, ALIGN_DOWN(pos, PIECE) + PIECE);
+		ra->active++;
+		mutex_unlock(&ra->mu);
+		done = load_one(ra->mf, pos, end);
+		mutex_lock(&ra->mu);
+		/* What lay before it was there already. */
+		if (ra->end == end && ra->pos < done)
+			ra->pos = done;
+		if (--ra->active == 0)
+			cond_broadcast(&ra->still);
+	}
+	mutex_unlock(&ra->mu);
+	return NULL;
+}
+
+static unsigned int nr_helpers(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) < 0 ? 1 : CPU_COUNT(&set);
+
+	return (unsigned int)MAX(1, MIN(n, HELPERS));
+}
+
+static struct readahead *start(struct memfile *mf)
+{
+	struct readahead *ra = calloc(1, sizeof(*ra));
+	sigset_t all, old;
+
+	if (!ra)
+		return NULL;
+	ra->mf = mf;
+	mutex_init(&ra->mu, "readahead.mu");
+	cond_init(&ra->work);
+	cond_init(&ra->still);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	for (unsigned int n = nr_helpers(); ra->nr < n; ra->nr++)
+		if (pthread_create(&ra->threads[ra->nr], NULL, helper, ra))
+			break;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return ra;
+}
+
+static struct readahead *get(struct memfile *mf)
+{
+	static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+	struct readahead *ra;
+
+	pthread_mutex_lock(&once);
+	if (!mf->ra)
+		mf->ra = start(mf);
+	ra = mf->ra;
+	pthread_mutex_unlock(&once);
+	return ra;
+}
+
+void memfile_readahead_hint(struct memfile *mf, uint64_t from, uint64_t to)
+{
+	struct readahead *ra = get(mf);
+
+	if (!ra)
+		return;
+	mutex_lock(&ra->mu);
+	if (ra->all) {
+		/* Nothing to be guessed. */
+	} else if (from == ra->last || (from >= ra->last && from - ra->last <= ra->ahead)) {
+		ra->ahead = MIN(MAX(ra->ahead * 2, AHEAD_MIN), AHEAD_MAX);
+		ra->pos = MAX(ra->pos, to);
+		ra->end = to + ra->ahead;
+		cond_broadcast(&ra->work);
+	} else {
+		ra->ahead = 0;
+	}
+	ra->last = to;
+	mutex_unlock(&ra->mu);
+}
+
+void memfile_load_behind(struct memfile *mf)
+{
+	struct readahead *ra = memfile_absent(mf) ? get(mf) : NULL;
+
+	if (!ra)
+		return;
+	mutex_lock(&ra->mu);
+	ra->all = true;
+	ra->pos = 0;
+	ra->end = mf->size;
+	cond_broadcast(&ra->work);
+	mutex_unlock(&ra->mu);
+}
+
+void memfile_readahead_pause(struct memfile *mf)
+{
+	struct readahead *ra = mf->ra;
+
+	if (!ra)
+		return;
+	mutex_lock(&ra->mu);
+	ra->paused++;
+	while (ra->active)
+		cond_wait(&ra->still, &ra->mu);
+	mutex_unlock(&ra->mu);
+}
+
+void memfile_readahead_resume(struct memfile *mf)
+{
+	struct readahead *ra = mf->ra;
+
+	if (!ra)
+		return;
+	mutex_lock(&ra->mu);
+	if (ra->paused)
+		ra->paused--;
+	cond_broadcast(&ra->work);
+	mutex_unlock(&ra->mu);
+}
+
+void memfile_readahead_done(struct memfile *mf)
+{
+	struct readahead *ra = mf->ra;
+
+	if (!ra)
+		return;
+	mutex_lock(&ra->mu);
+	ra->stop = true;
+	cond_broadcast(&ra->work);
+	mutex_unlock(&ra->mu);
+	while (ra->nr)
+		pthread_join(ra->threads[--ra->nr], NULL);
+	mutex_destroy(&ra->mu);
+	cond_destroy(&ra->work);
+	cond_destroy(&ra->still);
+	free(ra);
+	mf->ra = NULL;
+}
