@@ -358,6 +358,43 @@ static int check_alive(struct kernel *k, struct error **err)
 	return r;
 }
 
+/* The kernel stands still no longer than it takes to see what there is to save. */
+static int checkpoint_running(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
+			      struct sentry_ckpt_stats *st, struct error **err)
+{
+	int64_t t0 = ktime_mono();
+	struct saver *saver;
+	int r;
+
+	kernel_freeze(s->k);
+	st->freeze_us = (uint64_t)(ktime_mono() - t0) / 1000;
+	r = check_alive(s->k, err);
+	if (r == 0)
+		r = checkpoint_begin(s->k, o, &saver, err);
+	kernel_thaw(s->k);
+	st->paused_us = (uint64_t)(ktime_mono() - t0) / 1000;
+	return r == 0 ? checkpoint_finish(saver, fds, st, err) : r;
+}
+
+static int checkpoint_frozen(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
+			     struct sentry_ckpt_stats *st, struct error **err)
+{
+	int64_t t0 = ktime_mono();
+	int r;
+
+	kernel_freeze(s->k);
+	st->freeze_us = (uint64_t)(ktime_mono() - t0) / 1000;
+	r = check_alive(s->k, err);
+	if (r == 0)
+		r = checkpoint_save(s->k, fds, o, st, err);
+	/* Pausing and saving both freeze: what stays is one of the two. An image that cannot be committed is undone by resume. */
+	if (r < 0 || s->paused)
+		kernel_thaw(s->k);
+	else
+		s->paused = true;
+	return r;
+}
+
 int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 		      struct sentry_ckpt_stats *ret, struct error **err)
 {
@@ -366,17 +403,8 @@ int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, cons
 	int r;
 
 	mutex_guard(&s->ctl_mu);
-	kernel_freeze(s->k);
-	st.freeze_us = (uint64_t)(ktime_mono() - t0) / 1000;
-	r = check_alive(s->k, err);
-	if (r == 0)
-		r = checkpoint_save(s->k, fds, o, &st, err);
+	r = o->leave_running ? checkpoint_running(s, fds, o, &st, err) : checkpoint_frozen(s, fds, o, &st, err);
 	st.total_us = (uint64_t)(ktime_mono() - t0) / 1000;
-	/* Pausing and saving both freeze: what stays is one of the two. An image that cannot be committed is undone by resume. */
-	if (r < 0 || o->leave_running || s->paused)
-		kernel_thaw(s->k);
-	else
-		s->paused = true;
 	if (r == 0)
 		*ret = st;
 	return r;

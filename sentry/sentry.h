@@ -123,17 +123,26 @@ struct sentry_ckpt_stats {
 	uint64_t freeze_us, save_us, write_us, total_us;
 	uint64_t pages_total, pages_written; /* 4 KiB pages looked at, stored */
 	uint64_t objects, bytes;
+	uint64_t pages_inherited; /* left to the parent; 0: the image is complete */
+	uint64_t paused_us; /* how long the application stood still, with leave_running */
 };
 
 /* The files of an image directory, opened by the caller. On save the Sentry writes them; the caller fsyncs and renames the
  * manifest into place last. On restore they are read-only; pages may stay open for the life of the sandbox. */
 struct sentry_image_fds {
 	int manifest, kernel, index, pages;
+	const struct sentry_layer_fds {
+		int index, pages;
+	} *layers; /* restore: of the images it is a change of, the nearest first */
+	size_t nr_layers;
 };
 
 struct sentry_ckpt_opts {
 	bool leave_running;
 	int compression_level; /* zstd level; 0: raw page-aligned pages */
+	/* Hash of an image (manifest_hash()): when it is the one this kernel was last saved to or restored from, only what has changed is
+	 * written; else everything. NULL: everything. */
+	const char *parent;
 };
 
 /* What a restore does about files outside that differ from what was recorded. */

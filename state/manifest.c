@@ -30,7 +30,7 @@ static const char magic[8] = "RUNSCINV";
 void manifest_set_parts(struct manifest *m, const struct state_stats *kernel, const struct pages_stats *pages)
 {
 	m->kernel = (struct manifest_part){ RECORD_FILE_VERSION, kernel->file_bytes, kernel->file_crc };
-	m->index = (struct manifest_part){ PAGES_VERSION, pages->index_bytes, pages->index_crc };
+	m->index = (struct manifest_part){ pages->index_version, pages->index_bytes, pages->index_crc };
 	m->pages = (struct manifest_part){ PAGES_VERSION, pages->pages_bytes, 0 };
 	m->objects = kernel->objects;
 	m->pages_stored = pages->pages_stored;
@@ -77,14 +77,67 @@ static int write_packed(int fd, const Image__Manifest *msg, struct error **err)
 	return state_out_write(&out, buf, HEADER + len + 4, err);
 }
 
+int manifest_hash(int fd, char ret[MANIFEST_HASH + 1])
+{
+	_cleanup_free_ char *buf = malloc(MANIFEST_MAX + 1);
+	uint64_t a = 0xcbf29ce484222325ULL, b = 0x84222325cbf29ce4ULL; /* FNV-1a with two bases */
+	size_t n = 0;
+
+	if (!buf)
+		return -ENOMEM;
+	for (;;) {
+		ssize_t r = pread(fd, buf + n, MANIFEST_MAX + 1 - n, (off_t)n);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -errno;
+		if (r == 0)
+			break;
+		n += (size_t)r;
+		if (n > MANIFEST_MAX)
+			return -EFBIG;
+	}
+	for (size_t i = 0; i < n; i++) {
+		a = (a ^ (unsigned char)buf[i]) * 0x100000001b3ULL;
+		b = (b ^ (unsigned char)buf[n - 1 - i]) * 0x100000001b3ULL;
+	}
+	(void)snprintf(ret, MANIFEST_HASH + 1, "%016llx%016llx", (unsigned long long)a, (unsigned long long)b);
+	return 0;
+}
+
+/* Layers as messages, in one block; NULL when there is no memory. */
+struct layer_msg {
+	Image__Layer m;
+	Image__Part index, pages;
+};
+
+static struct layer_msg *layers_to_msg(const struct manifest *m, Image__Layer **ptrs)
+{
+	struct layer_msg *v = calloc(m->nr_layers + 1, sizeof(*v));
+
+	for (size_t i = 0; v && i < m->nr_layers; i++) {
+		image__layer__init(&v[i].m);
+		part_to_msg(&v[i].index, &m->layers[i].index);
+		part_to_msg(&v[i].pages, &m->layers[i].pages);
+		v[i].m.hash = m->layers[i].hash;
+		v[i].m.index = &v[i].index;
+		v[i].m.pages = &v[i].pages;
+		ptrs[i] = &v[i].m;
+	}
+	return v;
+}
+
 int manifest_write(int fd, const struct manifest *m, struct error **err)
 {
 	Image__Manifest msg = IMAGE__MANIFEST__INIT;
 	Image__Part kernel, index, pages;
 	_cleanup_free_ Image__XsaveComponent *xs = calloc(m->nr_xsave + 1, sizeof(*xs));
 	_cleanup_free_ Image__XsaveComponent **xp = calloc(m->nr_xsave + 1, sizeof(*xp));
+	_cleanup_free_ Image__Layer **lp = calloc(m->nr_layers + 1, sizeof(*lp));
+	_cleanup_free_ struct layer_msg *ls = lp ? layers_to_msg(m, lp) : NULL;
 
-	if (!xs || !xp)
+	if (!xs || !xp || !ls)
 		return error_set(err, -ENOMEM, "cannot write %s", NAME);
 	for (size_t i = 0; i < m->nr_xsave; i++) {
 		image__xsave_component__init(&xs[i]);
@@ -116,6 +169,8 @@ int manifest_write(int fd, const struct manifest *m, struct error **err)
 	msg.pages = &pages;
 	msg.pages_stored = m->pages_stored;
 	msg.objects = m->objects;
+	msg.layers = lp;
+	msg.n_layers = m->nr_layers;
 	return write_packed(fd, &msg, err);
 }
 
@@ -148,6 +203,7 @@ void manifest_done(struct manifest *m)
 	free(m->platform);
 	free(m->arch);
 	free(m->xsave);
+	free(m->layers);
 	list_free(m->containers);
 	list_free(m->cpu_features);
 	list_free(m->features);
@@ -159,6 +215,16 @@ static struct manifest_part part_from_msg(const Image__Part *p)
 	return (struct manifest_part){ p->version, p->size, p->crc };
 }
 
+static int layer_from_msg(const Image__Layer *l, struct manifest_layer *ret)
+{
+	if (!l->index || !l->pages || strlen(l->hash) != MANIFEST_HASH || strspn(l->hash, "0123456789abcdef") != MANIFEST_HASH)
+		return -EINVAL;
+	memcpy(ret->hash, l->hash, MANIFEST_HASH + 1);
+	ret->index = part_from_msg(l->index);
+	ret->pages = part_from_msg(l->pages);
+	return 0;
+}
+
 static int from_msg(const Image__Manifest *msg, struct manifest *ret, struct error **err)
 {
 	_cleanup_manifest_ struct manifest m = { 0 };
@@ -167,6 +233,8 @@ static int from_msg(const Image__Manifest *msg, struct manifest *ret, struct err
 		return error_msg(err, -EINVAL, "%s has format %u, this build reads %u", NAME, msg->format, MANIFEST_FORMAT);
 	if (!msg->kernel || !msg->index || !msg->pages)
 		return error_msg(err, -EINVAL, "%s does not list every part", NAME);
+	if (msg->n_layers > MANIFEST_LAYERS_MAX)
+		return error_msg(err, -EINVAL, "%s has %zu layers, more than %d", NAME, msg->n_layers, MANIFEST_LAYERS_MAX);
 	m.xsave = calloc(msg->n_xsave + 1, sizeof(*m.xsave));
 	m.product = strdup(msg->product);
 	m.platform = strdup(msg->platform);
@@ -188,6 +256,13 @@ static int from_msg(const Image__Manifest *msg, struct manifest *ret, struct err
 	m.pages = part_from_msg(msg->pages);
 	m.pages_stored = msg->pages_stored;
 	m.objects = msg->objects;
+	m.layers = calloc(msg->n_layers + 1, sizeof(*m.layers));
+	if (!m.layers)
+		return error_set(err, -ENOMEM, "cannot read %s", NAME);
+	for (size_t i = 0; i < msg->n_layers; i++)
+		if (layer_from_msg(msg->layers[i], &m.layers[i]) < 0)
+			return error_msg(err, -EINVAL, "%s: layer %zu is not possible", NAME, i);
+	m.nr_layers = msg->n_layers;
 	*ret = m;
 	m = (struct manifest){ 0 };
 	return 0;
@@ -301,15 +376,15 @@ int manifest_check_features(const struct manifest *image, const struct manifest 
 	return b.len ? error_msg(err, -ENOTSUP, "the image cannot be restored here: %s", b.data) : 0;
 }
 
-static int check_part(const char *name, const struct manifest_part *p, uint32_t version, int fd, bool sum, struct error **err)
+static int check_part(const char *name, const struct manifest_part *p, uint32_t version, uint32_t last, int fd, bool sum, struct error **err)
 {
 	const size_t chunk = (size_t)256 << 10;
 	_cleanup_free_ unsigned char *buf = NULL;
 	struct stat st;
 	uint32_t crc = 0;
 
-	if (p->version != version)
-		return error_msg(err, -EINVAL, "%s has version %u, this build reads %u", name, p->version, version);
+	if (p->version < version || p->version > last)
+		return error_msg(err, -EINVAL, "%s has version %u, this build reads %u", name, p->version, last);
 	if (fd < 0)
 		return 0;
 	if (fstat(fd, &st) < 0)
@@ -335,9 +410,19 @@ static int check_part(const char *name, const struct manifest_part *p, uint32_t 
 
 int manifest_check_parts(const struct manifest *m, int fd_kernel, int fd_index, int fd_pages, struct error **err)
 {
-	int r = check_part("kernel.img", &m->kernel, RECORD_FILE_VERSION, fd_kernel, true, err);
+	int r = check_part("kernel.img", &m->kernel, RECORD_FILE_VERSION, RECORD_FILE_VERSION, fd_kernel, true, err);
 
 	if (r >= 0)
-		r = check_part("pages.idx", &m->index, PAGES_VERSION, fd_index, true, err);
-	return r < 0 ? r : check_part("pages.img", &m->pages, PAGES_VERSION, fd_pages, false, err);
+		r = check_part("pages.idx", &m->index, PAGES_VERSION, PAGES_VERSION_LAYERED, fd_index, true, err);
+	return r < 0 ? r : check_part("pages.img", &m->pages, PAGES_VERSION, PAGES_VERSION, fd_pages, false, err);
+}
+
+int manifest_check_layer(const struct manifest *m, size_t n, int fd_index, int fd_pages, struct error **err)
+{
+	const struct manifest_layer *l = &m->layers[n];
+	int r = check_part("pages.idx", &l->index, PAGES_VERSION, PAGES_VERSION_LAYERED, fd_index, true, err);
+
+	if (r >= 0)
+		r = check_part("pages.img", &l->pages, PAGES_VERSION, PAGES_VERSION, fd_pages, false, err);
+	return r < 0 ? error_prefix(err, "parent image %zu (%s)", n + 1, l->hash) : 0;
 }

@@ -23,6 +23,16 @@ struct manifest_part {
 	uint32_t crc; /* of the whole file; pages: 0 */
 };
 
+#define MANIFEST_HASH 32 /* hex digits */
+#define MANIFEST_LAYERS_MAX 64
+#define MANIFEST_FEATURE_LAYERS "layers" /* written with layers */
+
+/* An ancestor of an incremental image. */
+struct manifest_layer {
+	char hash[MANIFEST_HASH + 1];
+	struct manifest_part index, pages;
+};
+
 struct manifest_xsave {
 	uint32_t bit, offset, size;
 };
@@ -43,10 +53,15 @@ struct manifest {
 	char **features; /* required */
 	struct manifest_part kernel, index, pages;
 	uint64_t pages_stored, objects;
+	struct manifest_layer *layers; /* the nearest first */
+	size_t nr_layers;
 };
 
 /* Fills the parts, their versions and the counts from what the writers reported. */
 void manifest_set_parts(struct manifest *m, const struct state_stats *kernel, const struct pages_stats *pages);
+/* Makes names of parts: differs when the bytes of the manifest in @fd (read from offset 0 by pread) do; no defence against forgery. 0, -EFBIG
+ * or a read error. */
+_must_check_ int manifest_hash(int fd, char ret[MANIFEST_HASH + 1]);
 /* Writes at the current position of @fd; does not sync. */
 _must_check_ int manifest_write(int fd, const struct manifest *m, struct error **err);
 /* Reads the whole file from the current position of @fd. *@ret is written on success only. */
@@ -60,5 +75,7 @@ _must_check_ int manifest_check_features(const struct manifest *image, const str
 /* Sizes and versions of the three files, and the checksums of kernel and index (read whole, from offset 0 by pread). -1 skips
  * a file. */
 _must_check_ int manifest_check_parts(const struct manifest *m, int fd_kernel, int fd_index, int fd_pages, struct error **err);
+/* The same for the files of layer @n (0: the parent). */
+_must_check_ int manifest_check_layer(const struct manifest *m, size_t n, int fd_index, int fd_pages, struct error **err);
 
 #endif

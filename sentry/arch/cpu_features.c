@@ -39,7 +39,8 @@ static const struct {
 	{ 0x80000001, 0, ECX, 8, "3dnowprefetch" }, { 0x80000001, 0, EDX, 27, "rdtscp" },
 };
 
-static char *const build_features[] = { (char *)(uintptr_t)"kernel-1", NULL };
+/* What images may require of a build; the writer of an image says which it needs. */
+static char *const build_features[] = { (char *)(uintptr_t)"kernel-1", (char *)(uintptr_t)MANIFEST_FEATURE_LAYERS, NULL };
 
 struct leaf {
 	uint32_t leaf, sub, r[4];

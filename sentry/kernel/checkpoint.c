@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Saving and loading the whole kernel.
+ * Loading the whole kernel; saving is checkpoint_save.c.
  *
- * Save:  the page store is filled by its own threads while this one walks the objects; the manifest comes last. Nothing is changed.
  * Load:  manifest and its requirements, parts, objects (all phases of state.h), pages attached lazily, then files re-attached, threads
  *        made. Timers were armed by their owners while the timer thread is frozen. The caller thaws.
  */
@@ -11,7 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -21,6 +20,7 @@
 #include "sentry/fs/tty/tty.h"
 #include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/image_base.h"
 #include "sentry/kernel/kthread.h"
 #include "sentry/kernel/run.h"
 #include "sentry/kernel/futex.h"
@@ -32,109 +32,46 @@
 #include "state/manifest.h"
 #include "state/pages.h"
 
-#define PRODUCT_VERSION "0.1.0"
-
-struct saver {
-	struct state_writer *w;
-	struct pages_writer *pw;
-	struct state_stats objects;
-	struct pages_stats pages;
-};
-
-static int64_t host_mono(void)
+static int check_manifest(const struct sentry_image_fds *fds, struct manifest *m, struct error **err)
 {
-	return ktime_mono() - ktime_offset();
-}
-
-static int write_parts(struct kernel *k, struct saver *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
-		       struct error **err)
-{
-	struct state_root root = { &kernel_state_type, k };
-	int r = pages_writer_new(fds->index, fds->pages, o->compression_level, 1, &s->pw, err);
-
-	if (r < 0)
-		return r;
-	r = memfile_save_pages(k->mf, s->pw, false);
-	if (r < 0)
-		return error_set(err, r, "cannot save memory pages");
-	r = state_writer_new(fds->kernel, NULL, &s->w, err);
-	if (r == 0)
-		r = state_writer_save_roots(s->w, &root, 1, err);
-	if (r == 0)
-		r = state_writer_finish(s->w, &s->objects, err);
-	if (r == 0)
-		r = pages_writer_finish(s->pw, &s->pages, err);
-	return r;
-}
-
-static int write_manifest(struct kernel *k, const struct saver *s, int fd, struct error **err)
-{
-	_cleanup_free_ char **ids = NULL;
-	struct manifest m = { .product = (char *)(uintptr_t)PRODUCT_VERSION, .platform = (char *)(uintptr_t)k->pops->name };
-	struct container *c;
-	size_t n = 0;
-	int r;
-
-	list_for_each(c, &k->containers, node)
-		n++;
-	ids = calloc(n + 1, sizeof(*ids));
-	if (!ids)
-		return error_set(err, -ENOMEM, "manifest");
-	n = 0;
-	list_for_each(c, &k->containers, node)
-		ids[n++] = c->id;
-	m.containers = ids;
-	m.created_ns = ktime_real();
-	r = cpu_manifest(&m);
-	if (r < 0)
-		return error_set(err, r, "manifest");
-	manifest_set_parts(&m, &s->objects, &s->pages);
-	r = manifest_write(fd, &m, err);
-	cpu_manifest_done(&m);
-	return r;
-}
-
-int checkpoint_save(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o, struct sentry_ckpt_stats *st,
-		    struct error **err)
-{
-	struct saver s = { 0 };
-	int64_t t0 = host_mono();
-	int r;
-
-	k->saved_mono = ktime_mono();
-	r = write_parts(k, &s, fds, o, err);
-	if (r == 0)
-		r = write_manifest(k, &s, fds->manifest, err);
-	s.w = state_writer_free(s.w);
-	s.pw = pages_writer_free(s.pw);
-	if (r < 0)
-		return r;
-	st->save_us = (uint64_t)(host_mono() - t0) / 1000;
-	st->objects = s.objects.objects;
-	st->pages_total = s.pages.pages_seen;
-	st->pages_written = s.pages.pages_stored;
-	st->bytes = s.objects.file_bytes + s.pages.pages_bytes + s.pages.index_bytes;
-	return 0;
-}
-
-/* --- load --- */
-
-static int check_manifest(const struct sentry_image_fds *fds, struct error **err)
-{
-	_cleanup_manifest_ struct manifest m = { 0 };
 	struct manifest have = { 0 };
-	int r = manifest_read(fds->manifest, &m, err);
+	int r = manifest_read(fds->manifest, m, err);
 
 	if (r < 0)
 		return r;
 	r = cpu_manifest(&have);
 	if (r < 0)
 		return error_set(err, r, "cannot describe this machine");
-	r = manifest_check_features(&m, &have, err);
+	r = manifest_check_features(m, &have, err);
 	cpu_manifest_done(&have);
 	if (r == 0)
-		r = manifest_check_parts(&m, fds->kernel, fds->index, fds->pages, err);
+		r = manifest_check_parts(m, fds->kernel, fds->index, fds->pages, err);
+	if (r == 0 && fds->nr_layers != m->nr_layers)
+		r = error_msg(err, -EINVAL, "the image is a change of %zu others, of which %zu were found", m->nr_layers, fds->nr_layers);
+	for (size_t i = 0; r == 0 && i < m->nr_layers; i++)
+		r = manifest_check_layer(m, i, fds->layers[i].index, fds->layers[i].pages, err);
 	return r;
+}
+
+/* Readers of all layers, the farthest ancestor first. Their page files stay open with the memory file, for content is read from them when
+ * it is first used; @fds keeps its own descriptors. */
+static int open_pages(const struct sentry_image_fds *fds, struct pages_reader **ret, struct error **err)
+{
+	struct pages_reader *pr = NULL, *up = NULL;
+
+	for (size_t i = fds->nr_layers + 1; i-- > 0;) {
+		int index = i ? fds->layers[i - 1].index : fds->index, pages = i ? fds->layers[i - 1].pages : fds->pages, r;
+		int fd = fcntl(pages, F_DUPFD_CLOEXEC, 3);
+
+		if (fd < 0)
+			return error_set(err, -errno, "pages.img");
+		r = pages_reader_open_layer(index, fd, up, &pr, err);
+		if (r < 0)
+			return i ? error_prefix(err, "parent image %zu", i) : r;
+		up = pr;
+	}
+	*ret = pr;
+	return 0;
 }
 
 static void give_host_fds(const struct sentry_container *sc)
@@ -160,7 +97,7 @@ static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, st
 	struct state_reader *rd = NULL;
 	struct state_stats stats;
 	struct kernel *root;
-	int r, fd;
+	int r;
 
 	r = state_reader_new(fds->kernel, NULL, 0, &o, &rd, err);
 	if (r == 0)
@@ -171,13 +108,10 @@ static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, st
 		return r;
 	state_reader_stats(rd, &stats);
 	st->objects = stats.objects;
-	fd = dup(fds->pages); /* stays with the memory file as long as content is missing */
-	if (fd < 0)
-		return error_set(err, -errno, "pages.img");
-	r = pages_reader_open(fds->index, fd, &pr, err);
+	r = open_pages(fds, &pr, err);
 	if (r < 0)
 		return r;
-	r = memfile_attach_pages(k->mf, pr, fd);
+	r = memfile_attach_pages(k->mf, pr, -1); /* its descriptors are the process's, to its end */
 	if (r < 0)
 		return error_set(err, r, "pages.img does not fit the objects of kernel.img");
 	(void)state_reader_free(rd);
@@ -254,10 +188,12 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 		    const struct sentry_restore_opts *o, struct sentry_ckpt_stats *st, struct error **err)
 {
 	struct restore_ctx ctx = { .k = k, .sc = sc, .opts = o };
-	int r = check_manifest(fds, err);
+	_cleanup_manifest_ struct manifest m = { 0 };
+	int r = check_manifest(fds, &m, err);
 
 	if (r < 0)
 		return r;
+	k->base = image_base_new(&m, fds->manifest);
 	if (sc->gofer_fd >= 0) {
 		r = p9_client_new(sc->gofer_fd, &ctx.gofer);
 		if (r < 0)

@@ -18,6 +18,11 @@ struct restore_ctx {
 /* The kernel is frozen. Nothing changes, whatever the result. */
 _must_check_ int checkpoint_save(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 				 struct sentry_ckpt_stats *st, struct error **err);
+struct saver;
+/* The same for a kernel that runs on: _begin() while it is frozen; then it may go on, and _finish() writes the image, always to be called,
+ * once, with sentry.ctl_mu held from before _begin(). After a failure the kernel is as good as before. */
+_must_check_ int checkpoint_begin(struct kernel *k, const struct sentry_ckpt_opts *o, struct saver **ret, struct error **err);
+_must_check_ int checkpoint_finish(struct saver *s, const struct sentry_image_fds *fds, struct sentry_ckpt_stats *st, struct error **err);
 /* Into a fresh, frozen kernel. On success task threads exist, parked. On failure the process must end. */
 _must_check_ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_container *sc,
 				 const struct sentry_restore_opts *o, struct sentry_ckpt_stats *st, struct error **err);

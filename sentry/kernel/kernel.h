@@ -69,6 +69,7 @@ struct kernel {
 	uint64_t vdso_len; /* nosave: of this build */
 	const struct restore_ctx *restore; /* nosave: while an image is loaded; checkpoint.h */
 	int64_t saved_mono; /* saved: 7 mono; set by the checkpoint */
+	struct image_base *base; /* nosave: the image that clean pages are compared with (checkpoint.c); guarded by sentry.ctl_mu */
 	uint64_t generation; /* nosave: fresh at every restore */
 };
 
