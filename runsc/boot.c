@@ -24,6 +24,7 @@
 #include "runsc/control.h"
 #include "runsc/isolate.h"
 #include "runsc/oci_seccomp.h"
+#include "state/manifest.h"
 
 #define CTL_FD    3
 #define FIXED_FDS 6 /* gofer, listen, exit, stdio x 3 */
@@ -34,6 +35,7 @@ struct setup {
 	int fds[FD_SEND_MAX];
 	size_t nr_fds;
 	bool restore;
+	size_t nr_layers; /* of the image to restore */
 	struct oci_seccomp seccomp; /* linux.seccomp, compiled while that is still allowed */
 };
 
@@ -49,6 +51,12 @@ static bool setup_bool(const struct setup *s, const char *key)
 	return json_is_true(json_object_get(s->msg, key));
 }
 
+/* Descriptors of the image, ahead of the container's own. */
+static size_t nr_image_fds(const struct setup *s)
+{
+	return s->restore ? IMAGE_PARTS + 2 * s->nr_layers : 0;
+}
+
 static int read_setup(struct setup *s, struct error **err)
 {
 	int r = control_recv(CTL_FD, &s->msg, s->fds, FD_SEND_MAX, &s->nr_fds);
@@ -56,7 +64,9 @@ static int read_setup(struct setup *s, struct error **err)
 	if (r < 0)
 		return error_set(err, r, "setup message");
 	s->restore = !strcmp(setup_str(s, "op"), "restore");
-	if (s->nr_fds < FIXED_FDS + (s->restore ? IMAGE_PARTS : 0))
+	if (s->restore)
+		s->nr_layers = (size_t)json_integer_value(json_object_get(s->msg, "layers"));
+	if (s->nr_layers > MANIFEST_LAYERS_MAX || s->nr_fds < FIXED_FDS + nr_image_fds(s))
 		return error_msg(err, -EPROTO, "setup message: descriptors are missing (%zu came)", s->nr_fds);
 	r = oci_spec_from_json(json_object_get(s->msg, "spec"), "config.json", &s->spec, err);
 	if (r < 0)
@@ -103,7 +113,7 @@ static int confine(const struct setup *s, bool host_net, struct error **err)
 
 static int make_container(struct boot *b, const struct setup *s, struct error **err)
 {
-	size_t extra = FIXED_FDS + (s->restore ? IMAGE_PARTS : 0);
+	size_t extra = FIXED_FDS + nr_image_fds(s);
 	struct arena a = {0};
 	struct sentry_ckpt_stats st = {0};
 	struct sentry_container c;
@@ -117,7 +127,10 @@ static int make_container(struct boot *b, const struct setup *s, struct error **
 		c.seccomp_flags = s->seccomp.flags;
 	}
 	if (r == 0 && s->restore) {
+		struct sentry_layer_fds layers[MANIFEST_LAYERS_MAX];
 		struct sentry_image_fds img = {
+			.layers = layers,
+			.nr_layers = s->nr_layers,
 			.manifest = s->fds[FIXED_FDS + IMAGE_MANIFEST],
 			.kernel = s->fds[FIXED_FDS + IMAGE_KERNEL],
 			.index = s->fds[FIXED_FDS + IMAGE_INDEX],
@@ -127,6 +140,11 @@ static int make_container(struct boot *b, const struct setup *s, struct error **
 		struct restore_warnings warnings = RESTORE_WARNINGS_INIT;
 		struct sentry_restore_opts o = {.warn = restore_warn, .warn_arg = &warnings};
 
+		for (size_t i = 0; i < s->nr_layers; i++) {
+			const int *fds = s->fds + FIXED_FDS + IMAGE_PARTS + 2 * i;
+
+			layers[i] = (struct sentry_layer_fds){fds[0], fds[1]};
+		}
 		r = restore_opts_from_json(json_object_get(s->msg, "restore"), &o, err);
 		if (r == 0)
 			r = sentry_restore(b->sentry, &img, &c, &o, &st, err);
@@ -289,5 +307,7 @@ int cmd_boot(struct globals *g, int argc, char **argv, struct error **err)
 	/* The end of the process takes everything apart faster than sentry_destroy_container(). Waiters of exec'd processes are told first. */
 	(void)sentry_kill(b.sentry, b.id, 0, true, SIGKILL, NULL);
 	control_server_announce_end(&b, status);
+	/* A checkpoint that was begun before the end is still worth its image. */
+	mutex_lock(&b.freezing);
 	_exit(exit_code(status));
 }

@@ -3,20 +3,24 @@
  * runsc checkpoint. The sandbox writes into descriptors of ours; we make the image durable and then tell the sandbox to
  * end. If we are killed before that, the sandbox sees our connection close and goes on; see control_server.c.
  */
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runsc/control.h"
 #include "runsc/image_dir.h"
 #include "runsc/lifecycle.h"
 
 struct ckpt_opts {
-	const char *image_path, *work_path, *compression;
-	bool leave_running, pre_dump;
+	const char *image_path, *work_path, *compression, *parent_path;
+	bool leave_running, pre_dump, print_stats;
 	int level;
 };
 
+/* none, zstd, zstd:LEVEL or LEVEL. */
 static int parse_compression(struct ckpt_opts *o, struct error **err)
 {
+	const char *level = o->compression;
 	char *end;
 	long n;
 
@@ -28,9 +32,11 @@ static int parse_compression(struct ckpt_opts *o, struct error **err)
 		o->level = 1;
 		return 0;
 	}
-	n = strtol(o->compression, &end, 10);
-	if (*end || n < 0 || n > 19)
-		return error_msg(err, -EINVAL, "--compression: \"%s\" is none of none, zstd, 0..19", o->compression);
+	if (!strncmp(level, "zstd:", 5))
+		level += 5;
+	n = strtol(level, &end, 10);
+	if (*end || end == level || n < (level == o->compression ? 0 : 1) || n > 19)
+		return error_msg(err, -EINVAL, "--compression: \"%s\" is none of none, zstd, zstd:1..19, 0..19", o->compression);
 	o->level = (int)n;
 	return 0;
 }
@@ -45,24 +51,55 @@ static int failed(struct container *c, struct error **err)
 	return error_prefix(err, "container %s goes on running", c->id);
 }
 
+static json_t *request(const struct ckpt_opts *o, bool leave, const char *parent_hash)
+{
+	json_t *m = json_pack("{s:s, s:b, s:i}", "op", "checkpoint", "leaveRunning", leave, "compression", o->level);
+
+	if (m && parent_hash && json_object_set_new(m, "parent", json_string(parent_hash)) < 0) {
+		json_decref(m);
+		return NULL;
+	}
+	return m;
+}
+
+/* For people: what it cost. */
+static void print_stats(const struct container *c, bool leave, const json_t *a)
+{
+	double mib = (double)json_integer_value(json_object_get(a, "bytes")) / (1 << 20);
+	json_int_t inherited = json_integer_value(json_object_get(a, "pagesInherited"));
+
+	(void)fprintf(stderr, "%s: %.1f MiB", c->id, mib);
+	if (inherited)
+		(void)fprintf(stderr, ", %.1f MiB left to the parent", (double)inherited / 256);
+	(void)fprintf(stderr, ", %.1f ms", (double)json_integer_value(json_object_get(a, "totalUs")) / 1000);
+	if (leave)
+		(void)fprintf(stderr, ", paused for %.1f ms", (double)json_integer_value(json_object_get(a, "pausedUs")) / 1000);
+	(void)fputc('\n', stderr);
+}
+
 static int checkpoint(struct globals *g, struct container *c, const struct ckpt_opts *o, struct error **err)
 {
 	_cleanup_image_ struct image_dir img = IMAGE_DIR_INIT;
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	_cleanup_close_ int ctl = -EBADF;
-	bool leave = o->leave_running || o->pre_dump;
+	bool leave = o->leave_running || o->pre_dump, incremental;
+	char hash[MANIFEST_HASH + 1];
 	int r = control_connect(c, &ctl, err);
 
 	if (r == 0)
 		r = image_dir_begin(&img, o->image_path, err);
+	if (r == 0 && o->parent_path)
+		r = image_dir_parent_hash(o->image_path, o->parent_path, hash, err);
 	if (r < 0)
 		return r;
-	r = control_call(
-		ctl, json_pack("{s:s, s:b, s:i}", "op", "checkpoint", "leaveRunning", leave, "compression", o->level),
-		img.fds, IMAGE_PARTS, &answer, err);
+	r = control_call(ctl, request(o, leave, o->parent_path ? hash : NULL), img.fds, IMAGE_PARTS, &answer, err);
 	if (r < 0)
 		return failed(c, err);
-	r = image_dir_commit(&img, err);
+	incremental = json_is_true(json_object_get(answer, "incremental"));
+	if (o->parent_path && !incremental)
+		report_notice(g, "checkpoint: --parent-path %s is not the image container %s was last saved to or restored from, or nothing of it is left: the new image is complete",
+			       o->parent_path, c->id);
+	r = image_dir_commit(&img, incremental ? o->parent_path : NULL, err);
 	if (r < 0) /* our closing the connection lets the container go on */
 		return failed(c, err);
 	if (!leave) {
@@ -73,6 +110,8 @@ static int checkpoint(struct globals *g, struct container *c, const struct ckpt_
 			return error_set(err, r, "ending container %s after its checkpoint", c->id);
 		proc_wait(&c->sandbox);
 	}
+	if (o->print_stats || isatty(STDERR_FILENO))
+		print_stats(c, leave, answer);
 	if (o->work_path && o->work_path[0])
 		image_write_dump_logs(o->work_path, o->image_path, answer);
 	else
@@ -89,10 +128,12 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		{"leave-running", 'R', FLAG_BOOL, &o.leave_running, NULL, "let the container go on afterwards"},
 		{"work-path", 0, FLAG_STR, &o.work_path, "DIR", "gets dump.log and stats-dump"},
 		{"compression", 0, FLAG_STR, &o.compression, "HOW",
-		 "none (default; fastest restore), zstd, or a zstd level"},
+		 "none (default; fastest restore), zstd, or zstd:LEVEL (1..19)"},
 		{"pre-dump", 0, FLAG_BOOL, &o.pre_dump, NULL,
-		 "writes a complete image and leaves the container running"},
-		{"parent-path", 0, FLAG_NOP_STR, NULL, "DIR", "no effect: every image is complete"},
+		 "leave the container running, as --leave-running; to be the parent of the image that follows"},
+		{"parent-path", 0, FLAG_STR, &o.parent_path, "DIR",
+		 "an earlier image, seen from --image-path: write only what has changed since"},
+		{"print-stats", 0, FLAG_BOOL, &o.print_stats, NULL, "say on stderr what was written and how long it took"},
 		{"tcp-established", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: connections inside the sandbox are kept"},
 		{"tcp-skip-in-flight", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect"},
 		{"tcp-close", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect"},
@@ -120,6 +161,8 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		return r < 0 ? r : 0;
 	if (!o.image_path || !o.image_path[0])
 		o.image_path = "checkpoint";
+	if (o.parent_path && !o.parent_path[0])
+		o.parent_path = NULL;
 	r = parse_compression(&o, err);
 	if (r == 0)
 		r = container_open(g, rest.args[0], CONTAINER_EXCLUSIVE, &c, err);

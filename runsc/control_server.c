@@ -187,7 +187,8 @@ static int await_commit(struct conn *c, json_t *answer)
 static int op_checkpoint(struct request *q, json_t **ret, struct error **err)
 {
 	struct sentry_ckpt_opts o = {.leave_running = req_bool(q, "leaveRunning"),
-				     .compression_level = (int)req_int(q, "compression")};
+				     .compression_level = (int)req_int(q, "compression"),
+				     .parent = json_string_value(json_object_get(q->msg, "parent"))};
 	struct sentry_ckpt_stats st = {0};
 	struct sentry_image_fds fds;
 	struct boot *b = q->c->b;
@@ -205,7 +206,8 @@ static int op_checkpoint(struct request *q, json_t **ret, struct error **err)
 	r = sentry_checkpoint(b->sentry, &fds, &o, &st, err);
 	if (r < 0)
 		return r;
-	a = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "freezeUs", (json_int_t)st.freeze_us,
+	a = json_pack("{s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "incremental", st.pages_inherited != 0,
+		      "pagesInherited", (json_int_t)st.pages_inherited, "pausedUs", (json_int_t)st.paused_us, "freezeUs", (json_int_t)st.freeze_us,
 		      "saveUs", (json_int_t)st.save_us, "writeUs", (json_int_t)st.write_us, "totalUs",
 		      (json_int_t)st.total_us, "pagesTotal", (json_int_t)st.pages_total, "pagesWritten",
 		      (json_int_t)st.pages_written, "objects", (json_int_t)st.objects, "bytes", (json_int_t)st.bytes);

@@ -14,8 +14,8 @@
 
 #include "base/fd_util.h"
 
-#define MANIFEST     "inventory.img"
-#define MANIFEST_MAX (1U << 20)
+#define MANIFEST    "inventory.img"
+#define PARENT_LINK  "parent-"
 
 static const char *const stems[IMAGE_PARTS] = {"inventory", "kernel", "index", "pages"};
 
@@ -33,34 +33,6 @@ static void temp_name(int part, char *buf, size_t n)
 	(void)snprintf(buf, n, ".%s.%d.tmp", stems[part], (int)getpid());
 }
 
-/* 128 bits of FNV-1a with two bases: a name that differs when the manifest does, no defence against forgery. */
-static int manifest_hash(int fd, char hash[33])
-{
-	_cleanup_free_ char *buf = malloc(MANIFEST_MAX + 1);
-	uint64_t a = 0xcbf29ce484222325ULL, b = 0x84222325cbf29ce4ULL;
-	size_t n = 0;
-
-	if (!buf)
-		return -ENOMEM;
-	for (;;) {
-		ssize_t r = pread(fd, buf + n, MANIFEST_MAX + 1 - n, (off_t)n);
-
-		if (r < 0)
-			return -errno;
-		if (r == 0)
-			break;
-		n += (size_t)r;
-		if (n > MANIFEST_MAX)
-			return -EFBIG;
-	}
-	for (size_t i = 0; i < n; i++) {
-		a = (a ^ (unsigned char)buf[i]) * 0x100000001b3ULL;
-		b = (b ^ (unsigned char)buf[n - 1 - i]) * 0x100000001b3ULL;
-	}
-	(void)snprintf(hash, 33, "%016llx%016llx", (unsigned long long)a, (unsigned long long)b);
-	return 0;
-}
-
 static void part_name(int part, const char *hash, char *buf, size_t n)
 {
 	if (part == IMAGE_MANIFEST)
@@ -69,37 +41,126 @@ static void part_name(int part, const char *hash, char *buf, size_t n)
 		(void)snprintf(buf, n, "%s-%s.img", stems[part], hash);
 }
 
-int image_dir_open(struct image_dir *d, const char *path, struct error **err)
+/* The parts of @want (a mask) of the set that is complete in @dirfd; @name is the one that failed. */
+static int open_set(int dirfd, unsigned int want, int *fds, char hash[MANIFEST_HASH + 1], char name[64])
 {
-	char hash[33], name[64];
+	int r = 0;
+
+	/* A checkpoint into the same directory may replace the set between our two looks: then look again. */
+	for (int attempt = 0; attempt < 8; attempt++) {
+		r = 0;
+		for (int i = 0; i < IMAGE_PARTS && r == 0; i++) {
+			if (!(want & 1U << i))
+				continue;
+			cleanup_closep(&fds[i]);
+			part_name(i, hash, name, 64);
+			fds[i] = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+			if (fds[i] < 0)
+				r = -errno;
+			else if (i == IMAGE_MANIFEST)
+				r = manifest_hash(fds[i], hash);
+		}
+		if (r != -ENOENT || fds[IMAGE_MANIFEST] < 0)
+			break;
+	}
+	return r;
+}
+
+/* Says of which image a part could not be opened. */
+static int set_error(int r, const char *path, int manifest_fd, const char *name, struct error **err)
+{
+	if (r == -ENOENT && manifest_fd < 0)
+		return error_msg(err, r,
+				 "image %s: there is no complete image (no " MANIFEST "): No such file or directory",
+				 path);
+	return error_set(err, r, "image %s: %s", path, name);
+}
+
+/* Adds the image in @dirfd, which is an ancestor of ours; @shown names it. */
+static int add_layer(struct image_dir *d, int dirfd, const char *shown, char hash[MANIFEST_HASH + 1], struct error **err)
+{
+	int fds[IMAGE_PARTS] = {-EBADF, -EBADF, -EBADF, -EBADF}, r;
+	char name[64];
+
+	if (d->nr_layers == MANIFEST_LAYERS_MAX)
+		return error_msg(err, -ELOOP, "image %s: more than %d parents", d->path, MANIFEST_LAYERS_MAX);
+	r = open_set(dirfd, 1U << IMAGE_MANIFEST | 1U << IMAGE_INDEX | 1U << IMAGE_PAGES, fds, hash, name);
+	if (r < 0)
+		r = set_error(r, shown, fds[IMAGE_MANIFEST], name, err);
+	cleanup_closep(&fds[IMAGE_MANIFEST]);
+	if (r < 0) {
+		cleanup_closep(&fds[IMAGE_INDEX]);
+		cleanup_closep(&fds[IMAGE_PAGES]);
+		return r;
+	}
+	d->layers[d->nr_layers++] = (struct sentry_layer_fds){fds[IMAGE_INDEX], fds[IMAGE_PAGES]};
+	return 0;
+}
+
+/* Follows the links from image to image. @parent: instead of the first link. */
+static int open_layers(struct image_dir *d, const char *parent, struct error **err)
+{
+	_cleanup_close_ int at = fcntl(d->dirfd, F_DUPFD_CLOEXEC, 3);
+	char link[sizeof(PARENT_LINK) + MANIFEST_HASH], hash[MANIFEST_HASH + 1], shown[4096];
+	int r = 0;
+
+	memcpy(hash, d->hash, sizeof(hash));
+	for (;;) {
+		const char *to = parent;
+		ssize_t n;
+		int up;
+
+		if (!to) {
+			(void)snprintf(link, sizeof(link), PARENT_LINK "%s", hash);
+			n = readlinkat(at, link, shown, sizeof(shown) - 1);
+			if (n < 0)
+				return errno == ENOENT || errno == EINVAL ? 0 : error_set(err, -errno, "image %s: %s", d->path, link);
+			shown[n] = '\0';
+			to = shown;
+		}
+		up = openat(at, to, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (up < 0)
+			return error_set(err, -errno, "image %s: its parent %s (--parent-path names another place)", d->path, to);
+		r = add_layer(d, up, to, hash, err);
+		if (r < 0) {
+			(void)close(up);
+			return error_prefix(err, "image %s: its parent", d->path);
+		}
+		(void)close(at);
+		at = up;
+		parent = NULL;
+	}
+}
+
+int image_dir_open(struct image_dir *d, const char *path, const char *parent, struct error **err)
+{
+	char name[64];
 	int r;
 
 	d->path = path;
 	d->dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->dirfd < 0)
 		return error_set(err, -errno, "image %s", path);
-	/* A checkpoint into the same directory may replace the set between our two looks: then look again. */
-	for (int attempt = 0; attempt < 8; attempt++) {
-		r = 0;
-		for (int i = 0; i < IMAGE_PARTS && r == 0; i++) {
-			cleanup_closep(&d->fds[i]);
-			part_name(i, hash, name, sizeof(name));
-			d->fds[i] = openat(d->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-			if (d->fds[i] < 0)
-				r = -errno;
-			else if (i == IMAGE_MANIFEST)
-				r = manifest_hash(d->fds[i], hash);
-		}
-		if (r != -ENOENT || d->fds[IMAGE_MANIFEST] < 0)
-			break;
-	}
-	if (r == -ENOENT && d->fds[IMAGE_MANIFEST] < 0)
-		return error_msg(err, r,
-				 "image %s: there is no complete image (no " MANIFEST "): No such file or directory",
-				 path);
+	r = open_set(d->dirfd, (1U << IMAGE_PARTS) - 1, d->fds, d->hash, name);
 	if (r < 0)
-		return error_set(err, r, "image %s: %s", path, name);
-	return 0;
+		return set_error(r, path, d->fds[IMAGE_MANIFEST], name, err);
+	return open_layers(d, parent && parent[0] ? parent : NULL, err);
+}
+
+int image_dir_parent_hash(const char *path, const char *parent, char ret[MANIFEST_HASH + 1], struct error **err)
+{
+	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int up = dir < 0 && parent[0] != '/' ? -1 : openat(dir, parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fds[IMAGE_PARTS] = {-EBADF, -EBADF, -EBADF, -EBADF}, r;
+	char name[64];
+
+	if (up < 0)
+		return error_set(err, -errno, "--parent-path %s (seen from --image-path)", parent);
+	r = open_set(up, 1U << IMAGE_MANIFEST, fds, ret, name);
+	if (r < 0)
+		r = set_error(r, parent, fds[IMAGE_MANIFEST], name, err);
+	cleanup_closep(&fds[IMAGE_MANIFEST]);
+	return r;
 }
 
 int image_dir_reopen(struct image_dir *d, const struct image_dir *from, struct error **err)
@@ -113,6 +174,16 @@ int image_dir_reopen(struct image_dir *d, const struct image_dir *from, struct e
 		if (d->fds[i] < 0)
 			return error_set(err, -errno, "image %s", d->path);
 	}
+	/* These are read by offset. */
+	for (; d->nr_layers < from->nr_layers; d->nr_layers++) {
+		const struct sentry_layer_fds *l = &from->layers[d->nr_layers];
+		struct sentry_layer_fds mine = {fcntl(l->index, F_DUPFD_CLOEXEC, 3), fcntl(l->pages, F_DUPFD_CLOEXEC, 3)};
+
+		d->layers[d->nr_layers] = mine;
+		if (mine.index < 0 || mine.pages < 0)
+			return error_set(err, -errno, "image %s", d->path);
+	}
+	memcpy(d->hash, from->hash, sizeof(d->hash));
 	return 0;
 }
 
@@ -181,6 +252,9 @@ static void remove_others(int dirfd, const char *hash)
 	while ((e = readdir(dir))) {
 		size_t n = strlen(e->d_name);
 
+		if (!strncmp(e->d_name, PARENT_LINK, sizeof(PARENT_LINK) - 1) && n == sizeof(PARENT_LINK) - 1 + MANIFEST_HASH &&
+		    strcmp(e->d_name + sizeof(PARENT_LINK) - 1, hash) != 0)
+			(void)unlinkat(dirfd, e->d_name, 0);
 		for (int i = 0; i < IMAGE_PARTS; i++) {
 			size_t k = strlen(stems[i]);
 			bool part = !strncmp(e->d_name, stems[i], k) && e->d_name[k] == '-' && n == k + 37 &&
@@ -195,13 +269,24 @@ static void remove_others(int dirfd, const char *hash)
 	(void)closedir(dir);
 }
 
-int image_dir_commit(struct image_dir *d, struct error **err)
+static int make_link(const struct image_dir *d, const char *hash, const char *parent)
 {
-	char hash[33], from[64], to[64];
+	char link[sizeof(PARENT_LINK) + MANIFEST_HASH];
+
+	(void)snprintf(link, sizeof(link), PARENT_LINK "%s", hash);
+	(void)unlinkat(d->dirfd, link, 0);
+	return symlinkat(parent, d->dirfd, link) < 0 ? -errno : 0;
+}
+
+int image_dir_commit(struct image_dir *d, const char *parent, struct error **err)
+{
+	char hash[MANIFEST_HASH + 1], from[64], to[64];
 	int r = manifest_hash(d->fds[IMAGE_MANIFEST], hash);
 
 	if (r == 0)
 		r = fsync_all(d->fds);
+	if (r == 0 && parent)
+		r = make_link(d, hash, parent);
 	/* The manifest last. */
 	for (int i = IMAGE_PARTS - 1; i >= 0 && r == 0; i--) {
 		temp_name(i, from, sizeof(from));
@@ -230,6 +315,10 @@ void image_dir_done(struct image_dir *d)
 			(void)unlinkat(d->dirfd, name, 0);
 		}
 		cleanup_closep(&d->fds[i]);
+	}
+	for (size_t i = 0; i < d->nr_layers; i++) {
+		cleanup_closep(&d->layers[i].index);
+		cleanup_closep(&d->layers[i].pages);
 	}
 	cleanup_closep(&d->dirfd);
 	*d = (struct image_dir)IMAGE_DIR_INIT;

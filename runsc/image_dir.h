@@ -11,6 +11,9 @@
  *manifest over the old one. At every moment `inventory.img` names, by its own content, a complete set: a crash leaves
  *the earlier image or the new one, never a mix. What the old image leaves behind is removed afterwards. No
  *sub-directories: containerd's CRI unpacks images flat.
+ *
+ * An incremental image has a symbolic link besides, `parent-<hash>`, to the directory of the image it is a change of. What that
+ * directory holds must still be that image: the manifest knows its hash and checksums.
  */
 #ifndef RUNSC_IMAGE_DIR_H
 #define RUNSC_IMAGE_DIR_H
@@ -19,20 +22,28 @@
 
 #include "base/error.h"
 #include "runsc/sandbox.h"
+#include "sentry/sentry.h"
+#include "state/manifest.h"
 
 struct image_dir {
 	int dirfd;
 	const char *path; /* the caller's */
 	int fds[IMAGE_PARTS];
 	bool writing; /* temporary files exist and go when this is closed */
+	char hash[MANIFEST_HASH + 1]; /* reading */
+	struct sentry_layer_fds layers[MANIFEST_LAYERS_MAX]; /* reading: of its ancestors, the nearest first */
+	size_t nr_layers;
 };
 #define IMAGE_DIR_INIT                                                                                                 \
 	{                                                                                                              \
-		-EBADF, NULL, {-EBADF, -EBADF, -EBADF, -EBADF}, false                                                  \
+		.dirfd = -EBADF, .fds = {-EBADF, -EBADF, -EBADF, -EBADF}                                               \
 	}
 
-/* Opens the parts of an image for reading. */
-_must_check_ int image_dir_open(struct image_dir *d, const char *path, struct error **err);
+/* Opens the parts of an image for reading, with those of the images it is a change of. @parent: where the first of these is, relative to @path
+ * if it does not begin with '/'; NULL: where the link says. */
+_must_check_ int image_dir_open(struct image_dir *d, const char *path, const char *parent, struct error **err);
+/* The hash of the complete image in the directory @parent (as above). -ENOENT: there is none. */
+_must_check_ int image_dir_parent_hash(const char *path, const char *parent, char ret[MANIFEST_HASH + 1], struct error **err);
 /*
  * The same files as @from, which is open for reading, whatever has become of their names, with file positions of their own: a sandbox
  * reads what it is given from its position.
@@ -40,8 +51,9 @@ _must_check_ int image_dir_open(struct image_dir *d, const char *path, struct er
 _must_check_ int image_dir_reopen(struct image_dir *d, const struct image_dir *from, struct error **err);
 /* Makes the directory (0700) if needed, and empty temporary parts. */
 _must_check_ int image_dir_begin(struct image_dir *d, const char *path, struct error **err);
-/* The image is complete and durable when this returns 0; until then the earlier one is. */
-_must_check_ int image_dir_commit(struct image_dir *d, struct error **err);
+/* The image is complete and durable when this returns 0; until then the earlier one is. @parent: it is a change of the one there; NULL: it
+ * is complete. */
+_must_check_ int image_dir_commit(struct image_dir *d, const char *parent, struct error **err);
 void image_dir_done(struct image_dir *d);
 #define _cleanup_image_ _cleanup_(image_dir_done)
 

@@ -87,15 +87,16 @@ void image_write_dump_logs(const char *work_path, const char *image_path, json_t
 {
 	_cleanup_close_ int work = open_dir(work_path);
 	_cleanup_close_ int image = open(image_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	const uint64_t v[] = {num(st, "freezeUs"),    num(st, "totalUs"),    num(st, "saveUs"),
-			      num(st, "writeUs"),     num(st, "pagesTotal"), 0,
-			      num(st, "pagesWritten")};
+	uint64_t paused = num(st, "pausedUs");
+	/* freezing, frozen, memdump and memwrite times; pages scanned, left to the parent, written */
+	const uint64_t v[] = {num(st, "freezeUs"),	 paused ? paused : num(st, "totalUs"), num(st, "saveUs"), num(st, "writeUs"),
+			      num(st, "pagesTotal"), num(st, "pagesInherited"),	      num(st, "pagesWritten")};
 	char text[400];
 
 	(void)snprintf(text, sizeof(text),
-		       "runsc: frozen after %llu us, saved in %llu us, written in %llu us, %llu us in all\n"
+		       "runsc: frozen after %llu us, saved in %llu us, %llu us in all, of which the container stood still %llu us\n"
 		       "runsc: %llu objects, %llu of %llu pages, %llu bytes\nDumping finished successfully\n",
-		       (unsigned long long)v[0], (unsigned long long)v[2], (unsigned long long)v[3],
+		       (unsigned long long)v[0], (unsigned long long)v[2], (unsigned long long)num(st, "totalUs"),
 		       (unsigned long long)v[1], (unsigned long long)num(st, "objects"), (unsigned long long)v[6],
 		       (unsigned long long)v[4], (unsigned long long)num(st, "bytes"));
 	if (work >= 0) {

@@ -243,11 +243,15 @@ static int start_sandbox(const struct globals *g, const struct create_opts *o, s
 
 	if (o->image) {
 		s.image_fds = o->image->fds;
+		s.layers = o->image->layers;
+		s.nr_layers = o->image->nr_layers;
 	} else if (o->image_path) {
-		r = image_dir_open(&img, o->image_path, err);
+		r = image_dir_open(&img, o->image_path, o->parent_path, err);
 		if (r < 0)
 			return r;
 		s.image_fds = img.fds;
+		s.layers = img.layers;
+		s.nr_layers = img.nr_layers;
 	}
 	r = collect_preserved_fds(o->preserve_fds, &extra, &s.nr_extra_fds, err);
 	if (r < 0)

@@ -21,6 +21,7 @@ struct create_opts {
 	bool relay;             /* with a terminal and no console socket: the caller keeps the master (foreground) */
 	bool throw_away;        /* the container ends with the process that made it, however that ends (do) */
 	const char *image_path; /* restore from here; NULL: create */
+	const char *parent_path; /* where the image's parent is, if not where its link says */
 	const struct image_dir *image; /* the same, opened by the caller; borrowed */
 	const char *hostname;   /* restore: --hostname; NULL: see sandbox_start */
 	const char *work_path;  /* restore: where restore.log and stats-restore go */

@@ -284,7 +284,7 @@ int restore_clones(const struct globals *g, const struct clone_opts *o, struct e
 	if (r == 0 && spec->process && spec->process->terminal && !(o->create.console_socket && o->create.console_socket[0]))
 		r = error_msg(err, -EINVAL, "process.terminal is set: clones need --console-socket");
 	if (r == 0)
-		r = image_dir_open(&img, o->create.image_path, err);
+		r = image_dir_open(&img, o->create.image_path, o->create.parent_path, err);
 	if (r < 0)
 		return r;
 	s.spec = json_incref(spec->json);

@@ -134,6 +134,7 @@ static int send_sandbox_setup(const struct sandbox_start *s, struct starting *t,
 		      "platform", s->g->platform ? s->g->platform : "", "emptyDir", s->c->dir, "rootless",
 		      isolate_is_rootless(s->g->rootless));
 	if (!m || (s->image_fds && json_object_set_new(m, "restore", restore_opts_to_json(s->restore)) < 0) ||
+	    (s->image_fds && json_object_set_new(m, "layers", json_integer((json_int_t)s->nr_layers)) < 0) ||
 	    (s->hostname && add_hostname(s, m) < 0))
 		return error_set(err, -ENOMEM, "sandbox setup");
 	fds[n++] = t->p9[0];
@@ -143,6 +144,10 @@ static int send_sandbox_setup(const struct sandbox_start *s, struct starting *t,
 		fds[n++] = s->stdio[i];
 	for (int i = 0; s->image_fds && i < IMAGE_PARTS; i++)
 		fds[n++] = s->image_fds[i];
+	for (size_t i = 0; s->image_fds && i < s->nr_layers; i++) {
+		fds[n++] = s->layers[i].index;
+		fds[n++] = s->layers[i].pages;
+	}
 	if (s->nr_extra_fds > FD_SEND_MAX - n)
 		return error_msg(err, -E2BIG, "--preserve-fds: more than %zu descriptors", FD_SEND_MAX - n);
 	for (size_t i = 0; i < s->nr_extra_fds; i++)

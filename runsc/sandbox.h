@@ -21,6 +21,8 @@ struct sandbox_start {
 	const int *extra_fds;
 	size_t nr_extra_fds;
 	const int *image_fds; /* IMAGE_PARTS descriptors: restore; NULL: create */
+	const struct sentry_layer_fds *layers; /* with image_fds: of the images it is a change of */
+	size_t nr_layers;
 	const struct sentry_restore_opts *restore; /* with image_fds */
 	/* Restore: the host name to give, HOSTNAME_ID, HOSTNAME_KEEP, or NULL: config.json's, if the application kept the one that it was
 	 * given. */

@@ -54,50 +54,56 @@ static int plan_add(struct memfile_snapshot *s, uint64_t off, uint64_t len, enum
 	return 0;
 }
 
-/* What is in the memory file between @pos and @end, where nothing is held, or all is clean. */
-static int plan_data(struct memfile_snapshot *s, uint64_t pos, uint64_t end, enum from from)
+/* The data of the memory file at or after @pos; *@start is its size when there is none. */
+static int next_data(const struct memfile *mf, uint64_t pos, uint64_t *start, uint64_t *end)
 {
-	while (pos < end) {
-		off_t data = lseek(s->mf->fd, (off_t)pos, SEEK_DATA), hole;
-		int r;
+	off_t data = lseek(mf->fd, (off_t)pos, SEEK_DATA), hole;
 
-		if (data < 0)
-			return errno == ENXIO ? 0 : -errno;
-		if ((uint64_t)data >= end)
-			break;
-		hole = lseek(s->mf->fd, data, SEEK_HOLE);
-		if (hole <= data)
-			return -EIO;
-		r = plan_add(s, (uint64_t)data, MIN((uint64_t)hole, end) - (uint64_t)data, from);
-		if (r < 0)
-			return r;
-		pos = (uint64_t)hole;
-	}
+	*start = *end = mf->size;
+	if (data < 0)
+		return errno == ENXIO ? 0 : -errno;
+	hole = lseek(mf->fd, data, SEEK_HOLE);
+	if (hole <= data)
+		return -EIO;
+	*start = (uint64_t)data;
+	*end = (uint64_t)hole;
 	return 0;
 }
 
-/* Nothing runs, so nothing changes; holes outside allocations are skipped with the rest. */
+/*
+ * Nothing runs, so nothing changes; holes outside allocations are skipped with the rest. The host is asked once per run of data,
+ * which is expensive, and not for what is held, which may be in many pieces.
+ */
 static int plan_make(struct memfile_snapshot *s, bool incremental)
 {
 	struct memfile *mf = s->mf;
-	struct held *h;
-	uint64_t pos = 0;
+	uint64_t pos = 0, start = 0, end = 0;
 	int r = 0;
 
 	memfile_give_back_all(mf);
 	mutex_guard(&mf->mu);
-	while (r == 0 && (h = memfile_held_next_locked(mf, pos))) {
-		uint64_t start = h->r.start, end = h->r.end;
-		enum held_kind kind = h->kind;
+	while (r == 0 && pos < mf->size) {
+		struct held *h = memfile_held_next_locked(mf, pos);
+		bool inside = h && h->r.start <= pos;
+		uint64_t stop = !h ? mf->size : inside ? h->r.end : h->r.start;
 
-		r = plan_data(s, pos, start, FROM_FILE);
-		if (r == 0 && kind == HELD_ABSENT)
-			r = plan_add(s, start, end - start, incremental ? FROM_PARENT : FROM_IMAGE);
-		else if (r == 0)
-			r = plan_data(s, start, end, incremental && kind == HELD_CLEAN ? FROM_PARENT : FROM_FILE);
-		pos = end;
+		if (inside && h->kind == HELD_ABSENT) {
+			r = plan_add(s, pos, stop - pos, incremental ? FROM_PARENT : FROM_IMAGE);
+			pos = stop;
+			continue;
+		}
+		if (pos >= end)
+			r = next_data(mf, pos, &start, &end);
+		pos = MAX(pos, start);
+		if (r < 0 || pos >= stop) {
+			pos = MIN(pos, stop);
+			continue;
+		}
+		stop = MIN(stop, end);
+		r = plan_add(s, pos, stop - pos, inside && incremental && h->kind == HELD_CLEAN ? FROM_PARENT : FROM_FILE);
+		pos = stop;
 	}
-	return r == 0 ? plan_data(s, pos, mf->size, FROM_FILE) : r;
+	return r;
 }
 
 /* --- the runs --- */
