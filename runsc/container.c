@@ -424,6 +424,17 @@ int container_load_spec(const struct container *c, struct oci_spec **ret, struct
 	return oci_spec_parse(text, len, "config.json", ret, err);
 }
 
+bool container_is_abandoned(const struct container *c)
+{
+	struct stat st;
+
+	if (c->sandbox.pid <= 0 || proc_alive(&c->sandbox) == 0)
+		return false;
+	if (fstatat(c->dirfd, "exit.json", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT;
+	return st.st_size == 0;
+}
+
 int container_exit_status(const struct container *c)
 {
 	_cleanup_free_ char *text = NULL;

@@ -69,6 +69,27 @@ static void part_name(int part, const char *hash, char *buf, size_t n)
 		(void)snprintf(buf, n, "%s-%s.img", stems[part], hash);
 }
 
+/*
+ * An image is regular files and nothing else. It is looked at before it is opened: opening a FIFO could block, opening a device could
+ * do anything, and a symlink would lead out of the image. Returns an fd or a negative errno: -ELOOP for a symlink, -EMEDIUMTYPE for
+ * other kinds.
+ */
+static int open_part(int dirfd, const char *name)
+{
+	_cleanup_close_ int path = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char self[40];
+	struct stat st;
+	int fd;
+
+	if (path < 0 || fstat(path, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISLNK(st.st_mode) ? -ELOOP : -EMEDIUMTYPE;
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", path);
+	fd = open(self, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 int image_dir_open(struct image_dir *d, const char *path, struct error **err)
 {
 	char hash[33], name[64];
@@ -84,9 +105,9 @@ int image_dir_open(struct image_dir *d, const char *path, struct error **err)
 		for (int i = 0; i < IMAGE_PARTS && r == 0; i++) {
 			cleanup_closep(&d->fds[i]);
 			part_name(i, hash, name, sizeof(name));
-			d->fds[i] = openat(d->dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+			d->fds[i] = open_part(d->dirfd, name);
 			if (d->fds[i] < 0)
-				r = -errno;
+				r = d->fds[i];
 			else if (i == IMAGE_MANIFEST)
 				r = manifest_hash(d->fds[i], hash);
 		}
@@ -97,6 +118,9 @@ int image_dir_open(struct image_dir *d, const char *path, struct error **err)
 		return error_msg(err, r,
 				 "image %s: there is no complete image (no " MANIFEST "): No such file or directory",
 				 path);
+	if (r == -ELOOP || r == -EMEDIUMTYPE)
+		return error_msg(err, -EINVAL, "image %s: %s is %s, not a regular file", path, name,
+				 r == -ELOOP ? "a symbolic link" : "a special file or directory");
 	if (r < 0)
 		return error_set(err, r, "image %s: %s", path, name);
 	return 0;
@@ -133,7 +157,9 @@ int image_dir_begin(struct image_dir *d, const char *path, struct error **err)
 	d->writing = true;
 	for (int i = 0; i < IMAGE_PARTS; i++) {
 		temp_name(i, name, sizeof(name));
-		d->fds[i] = openat(d->dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+		/* Whatever has this name was left by a command that was killed; its sandbox may even be writing still. */
+		(void)unlinkat(d->dirfd, name, 0);
+		d->fds[i] = openat(d->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (d->fds[i] < 0)
 			return error_set(err, -errno, "%s/%s", path, name);
 	}
