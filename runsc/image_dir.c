@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "base/fd_util.h"
+#include "state/manifest.h"
 
 #define MANIFEST     "inventory.img"
 #define MANIFEST_MAX (1U << 20)
@@ -90,6 +91,17 @@ static int open_part(int dirfd, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Parts are found by the hash of the manifest: a part that is not there means that the manifest is damaged, or that the part is lost. */
+static int explain_missing(struct image_dir *d, const char *name, struct error **err)
+{
+	_cleanup_manifest_ struct manifest m = {0};
+	int r = lseek(d->fds[IMAGE_MANIFEST], 0, SEEK_SET) < 0 ? -errno : manifest_read(d->fds[IMAGE_MANIFEST], &m, err);
+
+	if (r < 0)
+		return error_prefix(err, "image %s", d->path);
+	return error_msg(err, -ENOENT, "image %s is not complete: %s is missing", d->path, name);
+}
+
 int image_dir_open(struct image_dir *d, const char *path, struct error **err)
 {
 	char hash[33], name[64];
@@ -121,6 +133,10 @@ int image_dir_open(struct image_dir *d, const char *path, struct error **err)
 	if (r == -ELOOP || r == -EMEDIUMTYPE)
 		return error_msg(err, -EINVAL, "image %s: %s is %s, not a regular file", path, name,
 				 r == -ELOOP ? "a symbolic link" : "a special file or directory");
+	if (r == -EFBIG)
+		return error_msg(err, -EINVAL, "image %s: %s is too large to be a manifest", path, name);
+	if (r == -ENOENT)
+		return explain_missing(d, name, err);
 	if (r < 0)
 		return error_set(err, r, "image %s: %s", path, name);
 	return 0;
@@ -217,6 +233,8 @@ static void remove_others(int dirfd, const char *hash)
 			if (part || temp)
 				(void)unlinkat(dirfd, e->d_name, 0);
 		}
+		if (!strncmp(e->d_name, "descriptors.json.tmp.", 21))
+			(void)unlinkat(dirfd, e->d_name, 0);
 	}
 	(void)closedir(dir);
 }
