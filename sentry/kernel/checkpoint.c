@@ -152,6 +152,18 @@ static void give_host_fds(const struct sentry_container *sc)
 		hostfile_set_restore_fd(3 + (int)i, p->extra_fds[i]);
 }
 
+#define SMALL_BYTES (16 << 20) /* about 2 ms of checksums */
+
+/* Pages are checked when they are first used, since looking at all would take time. Where it takes none, damage is better known before
+ * anything runs. */
+static int check_small(struct pages_reader *pr, struct error **err)
+{
+	struct pages_stats st;
+
+	pages_reader_stats(pr, &st);
+	return st.pages_bytes <= SMALL_BYTES ? pages_reader_verify(pr, err) : 0;
+}
+
 static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, struct restore_ctx *ctx, struct sentry_ckpt_stats *st,
 			struct error **err)
 {
@@ -175,6 +187,8 @@ static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, st
 	if (fd < 0)
 		return error_set(err, -errno, "pages.img");
 	r = pages_reader_open(fds->index, fd, &pr, err);
+	if (r == 0)
+		r = check_small(pr, err);
 	if (r < 0)
 		return r;
 	r = memfile_attach_pages(k->mf, pr, fd);
