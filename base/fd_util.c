@@ -94,12 +94,37 @@ int read_file_at(int dirfd, const char *path, size_t max, char **ret, size_t *re
 	return read_fd_all(fd, max, ret, ret_len);
 }
 
+/* A new file that has no name until it is complete: a kill at any moment leaves nothing behind. -EEXIST when @path exists, other
+ * errors also where the file system cannot do this. */
+static int write_new_file_at(int dirfd, const char *path, mode_t mode, const void *buf, size_t n)
+{
+	_cleanup_close_ int fd = -EBADF;
+	_cleanup_free_ char *dir = strdup(path);
+	char *slash = dir ? strrchr(dir, '/') : NULL, self[40];
+	int r;
+
+	if (!dir)
+		return -ENOMEM;
+	if (slash)
+		slash[slash == dir] = '\0';
+	fd = openat(dirfd, slash ? dir : ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, buf, n);
+	if (r < 0)
+		return r;
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, self, dirfd, path, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
 int write_file_atomic_at(int dirfd, const char *path, mode_t mode, const void *buf, size_t n)
 {
 	_cleanup_close_ int fd = -EBADF;
 	char tmp[4200];
 	int r;
 
+	if (write_new_file_at(dirfd, path, mode, buf, n) == 0)
+		return 0;
 	if (snprintf(tmp, sizeof(tmp), "%s.tmp.%d", path, (int)getpid()) >= (int)sizeof(tmp))
 		return -ENAMETOOLONG;
 	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, mode);

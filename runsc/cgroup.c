@@ -214,6 +214,10 @@ int cgroup_create(const struct globals *g, struct container *c, const struct oci
 		return error_msg(err, -EINVAL, "linux.cgroupsPath \"%s\" is not acceptable", spec->lnx.cgroups_path);
 	if (!c->cgroup[0])
 		return 0;
+	/* Recorded first: if we are killed, who takes over or deletes the container knows what to remove. */
+	r = container_save(c, err);
+	if (r < 0)
+		return r;
 	r = for_each_dir(c->cgroup, make_one, c);
 	if (l.memory || l.pids)
 		limited = for_each_dir(c->cgroup, limit_one, &l);

@@ -61,6 +61,7 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 		return restore_clones(g, &clones, err);
 	}
 	o.relay = !detach;
+	o.keep_at_start = true;
 	o.preserve_fds = 0;
 	r = lifecycle_create(g, rest.args[0], &o, &x, err);
 	if (r < 0)

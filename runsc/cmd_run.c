@@ -26,6 +26,7 @@ int cmd_run(struct globals *g, int argc, char **argv, struct error **err)
 	if (r)
 		return r < 0 ? r : 0;
 	o.relay = !detach;
+	o.keep_at_start = true;
 	r = lifecycle_create(g, rest.args[0], &o, &x, err);
 	if (r < 0)
 		return r;

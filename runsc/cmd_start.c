@@ -23,5 +23,5 @@ int cmd_start(struct globals *g, int argc, char **argv, struct error **err)
 	r = container_load_spec(c, &spec, err);
 	if (r < 0)
 		return r;
-	return lifecycle_start(g, c, spec, -1, err);
+	return lifecycle_start(g, c, spec, -1, false, err);
 }

@@ -182,6 +182,7 @@ static int lock_dir(struct container *c, int how, struct error **err)
 static int claim_dir(const struct globals *g, struct container *c, struct error **err)
 {
 	int r = mkdir(c->dir, 0711) < 0 ? -errno : 0;
+	bool made;
 
 	if (r == -ENOENT) {
 		r = mkdir_parents(g->root, 0711);
@@ -191,11 +192,24 @@ static int claim_dir(const struct globals *g, struct container *c, struct error 
 	}
 	if (r < 0 && r != -EEXIST)
 		return error_set(err, r, "state directory %s", c->dir);
+	made = r == 0;
 	c->dirfd = open(c->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (c->dirfd < 0)
-		return error_set(err, -errno, "state directory %s", c->dir);
+	if (c->dirfd < 0) {
+		r = error_set(err, -errno, "state directory %s", c->dir);
+		if (made)
+			(void)rmdir(c->dir); /* empty, unless another create has taken it over */
+		return r;
+	}
 	/* Another create of this id either holds the lock or has written its state. */
-	if (lock_dir(c, LOCK_EX | LOCK_NB, NULL) < 0 || faccessat(c->dirfd, "state.json", F_OK, 0) == 0)
+	r = lock_dir(c, LOCK_EX | LOCK_NB, err);
+	if (r < 0 && r != -EWOULDBLOCK && r != -ENOENT) {
+		if (made)
+			(void)rmdir(c->dir);
+		return r;
+	}
+	if (r < 0 && err)
+		error_freep(err);
+	if (r < 0 || faccessat(c->dirfd, "state.json", F_OK, 0) == 0)
 		return error_msg(err, -EEXIST, "container with given ID already exists: \"%s\"", c->id);
 	return 0;
 }
@@ -422,6 +436,17 @@ int container_load_spec(const struct container *c, struct oci_spec **ret, struct
 	if (r < 0)
 		return error_set(err, r, "%s/config.json", c->dir);
 	return oci_spec_parse(text, len, "config.json", ret, err);
+}
+
+bool container_is_abandoned(const struct container *c)
+{
+	struct stat st;
+
+	if (c->sandbox.pid <= 0 || proc_alive(&c->sandbox) == 0)
+		return false;
+	if (fstatat(c->dirfd, "exit.json", &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT;
+	return st.st_size == 0;
 }
 
 int container_exit_status(const struct container *c)

@@ -6,7 +6,7 @@
  *   config.json   the OCI configuration as it was at create; later changes of the bundle have no effect
  *   lock          flock: exclusive for verbs that change state.json, shared for exec
  *   control.sock  where the sandbox process listens
- *   exit.json     {"status": N} written by the sandbox when its init has ended; empty before
+ *   exit.json     {"status": N} written by the sandbox when its init has ended; {} before that, empty until it was kept
  *   boot.log      the sandbox's and gofer's errors, unless --debug-log sends them elsewhere
  *
  * Status:  creating --create--> created --start--> running <--pause/resume--> paused; any of them becomes stopped when
@@ -61,6 +61,8 @@ _must_check_ int container_open(const struct globals *g, const char *id, enum co
 /* For delete --force: locked, with nothing known but its name. */
 _must_check_ int container_open_damaged(const struct globals *g, const char *id, struct container **ret,
 					struct error **err);
+/* True for what a create, run or restore left that was killed before its sandbox was kept: nothing of it lives. */
+bool container_is_abandoned(const struct container *c);
 /* Writes state.json. */
 _must_check_ int container_save(struct container *c, struct error **err);
 /* Removes the directory; the caller has made sure that nothing runs. */

@@ -80,19 +80,41 @@ static bool req_bool(const struct request *q, const char *key)
 
 /* --- operations: each returns 0 and maybe an answer, or a negative errno with an error --- */
 
-static int op_keep(struct request *q, json_t **ret, struct error **err)
+/*
+ * From now on we outlive our creator. The mark in exit.json tells later commands that the container really existed: a state directory
+ * without it, whose sandbox is gone, is what a killed command left, and its name is free. See container_is_abandoned().
+ */
+static int keep(struct boot *b, struct error **err)
 {
-	struct boot *b = q->c->b;
+	static const char mark[] = "{}\n";
 
+	if (pwrite(b->exit_fd, mark, sizeof(mark) - 1, 0) != (ssize_t)sizeof(mark) - 1)
+		return error_set(err, -errno, "exit.json");
 	mutex_guard(&b->lock);
 	b->kept = true;
 	return 0;
 }
 
+static int op_keep(struct request *q, json_t **ret, struct error **err)
+{
+	return keep(q->c->b, err);
+}
+
+/* With "keep": both in one step, so that a command killed at any moment leaves a running container or none. */
 static int op_start(struct request *q, json_t **ret, struct error **err)
 {
-	mutex_guard(&q->c->b->freezing);
-	return sentry_start(q->c->b->sentry, q->c->b->id, err);
+	struct boot *b = q->c->b;
+	int r = req_bool(q, "keep") ? keep(b, err) : 0;
+
+	if (r < 0)
+		return r;
+	mutex_guard(&b->freezing);
+	r = sentry_start(b->sentry, b->id, err);
+	if (r < 0 && req_bool(q, "keep")) {
+		mutex_guard(&b->lock);
+		b->kept = false;
+	}
+	return r;
 }
 
 static int op_kill(struct request *q, json_t **ret, struct error **err)

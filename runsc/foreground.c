@@ -117,7 +117,7 @@ int run_created(const struct globals *g, struct created *x, bool detach, bool ke
 		if (sigfd < 0)
 			return error_set(err, -errno, "signalfd");
 	}
-	r = lifecycle_start(g, x->c, x->spec, x->ctl, err);
+	r = lifecycle_start(g, x->c, x->spec, x->ctl, x->keep_at_start, err);
 
 	if (r < 0) {
 		if (lifecycle_delete(g, x->c, true, &ignored) < 0)

@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "base/fd_util.h"
+#include "state/manifest.h"
 
 #define MANIFEST    "inventory.img"
 #define PARENT_LINK  "parent-"
@@ -41,6 +42,27 @@ static void part_name(int part, const char *hash, char *buf, size_t n)
 		(void)snprintf(buf, n, "%s-%s.img", stems[part], hash);
 }
 
+/*
+ * An image is regular files and nothing else. It is looked at before it is opened: opening a FIFO could block, opening a device could
+ * do anything, and a symlink would lead out of the image. Returns an fd or a negative errno: -ELOOP for a symlink, -EMEDIUMTYPE for
+ * other kinds.
+ */
+static int open_part(int dirfd, const char *name)
+{
+	_cleanup_close_ int path = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char self[40];
+	struct stat st;
+	int fd;
+
+	if (path < 0 || fstat(path, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return S_ISLNK(st.st_mode) ? -ELOOP : -EMEDIUMTYPE;
+	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", path);
+	fd = open(self, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 /* The parts of @want (a mask) of the set that is complete in @dirfd; @name is the one that failed. */
 static int open_set(int dirfd, unsigned int want, int *fds, char hash[MANIFEST_HASH + 1], char name[64])
 {
@@ -54,9 +76,9 @@ static int open_set(int dirfd, unsigned int want, int *fds, char hash[MANIFEST_H
 				continue;
 			cleanup_closep(&fds[i]);
 			part_name(i, hash, name, 64);
-			fds[i] = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+			fds[i] = open_part(dirfd, name);
 			if (fds[i] < 0)
-				r = -errno;
+				r = fds[i];
 			else if (i == IMAGE_MANIFEST)
 				r = manifest_hash(fds[i], hash);
 		}
@@ -66,6 +88,17 @@ static int open_set(int dirfd, unsigned int want, int *fds, char hash[MANIFEST_H
 	return r;
 }
 
+/* Parts are found by the hash of the manifest: a part that is not there means that the manifest is damaged, or that the part is lost. */
+static int explain_missing(const char *path, int manifest_fd, const char *name, struct error **err)
+{
+	_cleanup_manifest_ struct manifest m = {0};
+	int r = lseek(manifest_fd, 0, SEEK_SET) < 0 ? -errno : manifest_read(manifest_fd, &m, err);
+
+	if (r < 0)
+		return error_prefix(err, "image %s", path);
+	return error_msg(err, -ENOENT, "image %s is not complete: %s is missing", path, name);
+}
+
 /* Says of which image a part could not be opened. */
 static int set_error(int r, const char *path, int manifest_fd, const char *name, struct error **err)
 {
@@ -73,6 +106,13 @@ static int set_error(int r, const char *path, int manifest_fd, const char *name,
 		return error_msg(err, r,
 				 "image %s: there is no complete image (no " MANIFEST "): No such file or directory",
 				 path);
+	if (r == -ELOOP || r == -EMEDIUMTYPE)
+		return error_msg(err, -EINVAL, "image %s: %s is %s, not a regular file", path, name,
+				 r == -ELOOP ? "a symbolic link" : "a special file or directory");
+	if (r == -EFBIG)
+		return error_msg(err, -EINVAL, "image %s: %s is too large to be a manifest", path, name);
+	if (r == -ENOENT)
+		return explain_missing(path, manifest_fd, name, err);
 	return error_set(err, r, "image %s: %s", path, name);
 }
 
@@ -204,7 +244,9 @@ int image_dir_begin(struct image_dir *d, const char *path, struct error **err)
 	d->writing = true;
 	for (int i = 0; i < IMAGE_PARTS; i++) {
 		temp_name(i, name, sizeof(name));
-		d->fds[i] = openat(d->dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+		/* Whatever has this name was left by a command that was killed; its sandbox may even be writing still. */
+		(void)unlinkat(d->dirfd, name, 0);
+		d->fds[i] = openat(d->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (d->fds[i] < 0)
 			return error_set(err, -errno, "%s/%s", path, name);
 	}
@@ -265,6 +307,8 @@ static void remove_others(int dirfd, const char *hash)
 			if (part || temp)
 				(void)unlinkat(dirfd, e->d_name, 0);
 		}
+		if (!strncmp(e->d_name, "descriptors.json.tmp.", 21))
+			(void)unlinkat(dirfd, e->d_name, 0);
 	}
 	(void)closedir(dir);
 }

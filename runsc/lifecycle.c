@@ -298,9 +298,23 @@ static int create_steps(const struct globals *g, const struct create_opts *o, st
 	if (r == 0)
 		r = write_pid_file(o->pid_file, x->c->sandbox.pid, err);
 	x->throw_away = o->throw_away;
-	if (r == 0 && !x->throw_away)
+	x->keep_at_start = o->keep_at_start && !o->throw_away;
+	if (r == 0 && !x->throw_away && !x->keep_at_start)
 		r = control_call(x->ctl, json_pack("{s:s}", "op", "keep"), NULL, 0, NULL, err);
 	return r;
+}
+
+/* Undoes what a killed command did under this name; true when there was something. */
+static bool remove_abandoned(const struct globals *g, const char *id)
+{
+	_cleanup_container_ struct container *seen = NULL;
+	_cleanup_container_ struct container *c = NULL;
+
+	/* Looked at without the lock first: a container that lives is not waited for. */
+	if (container_open(g, id, CONTAINER_NOLOCK, &seen, NULL) < 0 || !container_is_abandoned(seen))
+		return false;
+	return container_open(g, id, CONTAINER_EXCLUSIVE, &c, NULL) == 0 && container_is_abandoned(c) &&
+	       lifecycle_delete(g, c, true, NULL) == 0;
 }
 
 int lifecycle_create(const struct globals *g, const char *id, const struct create_opts *o, struct created *ret,
@@ -311,6 +325,10 @@ int lifecycle_create(const struct globals *g, const char *id, const struct creat
 	int r;
 
 	r = container_new(g, id, &x.c, err);
+	if (r == -EEXIST && remove_abandoned(g, id)) {
+		error_freep(err);
+		r = container_new(g, id, &x.c, err);
+	}
 	if (r < 0)
 		return r;
 	r = create_steps(g, o, &x, &answer, err);
@@ -333,7 +351,7 @@ int lifecycle_create(const struct globals *g, const char *id, const struct creat
 
 /* --- start, delete --- */
 
-int lifecycle_start(const struct globals *g, struct container *c, const struct oci_spec *spec, int ctl,
+int lifecycle_start(const struct globals *g, struct container *c, const struct oci_spec *spec, int ctl, bool keep,
 		    struct error **err)
 {
 	_cleanup_error_ struct error *ignored = NULL;
@@ -353,7 +371,7 @@ int lifecycle_start(const struct globals *g, struct container *c, const struct o
 	c->status = CONTAINER_RUNNING;
 	r = container_save(c, err);
 	if (r == 0)
-		r = control_call(ctl, json_pack("{s:s}", "op", "start"), NULL, 0, NULL, err);
+		r = control_call(ctl, json_pack("{s:s, s:b}", "op", "start", "keep", keep), NULL, 0, NULL, err);
 	if (r < 0)
 		return r;
 	if (hooks_run(spec, OCI_HOOK_POSTSTART, c, "running", &ignored) < 0)

@@ -20,6 +20,7 @@ struct create_opts {
 	int64_t preserve_fds;
 	bool relay;             /* with a terminal and no console socket: the caller keeps the master (foreground) */
 	bool throw_away;        /* the container ends with the process that made it, however that ends (do) */
+	bool keep_at_start;     /* run, restore: it is to be kept from its start on, not from its creation on */
 	const char *image_path; /* restore from here; NULL: create */
 	const char *parent_path; /* where the image's parent is, if not where its link says */
 	const struct image_dir *image; /* the same, opened by the caller; borrowed */
@@ -34,13 +35,15 @@ struct created {
 	struct oci_spec *spec;
 	int ctl;    /* the creator's control connection */
 	bool throw_away; /* nothing was kept: the sandbox ends when ctl closes */
+	bool keep_at_start; /* nothing was kept yet: lifecycle_start() does it */
 	int master; /* pty master when relaying, else -EBADF */
 };
 
+/* A name that a killed create, run or restore left behind is free: what is left of it is removed. */
 _must_check_ int lifecycle_create(const struct globals *g, const char *id, const struct create_opts *o,
 				  struct created *ret, struct error **err);
-/* @ctl: an open control connection, or -1 to make one. */
-_must_check_ int lifecycle_start(const struct globals *g, struct container *c, const struct oci_spec *spec, int ctl,
+/* @ctl: an open control connection, or -1 to make one. @keep: the sandbox ends with @ctl until it has started. */
+_must_check_ int lifecycle_start(const struct globals *g, struct container *c, const struct oci_spec *spec, int ctl, bool keep,
 				 struct error **err);
 _must_check_ int lifecycle_delete(const struct globals *g, struct container *c, bool force, struct error **err);
 void created_done(struct created *x);

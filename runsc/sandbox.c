@@ -230,15 +230,17 @@ static int spawn_both(const struct sandbox_start *s, struct starting *t, struct 
 	cleanup_closep(&sandbox.netns);
 	if (r < 0)
 		return r;
-	if (proc_identify(pid, &s->c->sandbox) < 0)
-		s->c->sandbox.pid = pid;
 	s->c->gofer.pid = gofer_pid;
+	r = proc_identify(pid, &s->c->sandbox);
+	if (r < 0) /* nobody could find it again; the caller ends it */
+		r = error_set(err, r, "/proc/%d/stat", (int)pid);
+	s->c->sandbox.pid = pid;
 	/* From here an end of file on our side means that the process is gone. */
 	cleanup_closep(&t->ctl_child);
 	t->ctl_child = -EBADF;
 	cleanup_closep(&t->gofer_ctl_child);
 	t->gofer_ctl_child = -EBADF;
-	return 0;
+	return r;
 }
 
 /* The gofer goes with its pid namespace's init, the sandbox. */

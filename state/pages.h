@@ -30,6 +30,7 @@ struct pages_stats {
 	uint64_t pages_inherited; /* left to the parent */
 	uint64_t frames; /* index entries */
 	uint64_t pages_bytes, index_bytes; /* file sizes */
+	uint64_t chain_bytes; /* reader: pages_bytes of all layers */
 	uint32_t index_version; /* of the file: for the manifest, as the next */
 	uint32_t index_crc; /* crc32c of the whole index file */
 };

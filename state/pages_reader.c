@@ -54,13 +54,16 @@ struct pages_reader {
 
 static int check_data_header(struct pages_reader *pr, struct error **err)
 {
-	unsigned char hdr[20];
+	unsigned char hdr[PAGES_DATA_HEADER];
 	struct stat st;
 	int r = pread_full(pr->fd_pages, hdr, sizeof(hdr), 0);
+	bool zero = true;
 
 	if (r < 0)
 		return error_set(err, r, "cannot read pages.img");
-	if (memcmp(hdr, PAGES_DATA_MAGIC, 8) || get_le32(hdr + 16) != crc32c(0, hdr, 16))
+	for (size_t i = 20; i < sizeof(hdr); i++)
+		zero = zero && !hdr[i];
+	if (memcmp(hdr, PAGES_DATA_MAGIC, 8) || get_le32(hdr + 16) != crc32c(0, hdr, 16) || !zero)
 		return error_msg(err, -EINVAL, "pages.img is not a page file of runsc, or is damaged");
 	if (get_le32(hdr + 8) != PAGES_VERSION || get_le32(hdr + 12) != (pr->raw ? PAGES_FLAG_RAW : 0))
 		return error_msg(err, -EINVAL, "pages.img does not belong to pages.idx");
@@ -284,6 +287,8 @@ void pages_reader_stats(const struct pages_reader *pr, struct pages_stats *ret)
 		.index_version = pr->index_version,
 		.index_crc = pr->index_crc,
 	};
+	for (; pr; pr = pr->parent)
+		ret->chain_bytes += pr->pages_bytes;
 }
 
 /* The first extent that ends after @file_page; nr_extents when there is none. */
@@ -542,9 +547,11 @@ int pages_reader_verify(struct pages_reader *pr, struct error **err)
 		if (r >= 0)
 			r = frame_load_locked(pr, s, i, buf);
 		pthread_mutex_unlock(&s->mu);
+		if (r == -EIO)
+			return error_msg(err, r, "pages.img is damaged: the frame at offset %llu does not match its checksum in pages.idx",
+					 (unsigned long long)pr->entries[i].offset);
 		if (r < 0)
-			return error_set(err, r, "pages.img: frame of page %llu at offset %llu",
-					 (unsigned long long)pr->entries[i].file_page, (unsigned long long)pr->entries[i].offset);
+			return error_set(err, r, "cannot read pages.img");
 	}
 	return 0;
 }

@@ -89,6 +89,26 @@ static void give_host_fds(const struct sentry_container *sc)
 		hostfile_set_restore_fd(3 + (int)i, p->extra_fds[i]);
 }
 
+#define SMALL_BYTES (16 << 20) /* about 2 ms of checksums */
+
+/* Pages are checked when they are first used, since looking at all would take time. Where it takes none, damage is better known before
+ * anything runs. */
+static int check_small(struct pages_reader *pr, struct error **err)
+{
+	struct pages_stats st;
+	struct pages_run run;
+	struct pages_view v;
+
+	pages_reader_stats(pr, &st);
+	if (st.chain_bytes > SMALL_BYTES)
+		return 0;
+	/* What is mapped is checked where it is, and then never again. */
+	for (uint64_t at = 0; pages_reader_run_at(pr, at, &run); at = run.file_page + v.npages)
+		if (pages_view(pr, run.file_page, run.npages, &v) < 0)
+			return pages_reader_verify(pr, err);
+	return 0;
+}
+
 static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, struct restore_ctx *ctx, struct sentry_ckpt_stats *st,
 			struct error **err)
 {
@@ -109,6 +129,8 @@ static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, st
 	state_reader_stats(rd, &stats);
 	st->objects = stats.objects;
 	r = open_pages(fds, &pr, err);
+	if (r == 0)
+		r = check_small(pr, err);
 	if (r < 0)
 		return r;
 	r = memfile_attach_pages(k->mf, pr, -1); /* its descriptors are the process's, to its end */

@@ -358,8 +358,11 @@ static int hostfile_load(struct state_reader *r, void *obj, const void *msg)
 	h->index = m->index;
 	h->mode = m->mode;
 	/* The standard error of a container may be the same host file as its output: every object has its own descriptor. */
-	if (restore_fd_given[h->index])
+	if (restore_fd_given[h->index] && restore_fds[h->index] >= 0) {
 		h->fd = dup(restore_fds[h->index]);
+		if (h->fd < 0)
+			return -errno; /* rather than a container whose output is lost */
+	}
 	if (h->fd >= 0 && fstat(h->fd, &st) == 0)
 		h->mode = st.st_mode;
 	host_watch_init(&h->watch, h->fd, watch_fired);

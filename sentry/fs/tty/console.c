@@ -274,19 +274,23 @@ int console_attach(struct tty *tty, int host_fd)
 	return 0;
 }
 
-void console_restored(struct tty *tty)
+int console_restored(struct tty *tty)
 {
-	int fd = restore_fd >= 0 ? fcntl(restore_fd, F_DUPFD_CLOEXEC, 3) : -1;
+	int fd = restore_fd >= 0 ? fcntl(restore_fd, F_DUPFD_CLOEXEC, 3) : -1, err;
 	struct winsize ws;
 
+	if (fd < 0 && restore_fd >= 0)
+		return -errno;
 	if (fd < 0) {
 		log_info("console of pty %u: no descriptor given, its output is lost", tty->index);
 		fd = -EBADF;
 	}
 	if (fd >= 0 && ioctl(fd, TIOCGWINSZ, &ws) == 0 && ws.ws_row && ws.ws_col)
 		tty->ws = (struct linux_winsize){ ws.ws_row, ws.ws_col, ws.ws_xpixel, ws.ws_ypixel };
-	if (console_attach(tty, fd) < 0 && fd >= 0)
+	err = console_attach(tty, fd);
+	if (err < 0 && fd >= 0)
 		(void)close(fd);
+	return err;
 }
 
 /* --- a new container's --- */

@@ -526,9 +526,7 @@ static int tty_after_load(struct state_reader *r, void *obj)
 		return err;
 	if (tty->session)
 		session_put(tty->session); /* not counted at run time: the session holds the terminal */
-	if (tty->is_console && !tty->master_gone)
-		console_restored(tty);
-	return 0;
+	return tty->is_console && !tty->master_gone ? console_restored(tty) : 0;
 }
 
 static void tty_get_state(void *obj)

@@ -102,7 +102,7 @@ struct devpts_sb *devpts_of(struct super_block *sb);
 void console_output(struct tty *tty);
 void console_input_room(struct tty *tty);
 void console_slaves_gone(struct tty *tty);
-void console_restored(struct tty *tty);
+_must_check_ int console_restored(struct tty *tty);
 void console_free(struct console *con); /* NULL is fine */
 _must_check_ int console_attach(struct tty *tty, int host_fd);
 
