@@ -69,7 +69,7 @@ static int write_parts(struct kernel *k, struct saver *s, const struct sentry_im
 
 static int write_manifest(struct kernel *k, const struct saver *s, int fd, struct error **err)
 {
-	_cleanup_free_ char **ids = NULL;
+	_cleanup_free_ char **ids = NULL, **types = NULL;
 	struct manifest m = { .product = (char *)(uintptr_t)PRODUCT_VERSION, .platform = (char *)(uintptr_t)k->pops->name };
 	struct container *c;
 	size_t n = 0;
@@ -84,8 +84,12 @@ static int write_manifest(struct kernel *k, const struct saver *s, int fd, struc
 	list_for_each(c, &k->containers, node)
 		ids[n++] = c->id;
 	m.containers = ids;
+	types = state_writer_types(s->w);
+	if (!types)
+		return error_set(err, -ENOMEM, "manifest");
+	m.types = types;
 	m.created_ns = ktime_real();
-	r = cpu_manifest(&m);
+	r = cpu_manifest_needs(&m);
 	if (r < 0)
 		return error_set(err, r, "manifest");
 	manifest_set_parts(&m, &s->objects, &s->pages);
@@ -127,7 +131,7 @@ static int check_manifest(const struct sentry_image_fds *fds, struct error **err
 
 	if (r < 0)
 		return r;
-	r = cpu_manifest(&have);
+	r = cpu_manifest_offers(&have);
 	if (r < 0)
 		return error_set(err, r, "cannot describe this machine");
 	r = manifest_check_features(&m, &have, err);
