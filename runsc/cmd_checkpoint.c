@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "runsc/compression.h"
 #include "runsc/control.h"
 #include "runsc/image_dir.h"
 #include "runsc/lifecycle.h"
@@ -14,26 +15,6 @@ struct ckpt_opts {
 	bool leave_running, pre_dump;
 	int level;
 };
-
-static int parse_compression(struct ckpt_opts *o, struct error **err)
-{
-	char *end;
-	long n;
-
-	if (!o->compression || !strcmp(o->compression, "none") || !strcmp(o->compression, "raw")) {
-		o->level = 0;
-		return 0;
-	}
-	if (!strcmp(o->compression, "zstd") || !strcmp(o->compression, "flate-best-speed")) {
-		o->level = 1;
-		return 0;
-	}
-	n = strtol(o->compression, &end, 10);
-	if (*end || n < 0 || n > 19)
-		return error_msg(err, -EINVAL, "--compression: \"%s\" is none of none, zstd, 0..19", o->compression);
-	o->level = (int)n;
-	return 0;
-}
 
 /* Says with every failure what has become of the container. */
 static int failed(struct container *c, struct error **err)
@@ -89,7 +70,7 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		{"leave-running", 'R', FLAG_BOOL, &o.leave_running, NULL, "let the container go on afterwards"},
 		{"work-path", 0, FLAG_STR, &o.work_path, "DIR", "gets dump.log and stats-dump"},
 		{"compression", 0, FLAG_STR, &o.compression, "HOW",
-		 "none (default; fastest restore), zstd, or a zstd level"},
+		 "none (default; fastest restore), zstd, or zstd:LEVEL"},
 		{"pre-dump", 0, FLAG_BOOL, &o.pre_dump, NULL,
 		 "writes a complete image and leaves the container running"},
 		{"parent-path", 0, FLAG_NOP_STR, NULL, "DIR", "no effect: every image is complete"},
@@ -120,7 +101,7 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		return r < 0 ? r : 0;
 	if (!o.image_path || !o.image_path[0])
 		o.image_path = "checkpoint";
-	r = parse_compression(&o, err);
+	r = compression_parse(o.compression, &o.level, err);
 	if (r == 0)
 		r = container_open(g, rest.args[0], CONTAINER_EXCLUSIVE, &c, err);
 	if (r < 0)
