@@ -11,10 +11,12 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "schemas/image.pb-c.h"
 #include "state/crc32c.h"
 #include "state/image.h"
+#include "state/json.h"
 #include "state/pages.h"
 #include "state/pages_format.h"
 #include "state/record.h"
@@ -213,6 +215,21 @@ void manifest_done(struct manifest *m)
 	*m = (struct manifest){ 0 };
 }
 
+void manifest_drop_layers(struct manifest *m)
+{
+	char **to = m->features;
+
+	m->nr_layers = 0;
+	for (char **f = m->features; f && *f; f++) {
+		if (!strcmp(*f, MANIFEST_FEATURE_LAYERS))
+			free(*f);
+		else
+			*to++ = *f;
+	}
+	if (to)
+		*to = NULL;
+}
+
 static struct manifest_part part_from_msg(const Image__Part *p)
 {
 	return (struct manifest_part){ p->version, p->size, p->crc };
@@ -273,15 +290,12 @@ static int from_msg(const Image__Manifest *msg, struct manifest *ret, struct err
 	return 0;
 }
 
-int manifest_read(int fd, struct manifest *ret, struct error **err)
+/* Reads and unpacks the file; the message is freed with @alloc, which uses @budget. */
+static int read_message(int fd, struct message_budget *budget, ProtobufCAllocator *alloc, ProtobufCMessage **ret, struct error **err)
 {
 	struct state_in in = { .fd = fd, .name = NAME };
 	unsigned char hdr[HEADER], extra;
 	_cleanup_free_ unsigned char *buf = NULL;
-	struct message_budget budget = { .left = MANIFEST_MEMORY };
-	_cleanup_manifest_ struct manifest m = { 0 };
-	ProtobufCAllocator alloc;
-	ProtobufCMessage *msg;
 	char why[160];
 	ssize_t n;
 	size_t len;
@@ -309,10 +323,23 @@ int manifest_read(int fd, struct manifest *ret, struct error **err)
 	n = state_in_read(&in, &extra, 1, err);
 	if (n)
 		return n < 0 ? (int)n : error_msg(err, -EINVAL, "%s: data after the end", NAME);
-	message_allocator(&budget, &alloc);
-	msg = message_unpack_any(&image__manifest__descriptor, &alloc, &budget, buf, len, why, sizeof(why));
-	if (!msg)
-		return error_msg(err, -EINVAL, "%s: %s", NAME, why);
+	*budget = (struct message_budget){ .left = MANIFEST_MEMORY };
+	message_allocator(budget, alloc);
+	*ret = message_unpack_any(&image__manifest__descriptor, alloc, budget, buf, len, why, sizeof(why));
+	return *ret ? 0 : error_msg(err, -EINVAL, "%s: %s", NAME, why);
+}
+
+int manifest_read(int fd, struct manifest *ret, struct error **err)
+{
+	_cleanup_manifest_ struct manifest m = { 0 };
+	struct message_budget budget;
+	ProtobufCAllocator alloc;
+	ProtobufCMessage *msg;
+	char why[160];
+	int r = read_message(fd, &budget, &alloc, &msg, err);
+
+	if (r < 0)
+		return r;
 	r = from_msg((const Image__Manifest *)msg, &m, err);
 	/* A newer build's image: what it needs and this build lacks says more than the number of a field. */
 	if (r >= 0 && message_has_unknown(msg, why, sizeof(why))) {
@@ -325,6 +352,21 @@ int manifest_read(int fd, struct manifest *ret, struct error **err)
 		return r;
 	*ret = m;
 	m = (struct manifest){ 0 };
+	return 0;
+}
+
+int manifest_json(int fd, struct strbuf *b, unsigned int indent, struct error **err)
+{
+	struct message_budget budget;
+	ProtobufCAllocator alloc;
+	ProtobufCMessage *msg;
+	int r = lseek(fd, 0, SEEK_SET) < 0 ? error_set(err, -errno, "cannot read %s", NAME) :
+					     read_message(fd, &budget, &alloc, &msg, err);
+
+	if (r < 0)
+		return r;
+	state_msg_json(b, msg, indent);
+	protobuf_c_message_free_unpacked(msg, &alloc);
 	return 0;
 }
 

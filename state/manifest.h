@@ -61,6 +61,8 @@ struct manifest {
 
 /* Fills the parts, their versions and the counts from what the writers reported. */
 void manifest_set_parts(struct manifest *m, const struct state_stats *kernel, const struct pages_stats *pages);
+/* For a manifest read: what it describes is complete now. */
+void manifest_drop_layers(struct manifest *m);
 /* Makes names of parts: differs when the bytes of the manifest in @fd (read from offset 0 by pread) do; no defence against forgery. 0, -EFBIG
  * or a read error. */
 _must_check_ int manifest_hash(int fd, char ret[MANIFEST_HASH + 1]);
@@ -69,6 +71,9 @@ _must_check_ int manifest_write(int fd, const struct manifest *m, struct error *
 /* Reads the whole file from the current position of @fd. *@ret is written on success only. */
 _must_check_ int manifest_read(int fd, struct manifest *ret, struct error **err);
 void manifest_done(struct manifest *m);
+/* The message of the file as JSON by the schema, see state_msg_json(). Reads @fd from its begin. */
+struct strbuf;
+_must_check_ int manifest_json(int fd, struct strbuf *b, unsigned int indent, struct error **err);
 #define _cleanup_manifest_ _cleanup_(manifest_done)
 
 /* @have describes this machine and build: arch, page_size, cpu_features, xcr0, xsave, features; types are those of state/types.def.
