@@ -71,7 +71,7 @@ typedef char image_part_names[IMAGE_PARTS][64];
 _must_check_ int image_dir_names(int fd, image_part_names ret);
 
 /* dump.log, stats-dump and descriptors.json as engines look for them; best effort. @work_path NULL: only
- * descriptors.json. @stats: answer of the checkpoint. */
+ * descriptors.json. @image_path NULL: not that. @stats: answer of the checkpoint. */
 void image_write_dump_logs(const char *work_path, const char *image_path, json_t *stats);
 void image_write_restore_logs(const char *work_path, json_t *stats);
 
