@@ -43,7 +43,7 @@ def line_of(text, pos):
 class Message:
     def __init__(self, name, path, line):
         self.name, self.path, self.line = name, path, line
-        self.by_nr, self.by_name, self.types = {}, {}, []
+        self.by_nr, self.by_name, self.types, self.ids = {}, {}, [], []
 
 
 FIELD = re.compile(r'^\s*(repeated\s+|optional\s+)?(map\s*<[^>]*>|[\w.]+)\s+(\w+)\s*=\s*(\d+)\s*(?:\[[^\]]*\])?\s*;')
@@ -51,7 +51,7 @@ FIELD = re.compile(r'^\s*(repeated\s+|optional\s+)?(map\s*<[^>]*>|[\w.]+)\s+(\w+
 
 def parse_proto(path, text, messages, want_comments):
     stack = []  # (kind, Message)
-    commented = False
+    commented, above = False, ''
     for nr, line in enumerate(text.split('\n'), 1):
         code, _, comment = line.partition('//')
         statements = re.findall(r'[^;{}]*[;{}]?', code)
@@ -91,7 +91,10 @@ def parse_proto(path, text, messages, want_comments):
             msg.by_nr[num] = name
             msg.by_name[name] = num
             msg.types.append((nr, m[2].split('.')[-1]))
+            if m[2] == 'uint64':
+                msg.ids.append((nr, name, comment.strip() or above))
         commented = bool(comment.strip()) and not code.strip()
+        above = comment.strip() if commented else ''
 
 
 def check_recursion(messages):
@@ -107,6 +110,33 @@ def check_recursion(messages):
             walk(sub, path + [sub])
     for msg in list(messages.values()):
         walk(msg, [msg])
+
+
+# --- references ---
+
+REF = re.compile(r'^STATE_REF\((\w+), (\w+), "([\w|]+)"\)', re.M)
+
+
+def check_refs(path, text, messages):
+    """state/refs.def names every field that the schemas say is an object id, and nothing else."""
+    have = {}
+    names = {m.name: m for m in messages.values()}
+    for m in REF.finditer(text):
+        line = line_of(text, m.start())
+        have[(m[1], m[2])] = line
+        if m[1] not in names or m[2] not in [n for _, n, _ in names[m[1]].ids]:
+            error(path, line, '%s has no uint64 field %s' % (m[1], m[2]))
+        for kind in m[3].split('|'):
+            if kind not in names:
+                error(path, line, 'there is no message %s' % kind)
+    for msg in names.values():
+        if 'toy' in msg.path or msg.path.endswith('image.proto'):
+            continue
+        for line, field, comment in msg.ids:
+            word = re.match(r'[A-Z]\w+', comment)
+            says = re.search(r'\breferences?\b|\b[Oo]bject ids?\b', comment) or (word and word[0] in names)
+            if says and (msg.name, field) not in have:
+                error(msg.path, line, '%s.%s is an object id by its comment, but not in %s' % (msg.name, field, path))
 
 
 # --- C ---
@@ -362,6 +392,8 @@ def main():
     structs = sum(check_c(p, texts[p], messages, type_desc) for p in texts if p in want)
     with open('state/types.def', encoding='utf-8') as f:
         types = check_types('state/types.def', f.read(), defs)
+    with open('state/refs.def', encoding='utf-8') as f:
+        check_refs('state/refs.def', f.read(), messages)
     for path, line, text in sorted(set(errors)):
         print('%s:%d: %s' % (path, line, text))
     print('%d savable structs, %d types, %d messages, %d problems' % (structs, types, len(messages), len(set(errors))),

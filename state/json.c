@@ -157,7 +157,7 @@ static void value(struct printer *p, const ProtobufCFieldDescriptor *f, const vo
 	}
 }
 
-static size_t value_size(const ProtobufCFieldDescriptor *f)
+size_t state_value_size(const ProtobufCFieldDescriptor *f)
 {
 	switch (f->type) {
 	case PROTOBUF_C_TYPE_INT64:
@@ -181,7 +181,7 @@ static size_t value_size(const ProtobufCFieldDescriptor *f)
 
 static void repeated(struct printer *p, const ProtobufCFieldDescriptor *f, const char *base)
 {
-	size_t n = *(const size_t *)(base + f->quantifier_offset), size = value_size(f);
+	size_t n = *(const size_t *)(base + f->quantifier_offset), size = state_value_size(f);
 	const char *v = *(char *const *)(base + f->offset);
 	bool tall = f->type == PROTOBUF_C_TYPE_MESSAGE;
 
@@ -225,6 +225,13 @@ void state_msg_json(struct strbuf *b, const ProtobufCMessage *msg, unsigned int 
 	struct printer p = { .b = b, .indent = indent };
 
 	message(&p, msg);
+}
+
+void state_value_json(struct strbuf *b, const ProtobufCFieldDescriptor *f, const void *v)
+{
+	struct printer p = { .b = b };
+
+	value(&p, f, v);
 }
 
 void state_record_json(struct strbuf *b, const struct state_dump_record *rec, unsigned int indent)

@@ -13,4 +13,9 @@ void state_msg_json(struct strbuf *b, const struct ProtobufCMessage *msg, unsign
 /* {"type": ..., "id": ..., "fields": {...}}, or "error" when the message cannot be shown; {"roots": [...]} for the last. */
 void state_record_json(struct strbuf *b, const struct state_dump_record *rec, unsigned int indent);
 
+/* One value of field @f as in state_msg_json(), and the bytes a value takes in the C struct (an element of a repeated field). */
+struct ProtobufCFieldDescriptor;
+void state_value_json(struct strbuf *b, const struct ProtobufCFieldDescriptor *f, const void *v);
+size_t state_value_size(const struct ProtobufCFieldDescriptor *f);
+
 #endif

@@ -11,11 +11,13 @@
 
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/strbuf.h"
 #include "schemas/image.pb-c.h"
 #include "state/crc32c.h"
 #include "state/image.h"
+#include "state/json.h"
 #include "state/pages.h"
 #include "state/pages_format.h"
 #include "state/record.h"
@@ -268,14 +270,12 @@ static int from_msg(const Image__Manifest *msg, struct manifest *ret, struct err
 	return 0;
 }
 
-int manifest_read(int fd, struct manifest *ret, struct error **err)
+/* Reads and unpacks the file; the message is freed with @alloc, which uses @budget. */
+static int read_message(int fd, struct message_budget *budget, ProtobufCAllocator *alloc, ProtobufCMessage **ret, struct error **err)
 {
 	struct state_in in = { .fd = fd, .name = NAME };
 	unsigned char hdr[HEADER], extra;
 	_cleanup_free_ unsigned char *buf = NULL;
-	struct message_budget budget = { .left = MANIFEST_MEMORY };
-	ProtobufCAllocator alloc;
-	ProtobufCMessage *msg;
 	char why[160];
 	ssize_t n;
 	size_t len;
@@ -303,13 +303,39 @@ int manifest_read(int fd, struct manifest *ret, struct error **err)
 	n = state_in_read(&in, &extra, 1, err);
 	if (n)
 		return n < 0 ? (int)n : error_msg(err, -EINVAL, "%s: data after the end", NAME);
-	message_allocator(&budget, &alloc);
-	msg = message_unpack(&image__manifest__descriptor, &alloc, &budget, buf, len, why, sizeof(why));
-	if (!msg)
-		return error_msg(err, -EINVAL, "%s: %s", NAME, why);
+	*budget = (struct message_budget){ .left = MANIFEST_MEMORY };
+	message_allocator(budget, alloc);
+	*ret = message_unpack(&image__manifest__descriptor, alloc, budget, buf, len, why, sizeof(why));
+	return *ret ? 0 : error_msg(err, -EINVAL, "%s: %s", NAME, why);
+}
+
+int manifest_read(int fd, struct manifest *ret, struct error **err)
+{
+	struct message_budget budget;
+	ProtobufCAllocator alloc;
+	ProtobufCMessage *msg;
+	int r = read_message(fd, &budget, &alloc, &msg, err);
+
+	if (r < 0)
+		return r;
 	r = from_msg((const Image__Manifest *)msg, ret, err);
 	protobuf_c_message_free_unpacked(msg, &alloc);
 	return r;
+}
+
+int manifest_json(int fd, struct strbuf *b, unsigned int indent, struct error **err)
+{
+	struct message_budget budget;
+	ProtobufCAllocator alloc;
+	ProtobufCMessage *msg;
+	int r = lseek(fd, 0, SEEK_SET) < 0 ? error_set(err, -errno, "cannot read %s", NAME) :
+					     read_message(fd, &budget, &alloc, &msg, err);
+
+	if (r < 0)
+		return r;
+	state_msg_json(b, msg, indent);
+	protobuf_c_message_free_unpacked(msg, &alloc);
+	return 0;
 }
 
 static bool list_has(char **v, const char *s)

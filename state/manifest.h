@@ -67,6 +67,9 @@ _must_check_ int manifest_write(int fd, const struct manifest *m, struct error *
 /* Reads the whole file from the current position of @fd. *@ret is written on success only. */
 _must_check_ int manifest_read(int fd, struct manifest *ret, struct error **err);
 void manifest_done(struct manifest *m);
+/* The message of the file as JSON by the schema, see state_msg_json(). Reads @fd from its begin. */
+struct strbuf;
+_must_check_ int manifest_json(int fd, struct strbuf *b, unsigned int indent, struct error **err);
 #define _cleanup_manifest_ _cleanup_(manifest_done)
 
 /* @have describes this machine and build: arch, cpu_features, xcr0, xsave, features. Fails with -ENOTSUP and a message that

@@ -6,12 +6,14 @@
  */
 #include <sys/mman.h>
 
+#include "state/catalog.h"
 #include "state/crc32c.h"
 #include "state/json.h"
 #include "state/manifest.h"
 #include "state/pages.h"
 #include "state/pages_format.h"
 #include "state/record.h"
+#include "state/refs.h"
 
 #include "tests/state/toy.inc"
 
@@ -23,11 +25,23 @@ static const struct state_opts opts = {
 	.max_objects = 10000,
 };
 
+static void note(void *arg, uint64_t id, const char *what)
+{
+	if (!id || !*what)
+		abort();
+}
+
+static int use(void *arg, const struct ref_use *u)
+{
+	return !u->id;
+}
+
 static void load(const void *mem, size_t len)
 {
 	struct state_dump_record rec;
 	struct state_reader *r = NULL;
 	struct state_dump *d = NULL;
+	struct catalog *c;
 	struct error *err = NULL;
 	struct strbuf b = STRBUF_INIT;
 	void *root;
@@ -51,6 +65,17 @@ static void load(const void *mem, size_t len)
 			strbuf_reset(&b);
 		}
 	state_dump_free(d);
+	if (catalog_read(-1, mem, len, &opts, note, NULL, &c, NULL) >= 0) {
+		for (uint64_t id = 1; id <= catalog_count(c); id++) {
+			const struct ProtobufCMessage *m = catalog_msg(c, id, NULL);
+
+			if (m)
+				(void)refs_walk(m, use, NULL);
+			catalog_json(c, id, &b, 0);
+			strbuf_reset(&b);
+		}
+		catalog_free(c);
+	}
 	strbuf_done(&b);
 	error_free(err);
 	toy_free_all();
