@@ -43,6 +43,11 @@ const struct command *command_find(const char *name);
 _must_check_ int cmd_parse(const char *verb, const struct flag *flags, enum flags_mode mode, size_t min, size_t max,
 			   int argc, char **argv, struct flags_rest *rest, struct error **err);
 
+/* The same for any table of commands: @verb is all that comes after "runsc" on the command line. */
+_must_check_ int command_parse(const char *verb, const char *args, const char *help, const struct flag *flags,
+			       enum flags_mode mode, size_t min, size_t max, int argc, char **argv,
+			       struct flags_rest *rest, struct error **err);
+
 /* Prints the error on stderr and, when --log is given, appends it there in --log-format. */
 void report_error(const struct globals *g, const char *verb, const struct error *err);
 /* A warning: only to --log and, with --debug, to stderr. */
@@ -70,6 +75,7 @@ COMMAND(events);
 COMMAND(exec);
 COMMAND(features);
 COMMAND(gofer);
+COMMAND(image);
 COMMAND(kill);
 COMMAND(list);
 COMMAND(pause);

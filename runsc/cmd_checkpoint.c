@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runsc/compression.h"
 #include "runsc/control.h"
 #include "runsc/image_dir.h"
 #include "runsc/lifecycle.h"
@@ -16,30 +17,6 @@ struct ckpt_opts {
 	bool leave_running, pre_dump, print_stats;
 	int level;
 };
-
-/* none, zstd, zstd:LEVEL or LEVEL. */
-static int parse_compression(struct ckpt_opts *o, struct error **err)
-{
-	const char *level = o->compression;
-	char *end;
-	long n;
-
-	if (!o->compression || !strcmp(o->compression, "none") || !strcmp(o->compression, "raw")) {
-		o->level = 0;
-		return 0;
-	}
-	if (!strcmp(o->compression, "zstd") || !strcmp(o->compression, "flate-best-speed")) {
-		o->level = 1;
-		return 0;
-	}
-	if (!strncmp(level, "zstd:", 5))
-		level += 5;
-	n = strtol(level, &end, 10);
-	if (*end || end == level || n < (level == o->compression ? 0 : 1) || n > 19)
-		return error_msg(err, -EINVAL, "--compression: \"%s\" is none of none, zstd, zstd:1..19, 0..19", o->compression);
-	o->level = (int)n;
-	return 0;
-}
 
 /* Says with every failure what has become of the container. */
 static int failed(struct container *c, struct error **err)
@@ -163,7 +140,7 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		o.image_path = "checkpoint";
 	if (o.parent_path && !o.parent_path[0])
 		o.parent_path = NULL;
-	r = parse_compression(&o, err);
+	r = compression_parse(o.compression, &o.level, err);
 	if (r == 0)
 		r = container_open(g, rest.args[0], CONTAINER_EXCLUSIVE, &c, err);
 	if (r < 0)

@@ -240,6 +240,36 @@ static int fsync_all(int *fds)
 	return r;
 }
 
+enum image_file image_file_kind(const char *name)
+{
+	size_t n = strlen(name);
+
+	if (!strcmp(name, MANIFEST))
+		return IMAGE_FILE_MANIFEST;
+	for (int i = 0; i < IMAGE_PARTS; i++) {
+		size_t k = strlen(stems[i]);
+
+		if (!strncmp(name, stems[i], k) && name[k] == '-' && n == k + 37 && !strcmp(name + n - 4, ".img") &&
+		    strspn(name + k + 1, "0123456789abcdef") == 32)
+			return IMAGE_FILE_PART;
+		if (name[0] == '.' && !strncmp(name + 1, stems[i], k) && n > 4 && !strcmp(name + n - 4, ".tmp"))
+			return IMAGE_FILE_TEMP;
+	}
+	if (!strncmp(name, PARENT_LINK, strlen(PARENT_LINK)) && n == strlen(PARENT_LINK) + MANIFEST_HASH)
+		return IMAGE_FILE_LINK;
+	return IMAGE_FILE_OTHER;
+}
+
+int image_dir_names(int fd, image_part_names ret)
+{
+	char hash[MANIFEST_HASH + 1];
+	int r = manifest_hash(fd, hash);
+
+	for (int i = 0; i < IMAGE_PARTS && r == 0; i++)
+		part_name(i, hash, ret[i], sizeof(ret[i]));
+	return r;
+}
+
 /* Parts of other generations and temporary files of checkpoints that were killed. */
 static void remove_others(int dirfd, const char *hash)
 {
@@ -250,21 +280,11 @@ static void remove_others(int dirfd, const char *hash)
 	if (!dir)
 		return;
 	while ((e = readdir(dir))) {
-		size_t n = strlen(e->d_name);
+		enum image_file kind = image_file_kind(e->d_name);
 
-		if (!strncmp(e->d_name, PARENT_LINK, sizeof(PARENT_LINK) - 1) && n == sizeof(PARENT_LINK) - 1 + MANIFEST_HASH &&
-		    strcmp(e->d_name + sizeof(PARENT_LINK) - 1, hash) != 0)
+		if (kind == IMAGE_FILE_TEMP || ((kind == IMAGE_FILE_PART || kind == IMAGE_FILE_LINK) &&
+						strncmp(strchr(e->d_name, '-') + 1, hash, MANIFEST_HASH) != 0))
 			(void)unlinkat(dirfd, e->d_name, 0);
-		for (int i = 0; i < IMAGE_PARTS; i++) {
-			size_t k = strlen(stems[i]);
-			bool part = !strncmp(e->d_name, stems[i], k) && e->d_name[k] == '-' && n == k + 37 &&
-				    strncmp(e->d_name + k + 1, hash, 32) != 0;
-			bool temp = e->d_name[0] == '.' && !strncmp(e->d_name + 1, stems[i], k) && n > 4 &&
-				    !strcmp(e->d_name + n - 4, ".tmp");
-
-			if (part || temp)
-				(void)unlinkat(dirfd, e->d_name, 0);
-		}
 	}
 	(void)closedir(dir);
 }

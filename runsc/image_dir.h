@@ -57,6 +57,19 @@ _must_check_ int image_dir_commit(struct image_dir *d, const char *parent, struc
 void image_dir_done(struct image_dir *d);
 #define _cleanup_image_ _cleanup_(image_dir_done)
 
+/* What a file of an image directory is by its name. */
+enum image_file {
+	IMAGE_FILE_OTHER,
+	IMAGE_FILE_PART,    /* named as a part of an image, of this one or of one that was replaced */
+	IMAGE_FILE_TEMP,    /* of a checkpoint that is being written, or was killed */
+	IMAGE_FILE_LINK,    /* to the directory of a parent */
+	IMAGE_FILE_MANIFEST,
+};
+enum image_file image_file_kind(const char *name);
+/* Names of the parts of the image whose manifest is open as @fd. */
+typedef char image_part_names[IMAGE_PARTS][64];
+_must_check_ int image_dir_names(int fd, image_part_names ret);
+
 /* dump.log, stats-dump and descriptors.json as engines look for them; best effort. @work_path NULL: only
  * descriptors.json. @stats: answer of the checkpoint. */
 void image_write_dump_logs(const char *work_path, const char *image_path, json_t *stats);

@@ -26,6 +26,7 @@ static const struct command commands[] = {
 	{ "update",     cmd_update,     "ID",                 "change resource limits" },
 	{ "checkpoint", cmd_checkpoint, "ID",                 "write a container's whole state to an image directory" },
 	{ "restore",    cmd_restore,    "ID",                 "make a container from an image directory and let it go on" },
+	{ "image",      cmd_image,      "VERB DIR...",        "look into, check, convert and compare image directories" },
 	{ "do",         cmd_do,         "COMMAND [ARG...]",   "run a command in a sandbox over a read-only view of this host" },
 	{ "debug",      cmd_debug,      "ID",                 "print what the sandbox's kernel is doing, as JSON" },
 	{ "features",   cmd_features,   "",                   "print what this runtime supports, as JSON" },

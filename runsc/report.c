@@ -97,25 +97,31 @@ void report_notice(const struct globals *g, const char *fmt, ...)
 /* The table is in main.c, which unit tests do not link. */
 #pragma weak command_find
 
-int cmd_parse(const char *verb, const struct flag *flags, enum flags_mode mode, size_t min, size_t max, int argc,
-	      char **argv, struct flags_rest *rest, struct error **err)
+int command_parse(const char *verb, const char *args, const char *help, const struct flag *flags, enum flags_mode mode,
+		  size_t min, size_t max, int argc, char **argv, struct flags_rest *rest, struct error **err)
 {
-	const struct command *c = command_find ? command_find(verb) : NULL;
 	int r = flags_parse(flags, mode, argc, argv, rest, err);
 
 	if (r < 0)
 		return r;
 	if (rest->help) {
-		printf("usage: runsc %s [flags] %s\n\n%s\n\nflags:\n", verb, c ? c->args : "",
-		       c && c->help ? c->help : "");
+		printf("usage: runsc %s [flags] %s\n\n%s\n\nflags:\n", verb, args, help);
 		flags_print(flags);
 		return 1;
 	}
 	if (rest->n < min)
-		return error_msg(err, -EINVAL, "an argument is missing (usage: runsc %s [flags] %s)", verb,
-				 c ? c->args : "");
+		return error_msg(err, -EINVAL, "an argument is missing (usage: runsc %s [flags] %s)", verb, args);
 	if (rest->n > max)
 		return error_msg(err, -EINVAL, "unexpected argument \"%s\" (usage: runsc %s [flags] %s)",
-				 rest->args[max], verb, c ? c->args : "");
+				 rest->args[max], verb, args);
 	return 0;
+}
+
+int cmd_parse(const char *verb, const struct flag *flags, enum flags_mode mode, size_t min, size_t max, int argc,
+	      char **argv, struct flags_rest *rest, struct error **err)
+{
+	const struct command *c = command_find ? command_find(verb) : NULL;
+
+	return command_parse(verb, c ? c->args : "", c && c->help ? c->help : "", flags, mode, min, max, argc, argv, rest,
+			     err);
 }

@@ -21,6 +21,7 @@
 #include "base/fd_util.h"
 #include "base/mutex.h"
 #include "gofer/client/p9_client.h"
+#include "runsc/cli.h"
 #include "runsc/control.h"
 #include "sentry/sentry.h"
 
@@ -358,4 +359,9 @@ int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const s
 	if (read(fds->kernel, text, sizeof(text) - 1) < 4 || strncmp(text, "fake", 4) != 0)
 		return error_msg(err, -EINVAL, "fake: not an image");
 	return sentry_create_container(s, c, err);
+}
+
+int cmd_image(struct globals *g, int argc, char **argv, struct error **err)
+{
+	return error_msg(err, -ENOTSUP, "the fake Sentry knows no images");
 }

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* runsc image extract: the content of files that live in the image. */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd_util.h"
+#include "runsc/image/image.h"
+#include "runsc/image/tar.h"
+#include "schemas/goferfs.pb-c.h"
+#include "schemas/tmpfs.pb-c.h"
+
+#define CHUNK ((size_t)256 * PAGE_SIZE)
+
+struct writer {
+	struct image *im;
+	int fd;
+	bool sparse;
+	uint64_t pos; /* of the file, all before it is written */
+	unsigned char *buf; /* CHUNK bytes */
+};
+
+/* Zeros up to @to. */
+static int fill(struct writer *w, uint64_t to, struct error **err)
+{
+	if (w->sparse) {
+		if (to > w->pos && lseek(w->fd, (off_t)to, SEEK_SET) < 0)
+			return error_set(err, -errno, "cannot write");
+		w->pos = MAX(w->pos, to);
+		return 0;
+	}
+	memset(w->buf, 0, MIN((uint64_t)CHUNK, to > w->pos ? to - w->pos : 0));
+	while (w->pos < to) {
+		size_t n = MIN((uint64_t)CHUNK, to - w->pos);
+		int r = write_all(w->fd, w->buf, n);
+
+		if (r < 0)
+			return error_set(err, r, "cannot write");
+		w->pos += n;
+	}
+	return 0;
+}
+
+/* Bytes [@from, @to) of the file, which are at @off of the memory file. */
+static int copy(struct writer *w, uint64_t from, uint64_t to, uint64_t off, struct error **err)
+{
+	int r = fill(w, from, err);
+
+	while (r >= 0 && w->pos < to) {
+		size_t n = MIN((uint64_t)CHUNK, to - w->pos);
+
+		r = pages_read(w->im->pages, (off + (w->pos - from)) / PAGE_SIZE, (n + PAGE_SIZE - 1) / PAGE_SIZE, w->buf);
+		if (r < 0)
+			return error_set(err, r, "%s: cannot read pages", w->im->path);
+		r = write_all(w->fd, w->buf, n);
+		if (r < 0)
+			return error_set(err, r, "cannot write");
+		w->pos += n;
+	}
+	return r;
+}
+
+static int write_tmpfs(struct writer *w, const Sentry__TmpfsInode *t, uint64_t size, struct error **err)
+{
+	for (size_t i = 0; i < t->n_extents; i++) {
+		const Sentry__TmpfsExtent *e = t->extents[i];
+		uint64_t end = MIN(e->end, size), last;
+		int r;
+
+		if (e->start % PAGE_SIZE || e->off % PAGE_SIZE || e->end <= e->start || add_overflow(e->off, e->end - e->start, &last) ||
+		    last / PAGE_SIZE > PAGES_MAX_FILE_PAGE || (e->start < w->pos && i))
+			return error_msg(err, -EINVAL, "%s: extent %zu of the file is not possible", w->im->path, i);
+		if (e->start >= size)
+			break;
+		r = copy(w, e->start, end, e->off, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int stored_file_write(struct image *im, const struct stored_file *s, int fd, bool sparse, struct error **err)
+{
+	const Sentry__TmpfsInode *t = IMAGE_GET(im, s->data, tmpfs_inode, TmpfsInode);
+	const Sentry__GoferInode *g = IMAGE_GET(im, s->data, gofer_inode, GoferInode);
+	_cleanup_free_ unsigned char *buf = aligned_alloc(PAGE_SIZE, CHUNK);
+	struct writer w = {.im = im, .fd = fd, .sparse = sparse, .buf = buf};
+	int r = 0;
+
+	if (!buf)
+		return error_set(err, -ENOMEM, "cannot extract");
+	if (s->size > INT64_MAX)
+		return error_msg(err, -EINVAL, "%s: the file's size is not possible", im->path);
+	if (t) {
+		r = write_tmpfs(&w, t, s->size, err);
+	} else if (g) {
+		uint64_t n = MIN((uint64_t)g->content.len, s->size);
+
+		r = write_all(fd, g->content.data, n);
+		if (r < 0)
+			return error_set(err, r, "cannot write");
+		w.pos = n;
+	}
+	if (r >= 0)
+		r = fill(&w, s->size, err);
+	if (r >= 0 && sparse && ftruncate(fd, (off_t)s->size) < 0)
+		return error_set(err, -errno, "cannot write");
+	return r;
+}
+
+/* "/a//b/./c/" as "/a/b/c"; ".." stays, and finds nothing. */
+static char *normal_path(const char *s)
+{
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+
+	while (*s) {
+		size_t n;
+
+		s += strspn(s, "/");
+		n = strcspn(s, "/");
+		if (n && !(n == 1 && *s == '.')) {
+			strbuf_addc(&b, '/');
+			strbuf_add(&b, s, n);
+		}
+		s += n;
+	}
+	if (!b.len)
+		strbuf_addc(&b, '/');
+	return strbuf_take(&b);
+}
+
+/* The file at the path or with the id that was asked for. Where several mounts show something at one path, the last one. */
+static const struct stored_file *find(const struct stored_files *f, const char *what, const char *path)
+{
+	const struct stored_file *found = NULL;
+	uint64_t id = *what == '#' ? strtoull(what + 1, NULL, 10) : 0;
+
+	for (size_t i = 0; i < f->nr; i++)
+		if (id ? f->v[i].id == id || f->v[i].data == id : !f->v[i].deleted && !strcmp(f->v[i].path, path))
+			found = &f->v[i];
+	return found;
+}
+
+static int extract(struct image *im, const struct stored_files *f, const char *what, const char *out, struct error **err)
+{
+	_cleanup_free_ char *path = normal_path(what);
+	const struct stored_file *s = path ? find(f, what, path) : NULL;
+	_cleanup_close_ int fd = -EBADF;
+	struct stat st;
+	int r;
+
+	if (!s)
+		return error_msg(err, -ENOENT,
+				 "image %s does not hold the content of %s (`runsc image extract --list %s` lists what it has)",
+				 im->path, what, im->path);
+	if (s->target) {
+		printf("%s\n", s->target);
+		return image_flush(err);
+	}
+	if (!S_ISREG(s->mode))
+		return error_msg(err, -EINVAL, "%s is no regular file but a %s", what, image_mode_name(s->mode));
+	if (!s->data)
+		return error_msg(err, -ENOENT, "%s was not changed in its content, which is outside the image", what);
+	if (!out || !strcmp(out, "-"))
+		return stored_file_write(im, s, STDOUT_FILENO, false, err);
+	fd = open(out, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_set(err, -errno, "%s", out);
+	r = stored_file_write(im, s, fd, fstat(fd, &st) == 0 && S_ISREG(st.st_mode), err);
+	return r < 0 ? error_prefix(err, "%s", out) : 0;
+}
+
+static void list_print(const struct stored_files *f)
+{
+	_cleanup_table_ struct table *t = table_new(6, ">inode", "layer", "kind", ">size", ">stored", "path");
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+
+	for (size_t i = 0; i < f->nr; i++) {
+		const struct stored_file *s = &f->v[i];
+
+		strbuf_reset(&b);
+		if (s->path)
+			text_quote(&b, s->path, strlen(s->path));
+		if (s->target) {
+			strbuf_adds(&b, " -> ");
+			text_quote(&b, s->target, strlen(s->target));
+		}
+		table_addf(t, "#%llu", (unsigned long long)s->id);
+		table_addf(t, "%s", s->layer);
+		table_addf(t, "%s", image_mode_name(s->mode));
+		table_addf(t, "%llu", (unsigned long long)s->size);
+		table_addf(t, "%llu", (unsigned long long)s->stored);
+		table_addf(t, "%s%s%s", b.data ? b.data : "", s->deleted ? " (deleted)" : "",
+			   S_ISREG(s->mode) && !s->data ? " (content outside)" : "");
+	}
+	table_print(t, "");
+}
+
+static int list(const struct stored_files *f, bool json, struct error **err)
+{
+	_cleanup_(json_decrefp) json_t *o = json ? files_json(f) : NULL;
+
+	if (!json) {
+		list_print(f);
+	} else {
+		if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
+			return error_set(err, -ENOMEM, "cannot list files");
+		printf("\n");
+	}
+	return image_flush(err);
+}
+
+int image_extract(struct globals *g, int argc, char **argv, struct error **err)
+{
+	_cleanup_opened_image_ struct image im = {.dir = IMAGE_DIR_INIT};
+	_cleanup_files_ struct stored_files files = {0};
+	const char *out = NULL;
+	bool want_list = false, json = false, recursive = false;
+	const struct flag flags[] = {
+		{"output", 'o', FLAG_STR, &out, "FILE", "instead of standard output"},
+		{"list", 'l', FLAG_BOOL, &want_list, NULL, "the files there are"},
+		{"json", 0, FLAG_BOOL, &json, NULL, "with --list: as JSON"},
+		{"recursive", 'r', FLAG_BOOL, &recursive, NULL, "PATH and what the image has below it, as a tar archive"},
+		{0},
+	};
+	_cleanup_rest_ struct flags_rest rest = {0};
+	int r = image_parse("extract", flags, 1, 2, argc, argv, &rest, err);
+
+	if (r)
+		return r < 0 ? r : 0;
+	if ((rest.n == 1) != want_list)
+		return error_msg(err, -EINVAL, want_list ? "--list takes no PATH" : "PATH is missing (or --list)");
+	r = image_open(rest.args[0], WITH_RECORDS | WITH_PAGES, &im, err);
+	if (r >= 0)
+		r = files_load(&im, &files, err);
+	if (r < 0)
+		return r;
+	if (want_list)
+		return list(&files, json, err);
+	if (recursive) {
+		_cleanup_free_ char *path = normal_path(rest.args[1]);
+
+		return path ? tar_files(&im, &files, path, out, err) : error_set(err, -ENOMEM, "cannot extract");
+	}
+	return extract(&im, &files, rest.args[1], out, err);
+}

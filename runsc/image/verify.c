@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * runsc image verify: everything that can be known to be wrong without making an object. One line per damage, and as many
+ * damages as can be told apart: a part that cannot be read does not hide what is wrong with the others.
+ *
+ *	files     every part is there, with the size the manifest says; nothing else is
+ *	sums      of every part, block and frame
+ *	records   known types and fields, dense ids
+ *	references exist, are of the right type, and lead to every object: what nothing refers to was not written by a checkpoint
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runsc/image/image.h"
+#include "state/pages_format.h"
+#include "state/refs.h"
+
+#define DAMAGE_MAX  1000
+#define CHUNK_PAGES 1024
+
+struct verify {
+	struct image im;
+	size_t damages;
+	bool json;
+	json_t *list;
+	struct progress progress;
+};
+
+static void _printf_(2, 3) damage(struct verify *v, const char *fmt, ...)
+{
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+	_cleanup_free_ char *text = NULL;
+	va_list ap;
+
+	if (++v->damages > DAMAGE_MAX)
+		return;
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (!text)
+		return;
+	if (v->json) {
+		json_array_append_new(v->list, text_json(text, strlen(text)));
+		return;
+	}
+	text_quote(&b, text, strlen(text));
+	progress_end(&v->progress);
+	printf("%s: %s\n", v->im.path, b.data ? b.data : "");
+}
+
+/* Reports @e as a damage and frees it. */
+static void damage_error(struct verify *v, struct error *e)
+{
+	damage(v, "%s", error_text(e));
+	error_free(e);
+}
+
+/* --- files --- */
+
+/* What engines and `runsc` itself put beside an image; containerd's CRI unpacks its checkpoints flat. */
+static bool file_is_known(const char *name)
+{
+	static const char *const known[] = {
+		"descriptors.json", "dump.log",	   "restore.log",   "stats-dump",      "stats-restore",
+		"config.dump",	    "spec.dump",   "network.status", "rootfs-diff.tar", "deleted.files",
+		"status.dump",	    "status",	   "container.log", "artifacts",       "parent",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (!strcmp(name, known[i]))
+			return true;
+	return false;
+}
+
+static void check_files(struct verify *v)
+{
+	int fd = fcntl(v->im.dir.dirfd, F_DUPFD_CLOEXEC, 3);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	image_part_names names;
+	struct dirent *e;
+
+	if (!dir || image_dir_names(v->im.dir.fds[IMAGE_MANIFEST], names) < 0) {
+		damage(v, "the directory cannot be read: %s", strerror(errno));
+	} else {
+		rewinddir(dir);
+		while ((e = readdir(dir))) {
+			bool own = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || file_is_known(e->d_name);
+
+			for (int i = 0; i < IMAGE_PARTS; i++)
+				own |= !strcmp(e->d_name, names[i]);
+			if (!own && image_file_kind(e->d_name) != IMAGE_FILE_OTHER)
+				damage(v, "%s is left over: the manifest does not name it (`runsc image prune` removes it)",
+				       e->d_name);
+			else if (!own)
+				damage(v, "%s does not belong to the image", e->d_name);
+		}
+	}
+	if (dir)
+		(void)closedir(dir);
+	else if (fd >= 0)
+		(void)close(fd);
+}
+
+static void check_sums(struct verify *v)
+{
+	const int *fds = v->im.dir.fds;
+
+	for (int i = IMAGE_KERNEL; i < IMAGE_PARTS; i++) {
+		struct error *err = NULL;
+
+		if (manifest_check_parts(&v->im.m, i == IMAGE_KERNEL ? fds[i] : -1, i == IMAGE_INDEX ? fds[i] : -1,
+					 i == IMAGE_PAGES ? fds[i] : -1, &err) < 0)
+			damage_error(v, err);
+	}
+}
+
+/* --- records --- */
+
+static void bad_record(void *arg, uint64_t id, const char *what)
+{
+	struct verify *v = arg;
+
+	damage(v, "kernel.img: object %llu: %s", (unsigned long long)id, what);
+}
+
+struct reach {
+	struct verify *v;
+	uint64_t id; /* whose references are looked at */
+	unsigned char *seen;
+	uint64_t *queue;
+	size_t head, tail;
+};
+
+static void reach_add(struct reach *r, uint64_t id)
+{
+	if (r->seen[id])
+		return;
+	r->seen[id] = 1;
+	r->queue[r->tail++] = id;
+}
+
+static int check_ref(void *arg, const struct ref_use *u)
+{
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+	struct reach *r = arg;
+	struct image *im = &r->v->im;
+	const struct catalog_record *to = catalog_at(im->cat, u->id);
+
+	if (to)
+		reach_add(r, u->id);
+	if (to && (!to->type || refs_allows(u->target, to->type)))
+		return 0;
+	refs_path_print(&b, u->path);
+	if (!to)
+		damage(r->v, "kernel.img: %s %llu: %s refers to object %llu, which does not exist",
+		       image_type_name(im, r->id), (unsigned long long)r->id, b.data ? b.data : "",
+		       (unsigned long long)u->id);
+	else
+		damage(r->v, "kernel.img: %s %llu: %s refers to object %llu as a %s, but it is a %s",
+		       image_type_name(im, r->id), (unsigned long long)r->id, b.data ? b.data : "",
+		       (unsigned long long)u->id, u->target, to->type->name);
+	return 0;
+}
+
+static void follow(struct reach *r)
+{
+	while (r->head < r->tail) {
+		const ProtobufCMessage *m;
+
+		r->id = r->queue[r->head++];
+		m = catalog_msg(r->v->im.cat, r->id, NULL);
+		if (m)
+			(void)refs_walk(m, check_ref, r);
+		catalog_drop(r->v->im.cat, r->id);
+	}
+}
+
+static int check_refs(struct verify *v, struct error **err)
+{
+	uint64_t n = catalog_count(v->im.cat);
+	_cleanup_free_ unsigned char *seen = calloc(n + 1, 1);
+	_cleanup_free_ uint64_t *queue = calloc(n + 1, sizeof(*queue));
+	struct reach r = {.v = v, .seen = seen, .queue = queue};
+	size_t nr_roots;
+	const uint64_t *roots = catalog_roots(v->im.cat, &nr_roots);
+
+	if (!seen || !queue)
+		return error_set(err, -ENOMEM, "cannot check references");
+	if (!nr_roots)
+		damage(v, "kernel.img: the list of roots is empty");
+	for (size_t i = 0; i < nr_roots; i++)
+		if (roots[i] > n)
+			damage(v, "kernel.img: root %zu is object %llu, which does not exist", i,
+			       (unsigned long long)roots[i]);
+		else if (roots[i])
+			reach_add(&r, roots[i]);
+	follow(&r);
+	for (uint64_t id = 1; id <= n; id++) {
+		if (seen[id])
+			continue;
+		damage(v, "kernel.img: %s %llu: nothing refers to it", image_type_name(&v->im, id),
+		       (unsigned long long)id);
+		reach_add(&r, id);
+		follow(&r);
+	}
+	return 0;
+}
+
+static int check_records(struct verify *v, struct error **err)
+{
+	struct error *e = NULL;
+	int r = catalog_read(v->im.dir.fds[IMAGE_KERNEL], NULL, 0, NULL, bad_record, v, &v->im.cat, &e);
+
+	if (r == -ENOMEM) {
+		error_free(e);
+		return error_set(err, r, "cannot check kernel.img");
+	}
+	if (r < 0) {
+		damage_error(v, e);
+		return 0;
+	}
+	if (catalog_count(v->im.cat) != v->im.m.objects)
+		damage(v, "kernel.img has %llu objects, the manifest says %llu",
+		       (unsigned long long)catalog_count(v->im.cat), (unsigned long long)v->im.m.objects);
+	return check_refs(v, err);
+}
+
+/* --- pages --- */
+
+/* Pages of the range that cannot be read, in as few lines as they have runs. */
+static void find_bad_pages(struct verify *v, uint64_t page, uint64_t n, unsigned char *buf)
+{
+	uint64_t bad = 0;
+
+	for (uint64_t i = 0; i <= n; i++) {
+		if (i < n && pages_read(v->im.pages, page + i, 1, buf) < 0) {
+			bad++;
+			continue;
+		}
+		if (bad)
+			damage(v, "pages.img: pages %llu to %llu are damaged: checksum does not match",
+			       (unsigned long long)(page + i - bad), (unsigned long long)(page + i - 1));
+		bad = 0;
+	}
+}
+
+/* The rest of the header page is not under its checksum. */
+static void check_header_page(struct verify *v)
+{
+	unsigned char hdr[PAGES_DATA_HEADER];
+
+	if (pread(v->im.dir.fds[IMAGE_PAGES], hdr, sizeof(hdr), 0) != (ssize_t)sizeof(hdr))
+		return; /* said already */
+	for (size_t i = 20; i < sizeof(hdr); i++)
+		if (hdr[i]) {
+			damage(v, "pages.img: byte %zu of the header is not zero", i);
+			return;
+		}
+}
+
+static int check_pages(struct verify *v, struct error **err)
+{
+	_cleanup_free_ unsigned char *buf = aligned_alloc(PAGE_SIZE, CHUNK_PAGES * PAGE_SIZE);
+	struct pages_stats st;
+	struct error *e = NULL;
+	struct pages_run run;
+
+	if (!buf)
+		return error_set(err, -ENOMEM, "cannot check pages.img");
+	check_header_page(v);
+	if (pages_reader_open(v->im.dir.fds[IMAGE_INDEX], v->im.dir.fds[IMAGE_PAGES], &v->im.pages, &e) < 0) {
+		damage_error(v, e);
+		return 0;
+	}
+	pages_reader_stats(v->im.pages, &st);
+	if (st.pages_stored != v->im.m.pages_stored)
+		damage(v, "pages.img has %llu pages, the manifest says %llu", (unsigned long long)st.pages_stored,
+		       (unsigned long long)v->im.m.pages_stored);
+	progress_begin(&v->progress, "checking pages", st.pages_stored);
+	for (uint64_t at = 0; pages_reader_run_at(v->im.pages, at, &run); at = run.file_page + run.npages) {
+		run.npages = MIN(run.npages, (uint64_t)CHUNK_PAGES);
+		if (pages_read(v->im.pages, run.file_page, run.npages, buf) < 0)
+			find_bad_pages(v, run.file_page, run.npages, buf);
+		progress_add(&v->progress, run.npages);
+	}
+	progress_end(&v->progress);
+	return 0;
+}
+
+/* --- the whole --- */
+
+static int verify_image(struct verify *v, struct error **err)
+{
+	struct error *e = NULL;
+	int r;
+
+	if (image_dir_open(&v->im.dir, v->im.path, &e) < 0) {
+		if (v->im.dir.fds[IMAGE_MANIFEST] < 0) {
+			*err = e;
+			return e->code;
+		}
+		damage_error(v, e);
+		return 0;
+	}
+	if (manifest_read(v->im.dir.fds[IMAGE_MANIFEST], &v->im.m, &e) < 0) {
+		damage_error(v, e);
+		return 0;
+	}
+	check_files(v);
+	check_sums(v);
+	r = check_records(v, err);
+	if (r >= 0)
+		r = check_pages(v, err);
+	return r;
+}
+
+static int report(struct verify *v, struct error **err)
+{
+	_cleanup_(json_decrefp) json_t *o = NULL;
+	int r;
+
+	if (v->json) {
+		o = json_pack("{s:o, s:b, s:I, s:O}", "image", text_json(v->im.path, strlen(v->im.path)), "ok",
+			      v->damages == 0, "damages", (json_int_t)v->damages, "damage", v->list);
+		if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
+			return error_set(err, -ENOMEM, "cannot print");
+		printf("\n");
+	} else if (!v->damages) {
+		printf("%s: complete and undamaged: %llu objects, %llu pages\n", v->im.path,
+		       (unsigned long long)v->im.m.objects, (unsigned long long)v->im.m.pages_stored);
+	} else if (v->damages > DAMAGE_MAX) {
+		printf("%s: and %zu more\n", v->im.path, v->damages - DAMAGE_MAX);
+	}
+	r = image_flush(err);
+	return r < 0 ? r : v->damages != 0;
+}
+
+static void verify_done(struct verify *v)
+{
+	image_done(&v->im);
+	json_decref(v->list);
+}
+
+int image_verify(struct globals *g, int argc, char **argv, struct error **err)
+{
+	_cleanup_(verify_done) struct verify v = {.im.dir = IMAGE_DIR_INIT};
+	const struct flag flags[] = {
+		{"json", 0, FLAG_BOOL, &v.json, NULL, "{\"image\", \"ok\", \"damages\", \"damage\": [...]}"},
+		{0},
+	};
+	_cleanup_rest_ struct flags_rest rest = {0};
+	int r = image_parse("verify", flags, 1, 1, argc, argv, &rest, err);
+
+	if (r)
+		return r < 0 ? r : 0;
+	v.im.path = rest.args[0];
+	v.list = json_array();
+	if (!v.list)
+		return error_set(err, -ENOMEM, "cannot verify");
+	r = verify_image(&v, err);
+	return r < 0 ? r : report(&v, err);
+}
