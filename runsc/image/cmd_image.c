@@ -14,6 +14,7 @@ static const struct command verbs[] = {
 	{ "verify",  image_verify,  "DIR",                 "check every checksum and every reference; one line per damage" },
 	{ "convert", image_convert, "SRC DST",             "write an image again with other compression" },
 	{ "extract", image_extract, "DIR [PATH|#ID]",      "a file of a tmpfs or of the overlay's memory layer; --list of them" },
+	{ "diff",    image_diff,    "A B",                 "what changed between two images: objects, pages, files" },
 	/* clang-format on */
 };
 

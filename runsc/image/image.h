@@ -20,6 +20,7 @@
 
 #define IMAGE_VERB(name) int image_##name(struct globals *g, int argc, char **argv, struct error **err)
 IMAGE_VERB(convert);
+IMAGE_VERB(diff);
 IMAGE_VERB(extract);
 IMAGE_VERB(inspect);
 IMAGE_VERB(show);
