@@ -147,6 +147,19 @@ int image_dir_open(struct image_dir *d, const char *path, const char *parent, st
 	return open_layers(d, parent && parent[0] ? parent : NULL, err);
 }
 
+ssize_t image_dir_parent(const struct image_dir *d, char *buf, size_t n)
+{
+	char link[sizeof(PARENT_LINK) + MANIFEST_HASH];
+	ssize_t r;
+
+	(void)snprintf(link, sizeof(link), PARENT_LINK "%s", d->hash);
+	r = readlinkat(d->dirfd, link, buf, n - 1);
+	if (r < 0)
+		return errno == ENOENT || errno == EINVAL ? 0 : -errno;
+	buf[r] = '\0';
+	return r;
+}
+
 int image_dir_parent_hash(const char *path, const char *parent, char ret[MANIFEST_HASH + 1], struct error **err)
 {
 	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -64,7 +64,7 @@ static void make_image(const char *name, const struct strbuf *kernel, int level)
 	pages_writer_free(pw);
 	manifest_set_parts(&m, &ks, &ps);
 	assert_int_equal(manifest_write(d.fds[IMAGE_MANIFEST], &m, NULL), 0);
-	assert_int_equal(image_dir_commit(&d, NULL), 0);
+	assert_int_equal(image_dir_commit(&d, NULL, NULL), 0);
 }
 
 /* Runs the verb with its output thrown away. */
