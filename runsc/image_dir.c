@@ -187,6 +187,19 @@ int image_dir_open(struct image_dir *d, const char *path, const char *parent, st
 	return open_layers(d, parent && parent[0] ? parent : NULL, err);
 }
 
+ssize_t image_dir_parent(const struct image_dir *d, char *buf, size_t n)
+{
+	char link[sizeof(PARENT_LINK) + MANIFEST_HASH];
+	ssize_t r;
+
+	(void)snprintf(link, sizeof(link), PARENT_LINK "%s", d->hash);
+	r = readlinkat(d->dirfd, link, buf, n - 1);
+	if (r < 0)
+		return errno == ENOENT || errno == EINVAL ? 0 : -errno;
+	buf[r] = '\0';
+	return r;
+}
+
 int image_dir_parent_hash(const char *path, const char *parent, char ret[MANIFEST_HASH + 1], struct error **err)
 {
 	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -290,7 +303,7 @@ enum image_file image_file_kind(const char *name)
 		return IMAGE_FILE_MANIFEST;
 	if (!strncmp(name, PARENT_LINK, sizeof(PARENT_LINK) - 1) && n == sizeof(PARENT_LINK) - 1 + MANIFEST_HASH &&
 	    strspn(name + sizeof(PARENT_LINK) - 1, "0123456789abcdef") == MANIFEST_HASH)
-		return IMAGE_FILE_PARENT;
+		return IMAGE_FILE_LINK;
 	for (int i = 0; i < IMAGE_PARTS; i++) {
 		size_t k = strlen(stems[i]);
 
@@ -326,7 +339,7 @@ static void remove_others(int dirfd, const char *hash)
 		enum image_file kind = image_file_kind(e->d_name);
 
 		if (!strncmp(e->d_name, "descriptors.json.tmp.", 21) || kind == IMAGE_FILE_TEMP ||
-		    ((kind == IMAGE_FILE_PART || kind == IMAGE_FILE_PARENT) && strncmp(strchr(e->d_name, '-') + 1, hash, 32) != 0))
+		    ((kind == IMAGE_FILE_PART || kind == IMAGE_FILE_LINK) && strncmp(strchr(e->d_name, '-') + 1, hash, 32) != 0))
 			(void)unlinkat(dirfd, e->d_name, 0);
 	}
 	(void)closedir(dir);

@@ -49,6 +49,8 @@ _must_check_ int image_dir_parent_hash(const char *path, const char *parent, cha
  * reads what it is given from its position.
  */
 _must_check_ int image_dir_reopen(struct image_dir *d, const struct image_dir *from, struct error **err);
+/* Where the link of the open image leads, relative to its directory, as readlink(2) gives it but with a NUL. 0: it has no parent. */
+_must_check_ ssize_t image_dir_parent(const struct image_dir *d, char *buf, size_t n);
 /* Makes the directory (0700) if needed, and empty temporary parts. */
 _must_check_ int image_dir_begin(struct image_dir *d, const char *path, struct error **err);
 /* The image is complete and durable when this returns 0; until then the earlier one is. @parent: it is a change of the one there; NULL: it
@@ -61,8 +63,8 @@ void image_dir_done(struct image_dir *d);
 enum image_file {
 	IMAGE_FILE_OTHER,
 	IMAGE_FILE_PART,    /* named as a part of an image, of this one or of one that was replaced */
-	IMAGE_FILE_PARENT,  /* the link to the parent of such an image */
 	IMAGE_FILE_TEMP,    /* of a checkpoint that is being written, or was killed */
+	IMAGE_FILE_LINK,    /* to the directory of a parent */
 	IMAGE_FILE_MANIFEST,
 };
 enum image_file image_file_kind(const char *name);

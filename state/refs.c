@@ -114,7 +114,7 @@ static int walk(const ProtobufCMessage *m, const struct ref_path *up, ref_fn fn,
 
 				r = inner ? walk(inner, &p, fn, arg) : 0;
 			} else if (((const uint64_t *)v)[k]) {
-				r = fn(arg, &(struct ref_use){ ((const uint64_t *)v)[k], target, &p });
+				r = fn(arg, &(struct ref_use){ ((const uint64_t *)v)[k], target, &p, m });
 			}
 		}
 		if (r)

@@ -22,6 +22,7 @@ struct ref_use {
 	uint64_t id; /* never 0 */
 	const char *target; /* kinds it may refer to, '|' between them */
 	const struct ref_path *path; /* valid during the call */
+	const ProtobufCMessage *in; /* the message that has the field */
 };
 
 /* Calls @fn for every reference in @msg, at any depth, in field order. Stops at the first value other than 0 and returns it. */

@@ -12,8 +12,11 @@ static const struct command verbs[] = {
 	{ "tree",    image_tree,    "DIR",                 "the processes, each below its parent" },
 	{ "show",    image_show,    "DIR [TYPE[:ID]|ID]",  "records by the schema: types, one type, one object, pages" },
 	{ "verify",  image_verify,  "DIR",                 "check every checksum and every reference; one line per damage" },
-	{ "convert", image_convert, "SRC DST",             "write an image again with other compression" },
+	{ "convert", image_convert, "SRC DST",             "write an image again, complete, with other compression" },
 	{ "extract", image_extract, "DIR [PATH|#ID]",      "a file of a tmpfs or of the overlay's memory layer; --list of them" },
+	{ "diff",    image_diff,    "A B",                 "what changed between two images: objects, pages, files" },
+	{ "merge",   image_merge,   "DIR... DST",          "write an incremental image (the newest DIR) as a complete one" },
+	{ "prune",   image_prune,   "DIR",                 "remove what an image directory holds beyond its image" },
 	/* clang-format on */
 };
 

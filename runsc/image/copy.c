@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* An image written again: convert and merge. The new directory is written as a checkpoint writes one, crash-safe. */
+/* An image written again: convert and merge, which is to say convert from a chain. The copy is always complete. The new directory is written as a checkpoint writes one, crash-safe. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/fd_util.h"
@@ -32,13 +35,14 @@ static int copy_file(int from, int to, uint64_t size, const char *name, struct e
 static int copy_pages(struct image *im, struct pages_writer *pw, struct error **err)
 {
 	_cleanup_free_ unsigned char *buf = aligned_alloc(PAGE_SIZE, CHUNK_PAGES * PAGE_SIZE);
+	_cleanup_page_set_ struct page_set stored = {0};
 	struct progress p;
 	struct pages_run run;
-	int r = 0;
+	int r = page_set_stored(&stored, im->pages);
 
-	if (!buf)
+	if (!buf || r < 0)
 		return error_set(err, -ENOMEM, "cannot copy pages");
-	progress_begin(&p, "writing pages", im->m.pages_stored);
+	progress_begin(&p, "writing pages", page_set_total(&stored));
 	for (uint64_t at = 0; r >= 0 && pages_reader_run_at(im->pages, at, &run); at = run.file_page + run.npages) {
 		run.npages = MIN(run.npages, (uint64_t)CHUNK_PAGES);
 		r = pages_read(im->pages, run.file_page, run.npages, buf);
@@ -47,13 +51,30 @@ static int copy_pages(struct image *im, struct pages_writer *pw, struct error **
 				      (unsigned long long)run.file_page);
 			break;
 		}
-		r = pages_writer_add_copy(pw, run.file_page, buf, run.npages);
+		r = pages_writer_add(pw, run.file_page, buf, run.npages);
+		if (r >= 0)
+			r = pages_writer_drain(pw);
 		if (r < 0)
 			r = error_set(err, r, "cannot write pages");
 		progress_add(&p, run.npages);
 	}
 	progress_end(&p);
 	return r;
+}
+
+/* The copy has all its pages itself. */
+static void drop_layers(struct manifest *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; m->features[i]; i++) {
+		if (!strcmp(m->features[i], MANIFEST_FEATURE_LAYERS))
+			free(m->features[i]);
+		else
+			m->features[n++] = m->features[i];
+	}
+	m->features[n] = NULL;
+	m->nr_layers = 0;
 }
 
 static int copy_into(struct image *im, struct image_dir *to, int level, struct error **err)
@@ -80,8 +101,7 @@ static int copy_into(struct image *im, struct image_dir *to, int level, struct e
 	if (r < 0)
 		return r;
 	manifest_set_parts(&im->m, &kernel, &pages);
-	/* Complete, whatever it was made of. */
-	manifest_drop_layers(&im->m);
+	drop_layers(&im->m);
 	return manifest_write(to->fds[IMAGE_MANIFEST], &im->m, err);
 }
 
@@ -114,4 +134,102 @@ int image_convert(struct globals *g, int argc, char **argv, struct error **err)
 	if (r >= 0)
 		r = image_open(rest.args[0], WITH_PAGES, &im, err);
 	return r < 0 ? r : image_copy(&im, rest.args[1], level, err);
+}
+
+/* A directory given to merge. */
+struct given {
+	const char *path;
+	char hash[MANIFEST_HASH + 1];
+	struct manifest m;
+};
+
+static void given_done(struct given **v)
+{
+	for (size_t i = 0; *v && (*v)[i].path; i++)
+		manifest_done(&(*v)[i].m);
+	free(*v);
+}
+
+/* Reads the manifest without what it refers to: links may lead nowhere any more. */
+static int read_given(struct given *d, struct error **err)
+{
+	_cleanup_close_ int dir = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int fd = dir < 0 ? -1 : openat(dir, "inventory.img", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int r;
+
+	if (fd < 0)
+		return error_set(err, -errno, "image %s", d->path);
+	r = manifest_hash(fd, d->hash);
+	if (r < 0)
+		return error_set(err, r, "image %s", d->path);
+	r = manifest_read(fd, &d->m, err);
+	return r < 0 ? error_prefix(err, "image %s", d->path) : 0;
+}
+
+static bool is_layer_of(const struct given *d, const struct given *top, size_t *ret_n)
+{
+	for (*ret_n = 0; *ret_n < top->m.nr_layers; ++*ret_n)
+		if (!strcmp(top->m.layers[*ret_n].hash, d->hash))
+			return true;
+	return false;
+}
+
+/* Of the given images the one that is a change of all others, and where its parent is if that is given, absolute and malloc'd. */
+static int find_top(const struct given *v, size_t n, const struct given **ret, char **ret_parent, struct error **err)
+{
+	const struct given *top = v;
+	size_t at;
+
+	for (size_t i = 1; i < n; i++)
+		if (v[i].m.nr_layers > top->m.nr_layers)
+			top = &v[i];
+	for (size_t i = 0; i < n; i++) {
+		if (&v[i] == top)
+			continue;
+		if (!is_layer_of(&v[i], top, &at))
+			return error_msg(err, -EINVAL, "image %s is not a change of image %s", top->path, v[i].path);
+		if (at == 0 && !*ret_parent)
+			*ret_parent = realpath(v[i].path, NULL);
+	}
+	*ret = top;
+	return 0;
+}
+
+int image_merge(struct globals *g, int argc, char **argv, struct error **err)
+{
+	_cleanup_opened_image_ struct image im = {.dir = IMAGE_DIR_INIT};
+	_cleanup_(given_done) struct given *v = NULL;
+	_cleanup_free_ char *parent = NULL;
+	const struct given *top = NULL;
+	const char *compression = NULL;
+	const struct flag flags[] = {
+		{"compression", 0, FLAG_STR, &compression, "HOW", "none, zstd or zstd:LEVEL (default: as the last image)"},
+		{0},
+	};
+	_cleanup_rest_ struct flags_rest rest = {0};
+	int r = image_parse("merge", flags, 2, SIZE_MAX, argc, argv, &rest, err), level = 0;
+	size_t n;
+
+	if (r)
+		return r < 0 ? r : 0;
+	r = compression_parse(compression, &level, err);
+	if (r < 0)
+		return r;
+	n = rest.n - 1;
+	v = calloc(n + 1, sizeof(*v));
+	if (!v)
+		return error_set(err, -ENOMEM, "cannot merge");
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		v[i].path = rest.args[i];
+		r = read_given(&v[i], err);
+	}
+	if (r >= 0)
+		r = find_top(v, n, &top, &parent, err);
+	if (r >= 0)
+		r = image_open_at(top->path, parent, WITH_PAGES, &im, err);
+	if (r < 0)
+		return r;
+	if (!compression)
+		level = !pages_reader_is_raw(im.pages);
+	return image_copy(&im, rest.args[n], level, err);
 }

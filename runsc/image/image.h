@@ -20,8 +20,11 @@
 
 #define IMAGE_VERB(name) int image_##name(struct globals *g, int argc, char **argv, struct error **err)
 IMAGE_VERB(convert);
+IMAGE_VERB(diff);
 IMAGE_VERB(extract);
 IMAGE_VERB(inspect);
+IMAGE_VERB(merge);
+IMAGE_VERB(prune);
 IMAGE_VERB(show);
 IMAGE_VERB(tree);
 IMAGE_VERB(verify);
@@ -42,10 +45,13 @@ struct image {
 
 enum { WITH_RECORDS = 1, WITH_PAGES = 2 };
 
-/* Opens im->pages with those of its ancestors, checked. im->dir and im->m are open already. */
-_must_check_ int image_open_pages(struct image *im, struct error **err);
 /* Opens the directory, checks the sums of the parts, and reads what @what asks for. The caller does image_done(). */
 _must_check_ int image_open(const char *path, unsigned int what, struct image *im, struct error **err);
+/* The same with the nearest parent elsewhere than its link says; see image_dir_open(). */
+_must_check_ int image_open_at(const char *path, const char *parent, unsigned int what, struct image *im, struct error **err);
+/* Steps of opening, for those who want to go on after a failure: sizes and sums of all parts; the chain of page stores. */
+_must_check_ int image_check_parts(const struct image *im, struct error **err);
+_must_check_ int image_open_pages(struct image *im, struct error **err);
 void image_done(struct image *im);
 #define _cleanup_opened_image_ _cleanup_(image_done)
 

@@ -72,6 +72,18 @@ static json_t *parts(const struct image *im)
 			 part(names[IMAGE_PAGES], &im->m.pages, fds[IMAGE_PAGES]));
 }
 
+/* The images it is a change of, the nearest first. */
+static json_t *layers(const struct image *im)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < im->m.nr_layers; i++)
+		(void)json_array_append_new(list, json_pack("{s:s, s:I, s:I}", "hash", im->m.layers[i].hash, "index",
+							    (json_int_t)im->m.layers[i].index.size, "pages",
+							    (json_int_t)im->m.layers[i].pages.size));
+	return list;
+}
+
 static json_t *objects(const struct image *im, struct error **err)
 {
 	_cleanup_free_ struct image_type_sum *sums = NULL;
@@ -122,8 +134,10 @@ static json_t *memory(struct image *im, const struct page_set *stored, struct er
 		any_end = MAX(any_end, last);
 	}
 	pages_reader_stats(im->pages, &st);
-	o = json_pack("{s:s, s:I, s:I, s:I, s:I}", "form", pages_reader_is_raw(im->pages) ? "raw" : "zstd", "pages",
-		      (json_int_t)page_set_total(stored), "bytes", (json_int_t)(page_set_total(stored) * PAGE_SIZE), "stored",
+	o = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "form", pages_reader_is_raw(im->pages) ? "raw" : "zstd", "pages",
+		      (json_int_t)page_set_total(stored), "bytes", (json_int_t)(page_set_total(stored) * PAGE_SIZE),
+		      "own_pages", (json_int_t)st.pages_stored, "inherited_pages",
+		      (json_int_t)(page_set_total(stored) - MIN(page_set_total(stored), st.pages_stored)), "stored",
 		      (json_int_t)st.pages_bytes, "frames", (json_int_t)st.frames);
 	for (int i = 0; i < MEM_KINDS && o; i++)
 		(void)json_object_set_new(o, mem_kind_names[i], json_integer((json_int_t)(used[i] * PAGE_SIZE)));
@@ -147,7 +161,8 @@ static int inspect(struct image *im, json_t *o, struct error **err)
 	if (r < 0)
 		return error_set(err, r, "cannot list pages");
 	add_manifest(o, im);
-	if (json_object_set_new(o, "parts", parts(im)) < 0 || json_object_set_new(o, "objects", objects(im, err)) < 0 ||
+	if (json_object_set_new(o, "parts", parts(im)) < 0 || json_object_set_new(o, "layers", layers(im)) < 0 ||
+	    json_object_set_new(o, "objects", objects(im, err)) < 0 ||
 	    json_object_set_new(o, "memory", memory(im, &stored, err)) < 0 ||
 	    json_object_set_new(o, "processes", process_list(im, &stored)) < 0 ||
 	    json_object_set_new(o, "mounts", mount_list(im)) < 0 ||

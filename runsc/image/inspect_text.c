@@ -68,7 +68,7 @@ static void print_head(const json_t *o, struct strbuf *b)
 {
 	const json_t *mem = json_object_get(o, "memory"), *obj = json_object_get(o, "objects");
 	_cleanup_strbuf_ struct strbuf c = STRBUF_INIT;
-	double ratio = num(mem, "stored") > 4096 ? (double)num(mem, "bytes") / (double)(num(mem, "stored") - 4096) : 1;
+	double ratio = num(mem, "stored") > 4096 ? (double)num(mem, "own_pages") * 4096 / (double)(num(mem, "stored") - 4096) : 1;
 
 	printf("%-12s %s\n", "image", text_to(b, o, "image"));
 	printf("%-12s %s (format %lld)\n", "product", text_to(b, o, "product"), num(o, "format"));
@@ -86,6 +86,9 @@ static void print_head(const json_t *o, struct strbuf *b)
 	if (!strcmp(c.data ? c.data : "", "zstd"))
 		printf(", ratio %.2f", ratio);
 	printf(")\n");
+	if (json_array_size(json_object_get(o, "layers")))
+		printf("%-12s %zu parents, %lld pages inherited\n", "incremental", json_array_size(json_object_get(o, "layers")),
+		       num(mem, "inherited_pages"));
 	printf("%-12s private %s", "of them", size_to(b, num(mem, "private")));
 	printf(", shared %s", size_to(b, num(mem, "shared")));
 	printf(", tmpfs and overlay %s", size_to(b, num(mem, "tmpfs")));

@@ -143,17 +143,29 @@ static int add_object(struct image *im, struct mem_uses *u, uint64_t id)
 	case STATE_ID_uring:
 		r = add_uring(u, id, (const void *)m);
 		break;
-	default:
-		catalog_drop(im->cat, id);
 	}
 	return r;
 }
 
+static int by_object(const void *a, const void *b)
+{
+	const struct mem_use *x = a, *y = b;
+
+	if (x->id != y->id)
+		return x->id < y->id ? -1 : 1;
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
 int mem_uses_load(struct image *im, struct mem_uses *ret, struct error **err)
 {
-	for (uint64_t id = 1; id <= catalog_count(im->cat); id++)
-		if (add_object(im, ret, id) < 0)
-			return error_set(err, -ENOMEM, "cannot list memory");
+	static const uint32_t types[] = {STATE_ID_mm, STATE_ID_shmobj, STATE_ID_tmpfs_inode, STATE_ID_uring};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		for (uint64_t id = catalog_next(im->cat, types[i], 0); id; id = catalog_next(im->cat, 0, id))
+			if (add_object(im, ret, id) < 0)
+				return error_set(err, -ENOMEM, "cannot list memory");
+	if (ret->nr)
+		qsort(ret->v, ret->nr, sizeof(*ret->v), by_object);
 	return 0;
 }
 

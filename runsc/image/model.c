@@ -4,46 +4,60 @@
 
 #include "runsc/image/image.h"
 
+int image_check_parts(const struct image *im, struct error **err)
+{
+	const int *fds = im->dir.fds;
+	int r = manifest_check_parts(&im->m, fds[IMAGE_KERNEL], fds[IMAGE_INDEX], fds[IMAGE_PAGES], err);
+
+	if (r >= 0 && im->dir.nr_layers != im->m.nr_layers)
+		r = error_msg(err, -EINVAL, "it is a change of %zu other images, of which %zu were found", im->m.nr_layers,
+			      im->dir.nr_layers);
+	for (size_t i = 0; r >= 0 && i < im->m.nr_layers; i++)
+		r = manifest_check_layer(&im->m, i, im->dir.layers[i].index, im->dir.layers[i].pages, err);
+	return r;
+}
+
 int image_open_pages(struct image *im, struct error **err)
 {
-	const struct image_dir *d = &im->dir;
-	struct pages_reader *pr = NULL, *up = NULL;
+	struct pages_reader *up = NULL;
 
-	if (d->nr_layers != im->m.nr_layers)
-		return error_msg(err, -EINVAL, "the image is a change of %zu others, of which %zu were found", im->m.nr_layers, d->nr_layers);
-	for (size_t i = d->nr_layers + 1; i-- > 0;) {
-		int r = i ? manifest_check_layer(&im->m, i - 1, d->layers[i - 1].index, d->layers[i - 1].pages, err) : 0;
+	/* The farthest ancestor first; each reader owns the one before it. */
+	for (size_t i = im->dir.nr_layers + 1; i-- > 0;) {
+		int index = i ? im->dir.layers[i - 1].index : im->dir.fds[IMAGE_INDEX];
+		int pages = i ? im->dir.layers[i - 1].pages : im->dir.fds[IMAGE_PAGES];
+		int r = pages_reader_open_layer(index, pages, up, &im->pages, err);
 
-		if (r >= 0)
-			r = pages_reader_open_layer(i ? d->layers[i - 1].index : d->fds[IMAGE_INDEX],
-						    i ? d->layers[i - 1].pages : d->fds[IMAGE_PAGES], up, &pr, err);
 		if (r < 0) {
+			im->pages = NULL;
 			pages_reader_free(up);
-			return r;
+			return i ? error_prefix(err, "parent image %zu", i) : r;
 		}
-		up = pr;
+		up = im->pages;
 	}
-	im->pages = pr;
 	return 0;
 }
 
-int image_open(const char *path, unsigned int what, struct image *im, struct error **err)
+int image_open_at(const char *path, const char *parent, unsigned int what, struct image *im, struct error **err)
 {
 	int r;
 
 	*im = (struct image){.path = path, .dir = IMAGE_DIR_INIT};
-	r = image_dir_open(&im->dir, path, NULL, err);
+	r = image_dir_open(&im->dir, path, parent, err);
 	if (r < 0)
 		return r;
 	r = manifest_read(im->dir.fds[IMAGE_MANIFEST], &im->m, err);
 	if (r >= 0)
-		r = manifest_check_parts(&im->m, im->dir.fds[IMAGE_KERNEL], im->dir.fds[IMAGE_INDEX],
-					 im->dir.fds[IMAGE_PAGES], err);
+		r = image_check_parts(im, err);
 	if (r >= 0 && what & WITH_RECORDS)
 		r = catalog_read(im->dir.fds[IMAGE_KERNEL], NULL, 0, NULL, NULL, NULL, &im->cat, err);
 	if (r >= 0 && what & WITH_PAGES)
 		r = image_open_pages(im, err);
 	return r < 0 ? error_prefix(err, "image %s", path) : 0;
+}
+
+int image_open(const char *path, unsigned int what, struct image *im, struct error **err)
+{
+	return image_open_at(path, NULL, what, im, err);
 }
 
 void image_done(struct image *im)

@@ -166,15 +166,24 @@ static int show_roots(struct show *s, struct error **err)
 	return out(s, err);
 }
 
+/* Which layer has the file: 0 the image itself, 1 its parent. */
+static size_t layer_of(const struct show *s, int fd)
+{
+	for (size_t i = 0; i < s->im.dir.nr_layers; i++)
+		if (s->im.dir.layers[i].pages == fd)
+			return i + 1;
+	return 0;
+}
+
 static int show_pages(struct show *s, struct error **err)
 {
-	bool raw = pages_reader_is_raw(s->im.pages);
-	_cleanup_table_ struct table *t = s->form == FORM_TEXT ? table_new(3, ">page", ">pages", ">offset in pages") : NULL;
+	_cleanup_table_ struct table *t =
+		s->form == FORM_TEXT ? table_new(4, ">page", ">pages", ">offset in pages", ">layer") : NULL;
 	struct pages_run run;
 
 	for (uint64_t at = 0; pages_reader_run_at(s->im.pages, at, &run); at = run.file_page + run.npages) {
 		uint64_t off = 0;
-		int fd, r = raw ? pages_raw_map_info(s->im.pages, &run, &fd, &off) : -EOPNOTSUPP;
+		int fd, r = pages_raw_map_info(s->im.pages, &run, &fd, &off);
 
 		if (s->form == FORM_TEXT) {
 			table_addf(t, "%llu", (unsigned long long)run.file_page);
@@ -182,13 +191,17 @@ static int show_pages(struct show *s, struct error **err)
 			if (r == 0)
 				table_addf(t, "%llu", (unsigned long long)off);
 			else
-				table_addf(t, "%s", raw ? "?" : "compressed");
+				table_addf(t, "compressed");
+			if (r == 0 && s->im.dir.nr_layers)
+				table_addf(t, "%zu", layer_of(s, fd));
+			else
+				table_addf(t, "%s", "");
 			continue;
 		}
 		strbuf_addf(&s->b, "{\"page\": %llu, \"pages\": %llu", (unsigned long long)run.file_page,
 			    (unsigned long long)run.npages);
 		if (r == 0)
-			strbuf_addf(&s->b, ", \"offset\": %llu", (unsigned long long)off);
+			strbuf_addf(&s->b, ", \"offset\": %llu, \"layer\": %zu", (unsigned long long)off, layer_of(s, fd));
 		strbuf_addc(&s->b, '}');
 		r = out(s, err);
 		if (r < 0)

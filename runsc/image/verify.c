@@ -22,7 +22,12 @@
 #define CHUNK_PAGES 1024
 
 struct verify {
-	struct image im;
+	struct image im; /* the one that is looked at: the image, then its ancestors */
+	const char *path; /* the image */
+	char *parent; /* the path of the ancestor that is looked at; NULL: it is the image itself */
+	struct image_summary {
+		uint64_t objects, pages;
+	} sum; /* of the image */
 	size_t damages;
 	bool json;
 	json_t *list;
@@ -44,7 +49,12 @@ static void _printf_(2, 3) damage(struct verify *v, const char *fmt, ...)
 	if (!text)
 		return;
 	if (v->json) {
-		json_array_append_new(v->list, text_json(text, strlen(text)));
+		_cleanup_strbuf_ struct strbuf line = STRBUF_INIT;
+
+		if (v->parent)
+			strbuf_addf(&line, "%s: ", v->parent);
+		strbuf_adds(&line, text);
+		json_array_append_new(v->list, text_json_buf(&line));
 		return;
 	}
 	text_quote(&b, text, strlen(text));
@@ -92,6 +102,7 @@ static void check_files(struct verify *v)
 
 			for (int i = 0; i < IMAGE_PARTS; i++)
 				own |= !strcmp(e->d_name, names[i]);
+			own |= image_file_kind(e->d_name) == IMAGE_FILE_LINK && !strcmp(strchr(e->d_name, '-') + 1, v->im.dir.hash);
 			if (!own && image_file_kind(e->d_name) != IMAGE_FILE_OTHER)
 				damage(v, "%s is left over: the manifest does not name it (`runsc image prune` removes it)",
 				       e->d_name);
@@ -108,12 +119,19 @@ static void check_files(struct verify *v)
 static void check_sums(struct verify *v)
 {
 	const int *fds = v->im.dir.fds;
+	struct error *err;
 
 	for (int i = IMAGE_KERNEL; i < IMAGE_PARTS; i++) {
-		struct error *err = NULL;
-
+		err = NULL;
 		if (manifest_check_parts(&v->im.m, i == IMAGE_KERNEL ? fds[i] : -1, i == IMAGE_INDEX ? fds[i] : -1,
 					 i == IMAGE_PAGES ? fds[i] : -1, &err) < 0)
+			damage_error(v, err);
+	}
+	if (v->im.dir.nr_layers != v->im.m.nr_layers)
+		damage(v, "it is a change of %zu other images, of which %zu were found", v->im.m.nr_layers, v->im.dir.nr_layers);
+	for (size_t i = 0; i < MIN(v->im.dir.nr_layers, v->im.m.nr_layers); i++) {
+		err = NULL;
+		if (manifest_check_layer(&v->im.m, i, v->im.dir.layers[i].index, v->im.dir.layers[i].pages, &err) < 0)
 			damage_error(v, err);
 	}
 }
@@ -265,6 +283,7 @@ static void check_header_page(struct verify *v)
 static int check_pages(struct verify *v, struct error **err)
 {
 	_cleanup_free_ unsigned char *buf = aligned_alloc(PAGE_SIZE, CHUNK_PAGES * PAGE_SIZE);
+	_cleanup_page_set_ struct page_set all = {0};
 	struct pages_stats st;
 	struct error *e = NULL;
 	struct pages_run run;
@@ -280,7 +299,10 @@ static int check_pages(struct verify *v, struct error **err)
 	if (st.pages_stored != v->im.m.pages_stored)
 		damage(v, "pages.img has %llu pages, the manifest says %llu", (unsigned long long)st.pages_stored,
 		       (unsigned long long)v->im.m.pages_stored);
-	progress_begin(&v->progress, "checking pages", st.pages_stored);
+	if (page_set_stored(&all, v->im.pages) < 0)
+		return error_set(err, -ENOMEM, "cannot check pages.img");
+	v->sum.pages = v->parent ? v->sum.pages : page_set_total(&all);
+	progress_begin(&v->progress, "checking pages", page_set_total(&all));
 	for (uint64_t at = 0; pages_reader_run_at(v->im.pages, at, &run); at = run.file_page + run.npages) {
 		run.npages = MIN(run.npages, (uint64_t)CHUNK_PAGES);
 		if (pages_read(v->im.pages, run.file_page, run.npages, buf) < 0)
@@ -293,19 +315,22 @@ static int check_pages(struct verify *v, struct error **err)
 
 /* --- the whole --- */
 
-static int verify_image(struct verify *v, struct error **err)
+/* *@ret_more: the image could be opened, and so its parent is worth a look. */
+static int verify_one(struct verify *v, bool *ret_more, struct error **err)
 {
 	struct error *e = NULL;
-	int r;
+	int r = image_dir_open(&v->im.dir, v->im.path, NULL, &e);
 
-	if (image_dir_open(&v->im.dir, v->im.path, NULL, &e) < 0) {
-		if (v->im.dir.fds[IMAGE_MANIFEST] < 0) {
-			*err = e;
-			return e->code;
-		}
-		damage_error(v, e);
-		return 0;
+	*ret_more = r >= 0;
+	if (r < 0 && v->im.dir.fds[IMAGE_MANIFEST] < 0 && !v->parent) {
+		*err = e;
+		return e->code;
 	}
+	if (r < 0)
+		damage_error(v, e);
+	e = NULL;
+	if (v->im.dir.fds[IMAGE_PAGES] < 0)
+		return 0;
 	if (manifest_read(v->im.dir.fds[IMAGE_MANIFEST], &v->im.m, &e) < 0) {
 		damage_error(v, e);
 		return 0;
@@ -318,22 +343,56 @@ static int verify_image(struct verify *v, struct error **err)
 	return r;
 }
 
+/* Where the image's parent is, malloc'd; NULL: it has none. */
+static char *parent_of(const struct verify *v)
+{
+	char to[4096], *path = NULL;
+	ssize_t n = image_dir_parent(&v->im.dir, to, sizeof(to));
+
+	if (n <= 0 || (to[0] != '/' && asprintf(&path, "%s/%s", v->im.path, to) < 0))
+		return NULL;
+	return path ? path : strdup(to);
+}
+
+static int verify_image(struct verify *v, struct error **err)
+{
+	bool more = true;
+	int r = 0;
+
+	v->im.path = v->path;
+	for (int i = 0; i <= MANIFEST_LAYERS_MAX; i++) {
+		char *next;
+
+		r = verify_one(v, &more, err);
+		if (!i)
+			v->sum.objects = v->im.m.objects;
+		next = r >= 0 && more ? parent_of(v) : NULL;
+		image_done(&v->im);
+		free(v->parent);
+		v->parent = next;
+		if (!next)
+			break;
+		v->im = (struct image){.path = next, .dir = IMAGE_DIR_INIT};
+	}
+	return r;
+}
+
 static int report(struct verify *v, struct error **err)
 {
 	_cleanup_(json_decrefp) json_t *o = NULL;
 	int r;
 
 	if (v->json) {
-		o = json_pack("{s:o, s:b, s:I, s:O}", "image", text_json(v->im.path, strlen(v->im.path)), "ok",
+		o = json_pack("{s:o, s:b, s:I, s:O}", "image", text_json(v->path, strlen(v->path)), "ok",
 			      v->damages == 0, "damages", (json_int_t)v->damages, "damage", v->list);
 		if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
 			return error_set(err, -ENOMEM, "cannot print");
 		printf("\n");
 	} else if (!v->damages) {
-		printf("%s: complete and undamaged: %llu objects, %llu pages\n", v->im.path,
-		       (unsigned long long)v->im.m.objects, (unsigned long long)v->im.m.pages_stored);
+		printf("%s: complete and undamaged: %llu objects, %llu pages\n", v->path,
+		       (unsigned long long)v->sum.objects, (unsigned long long)v->sum.pages);
 	} else if (v->damages > DAMAGE_MAX) {
-		printf("%s: and %zu more\n", v->im.path, v->damages - DAMAGE_MAX);
+		printf("%s: and %zu more\n", v->path, v->damages - DAMAGE_MAX);
 	}
 	r = image_flush(err);
 	return r < 0 ? r : v->damages != 0;
@@ -342,6 +401,7 @@ static int report(struct verify *v, struct error **err)
 static void verify_done(struct verify *v)
 {
 	image_done(&v->im);
+	free(v->parent);
 	json_decref(v->list);
 }
 
@@ -357,7 +417,7 @@ int image_verify(struct globals *g, int argc, char **argv, struct error **err)
 
 	if (r)
 		return r < 0 ? r : 0;
-	v.im.path = rest.args[0];
+	v.path = rest.args[0];
 	v.list = json_array();
 	if (!v.list)
 		return error_set(err, -ENOMEM, "cannot verify");
