@@ -36,7 +36,8 @@ struct pages_stats {
 
 /* --- writer --- */
 
-/* Both files must be empty and stay the caller's; the index is written at the end. Up to @threads threads help once there is
+/* Both files must be empty and stay the caller's; the index is written at the end. Either may be a pipe or a socket: the pages then
+ * come in the order of their offsets, and a reader that stops stops the writer. Up to @threads threads help once there is
  * enough to do (0: everything happens in the calling thread). */
 _must_check_ int pages_writer_new(int fd_index, int fd_pages, int level, unsigned int threads, struct pages_writer **ret,
 				  struct error **err);

@@ -7,6 +7,7 @@
  *   1 scan    find non-zero runs, cut frames, checksum or compress them       in parallel
  *   2 commit  take the next file range and append the index entries           strictly in job order
  *   3 write   one pwritev or pwrite                                           in parallel
+ * A pages.img that is no regular file (a pipe: image streams) is written in order instead, within stage 2.
  * Jobs are taken in order, so the one whose turn it is to commit is always running: stage 2 cannot deadlock. File contents
  * depend on the input only. Helpers start when the second job is queued: a small container never pays for threads.
  *
@@ -18,6 +19,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <zstd.h>
 
@@ -27,6 +29,7 @@
 #define JOB_PAGES 256
 #define RING 16
 #define THREADS_MAX 8
+#define IN_ORDER UINT64_MAX /* an offset: where the file is */
 
 struct seg {
 	uint64_t file_page;
@@ -55,6 +58,7 @@ struct bench {
 
 struct pages_writer {
 	int fd_index, fd_pages, level;
+	bool in_order; /* fd_pages cannot be written anywhere but at its end */
 	unsigned int want_threads, nr_threads;
 	pthread_t threads[THREADS_MAX];
 	struct bench *own; /* the caller's */
@@ -208,10 +212,11 @@ static uint64_t stage_commit_locked(struct pages_writer *pw, struct bench *b)
 	return off;
 }
 
+/* At @off, or at the file's own position for IN_ORDER. */
 static int pwritev_full(int fd, struct iovec *iov, size_t n, uint64_t off)
 {
 	while (n) {
-		ssize_t w = pwritev(fd, iov, (int)n, (off_t)off);
+		ssize_t w = off == IN_ORDER ? writev(fd, iov, (int)n) : pwritev(fd, iov, (int)n, (off_t)off);
 
 		if (w < 0 && errno == EINTR)
 			continue;
@@ -219,7 +224,8 @@ static int pwritev_full(int fd, struct iovec *iov, size_t n, uint64_t off)
 			return -errno;
 		if (w == 0)
 			return -ENOSPC;
-		off += (uint64_t)w;
+		if (off != IN_ORDER)
+			off += (uint64_t)w;
 		while (n && (size_t)w >= iov->iov_len) {
 			w -= (ssize_t)iov->iov_len;
 			iov++;
@@ -233,12 +239,25 @@ static int pwritev_full(int fd, struct iovec *iov, size_t n, uint64_t off)
 	return 0;
 }
 
+static void stage_write(struct pages_writer *pw, struct bench *b, uint64_t off)
+{
+	struct iovec whole = { b->out, b->bytes };
+	int r;
+
+	if (pw->error || !b->bytes)
+		return;
+	r = pw->level ? pwritev_full(pw->fd_pages, &whole, 1, off) : pwritev_full(pw->fd_pages, b->iov, b->nr_iov, off);
+	if (r < 0)
+		writer_fail(pw, r);
+	else if (off != IN_ORDER) /* the disk may begin: whoever syncs the file has less to wait for */
+		(void)sync_file_range(pw->fd_pages, (off_t)off, (off_t)b->bytes, SYNC_FILE_RANGE_WRITE);
+}
+
 /* Takes the oldest queued job and runs it. Called and returns with the lock held. */
 static void run_one_locked(struct pages_writer *pw, struct bench *b)
 {
 	struct job *j = &pw->ring[pw->taken++ % RING];
 	uint64_t off;
-	int r = 0;
 
 	j->state = JOB_RUNNING;
 	pthread_mutex_unlock(&pw->mu);
@@ -250,16 +269,16 @@ static void run_one_locked(struct pages_writer *pw, struct bench *b)
 	while (pw->committed != j->seq)
 		pthread_cond_wait(&pw->turn, &pw->mu);
 	off = stage_commit_locked(pw, b);
+	if (pw->in_order) {
+		pthread_mutex_unlock(&pw->mu);
+		stage_write(pw, b, IN_ORDER);
+		pthread_mutex_lock(&pw->mu);
+	}
 	pw->committed++;
 	pthread_cond_broadcast(&pw->turn);
 	pthread_mutex_unlock(&pw->mu);
-	if (!pw->error && b->bytes)
-		r = pw->level ? pwrite_full(pw->fd_pages, b->out, b->bytes, off) :
-				pwritev_full(pw->fd_pages, b->iov, b->nr_iov, off);
-	if (r < 0)
-		writer_fail(pw, r);
-	else if (b->bytes) /* the disk may begin: whoever syncs the file has less to wait for */
-		(void)sync_file_range(pw->fd_pages, (off_t)off, (off_t)b->bytes, SYNC_FILE_RANGE_WRITE);
+	if (!pw->in_order)
+		stage_write(pw, b, off);
 	pthread_mutex_lock(&pw->mu);
 	j->state = JOB_FREE;
 	pw->done++;
@@ -308,7 +327,9 @@ static void start_helpers(struct pages_writer *pw)
 int pages_writer_new(int fd_index, int fd_pages, int level, unsigned int threads, struct pages_writer **ret, struct error **err)
 {
 	unsigned char hdr[PAGES_DATA_HEADER] = PAGES_DATA_MAGIC;
+	struct iovec head = { hdr, sizeof(hdr) };
 	struct pages_writer *pw;
+	struct stat st;
 	int r;
 
 	if (level < 0 || level > ZSTD_maxCLevel())
@@ -333,7 +354,8 @@ int pages_writer_new(int fd_index, int fd_pages, int level, unsigned int threads
 	put_le32(hdr + 8, PAGES_VERSION);
 	put_le32(hdr + 12, level ? 0 : PAGES_FLAG_RAW);
 	put_le32(hdr + 16, crc32c(0, hdr, 16));
-	r = pwrite_full(fd_pages, hdr, sizeof(hdr), 0);
+	pw->in_order = fstat(fd_pages, &st) == 0 && !S_ISREG(st.st_mode);
+	r = pwritev_full(fd_pages, &head, 1, pw->in_order ? IN_ORDER : 0);
 	if (r < 0) {
 		pages_writer_free(pw);
 		return error_set(err, r, "cannot write pages.img");
@@ -567,7 +589,7 @@ int pages_writer_finish(struct pages_writer *pw, struct pages_stats *ret, struct
 	stop_helpers(pw);
 	if (r < 0)
 		return error_set(err, r, "cannot write pages.img");
-	if (ftruncate(pw->fd_pages, (off_t)pw->size) < 0)
+	if (!pw->in_order && ftruncate(pw->fd_pages, (off_t)pw->size) < 0)
 		return error_set(err, -errno, "cannot write pages.img");
 	r = write_index(pw, &st, err);
 	if (r < 0)
