@@ -10,10 +10,12 @@
 #include "runsc/control.h"
 #include "runsc/image_dir.h"
 #include "runsc/lifecycle.h"
+#include "runsc/stream.h"
 
 struct ckpt_opts {
 	const char *image_path, *work_path, *compression, *parent_path;
-	bool leave_running, pre_dump, print_stats;
+	bool leave_running, pre_dump, print_stats, ack;
+	int64_t timeout;
 	int level;
 };
 
@@ -119,12 +121,29 @@ static int checkpoint(struct globals *g, struct container *c, const struct ckpt_
 	return 0;
 }
 
+static int check_stream(const struct ckpt_opts *o, struct stream_send_opts *ret, struct error **err)
+{
+	if (!path_is_stream(o->image_path))
+		return o->ack ? error_msg(err, -EINVAL, "--ack: only a stream (--image-path -) has somebody who could acknowledge it") : 0;
+	if (o->pre_dump)
+		return error_msg(err, -EINVAL, "--pre-dump: a stream (--image-path -) must be complete");
+	if (o->timeout < 0 || o->timeout > INT32_MAX)
+		return error_msg(err, -EINVAL, "--stream-timeout: %lld is out of range", (long long)o->timeout);
+	*ret = (struct stream_send_opts){.leave_running = o->leave_running,
+					 .level = o->level,
+					 .ack = o->ack,
+					 .timeout = o->timeout,
+					 .work_path = o->work_path};
+	return stream_check_output(ret, err);
+}
+
 int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 {
-	struct ckpt_opts o = {0};
+	struct ckpt_opts o = {.timeout = STREAM_TIMEOUT};
+	struct stream_send_opts so;
 	const struct flag flags[] = {
 		{"image-path", 0, FLAG_STR, &o.image_path, "DIR",
-		 "where to write (checkpoint/ in the working directory)"},
+		 "where to write (checkpoint/ in the working directory); -: a stream to standard output"},
 		{"leave-running", 'R', FLAG_BOOL, &o.leave_running, NULL, "let the container go on afterwards"},
 		{"work-path", 0, FLAG_STR, &o.work_path, "DIR", "gets dump.log and stats-dump"},
 		{"compression", 0, FLAG_STR, &o.compression, "HOW",
@@ -134,6 +153,10 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		{"parent-path", 0, FLAG_STR, &o.parent_path, "DIR",
 		 "an earlier image, seen from --image-path: write only what has changed since"},
 		{"print-stats", 0, FLAG_BOOL, &o.print_stats, NULL, "say on stderr what was written and how long it took"},
+		{"ack", 0, FLAG_BOOL, &o.ack, NULL,
+		 "stream: the container ends when the receiver confirms (on the same socket, or standard input)"},
+		{"stream-timeout", 0, FLAG_INT, &o.timeout, "SECONDS",
+		 "stream: give up when nobody reads for so long while the container is stopped (60; 0: never)"},
 		{"tcp-established", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: connections inside the sandbox are kept"},
 		{"tcp-skip-in-flight", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect"},
 		{"tcp-close", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect"},
@@ -165,11 +188,13 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		o.parent_path = NULL;
 	r = parse_compression(&o, err);
 	if (r == 0)
+		r = check_stream(&o, &so, err);
+	if (r == 0)
 		r = container_open(g, rest.args[0], CONTAINER_EXCLUSIVE, &c, err);
 	if (r < 0)
 		return r;
 	if (c->status != CONTAINER_RUNNING && c->status != CONTAINER_PAUSED)
 		return error_msg(err, -ESRCH, "container not running: \"%s\" is %s", c->id,
 				 container_status_name(c->status));
-	return checkpoint(g, c, &o, err);
+	return path_is_stream(o.image_path) ? stream_checkpoint(c, &so, err) : checkpoint(g, c, &o, err);
 }

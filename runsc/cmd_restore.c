@@ -9,7 +9,12 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 	struct clone_opts clones = {.count = CLONES_AS_NAMED};
 	bool detach = false, keep = false;
 	const struct flag flags[] = {
-		{"image-path", 0, FLAG_STR, &o.image_path, "DIR", "the image (checkpoint/ in the working directory)"},
+		{"image-path", 0, FLAG_STR, &o.image_path, "DIR",
+		 "the image (checkpoint/ in the working directory); -: a stream from standard input"},
+		{"image-work-path", 0, FLAG_STR, &o.image_work_path, "DIR",
+		 "stream: keep it in nameless files here, not in memory"},
+		{"stdin", 0, FLAG_STR, &o.stdin_path, "FILE",
+		 "standard input of the container (ours; /dev/null when that carries the image)"},
 		{"bundle", 'b', FLAG_STR, &o.bundle, "DIR", "where config.json is (working directory)"},
 		{"detach", 'd', FLAG_BOOL, &detach, NULL, "do not wait for the container's end"},
 		{"keep", 0, FLAG_BOOL, &keep, NULL, "do not delete the container at its end"},

@@ -15,6 +15,7 @@
 #include "runsc/control.h"
 #include "runsc/foreground.h"
 #include "runsc/lifecycle.h"
+#include "runsc/stream.h"
 #include "runsc/tty.h"
 
 static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM,  SIGUSR1,
@@ -117,8 +118,10 @@ int run_created(const struct globals *g, struct created *x, bool detach, bool ke
 		if (sigfd < 0)
 			return error_set(err, -errno, "signalfd");
 	}
-	r = lifecycle_start(g, x->c, x->spec, x->ctl, err);
-
+	/* A sender that cannot be told lets its own container go on, so ours must not run. */
+	r = x->ack ? stream_send_ack(err) : 0;
+	if (r == 0)
+		r = lifecycle_start(g, x->c, x->spec, x->ctl, err);
 	if (r < 0) {
 		if (lifecycle_delete(g, x->c, true, &ignored) < 0)
 			report_warning(g, "%s", error_text(ignored));

@@ -58,7 +58,7 @@ void image_dir_done(struct image_dir *d);
 #define _cleanup_image_ _cleanup_(image_dir_done)
 
 /* dump.log, stats-dump and descriptors.json as engines look for them; best effort. @work_path NULL: only
- * descriptors.json. @stats: answer of the checkpoint. */
+ * descriptors.json. @image_path NULL: not that. @stats: answer of the checkpoint. */
 void image_write_dump_logs(const char *work_path, const char *image_path, json_t *stats);
 void image_write_restore_logs(const char *work_path, json_t *stats);
 

@@ -86,7 +86,7 @@ static void write_descriptors(int dirfd)
 void image_write_dump_logs(const char *work_path, const char *image_path, json_t *st)
 {
 	_cleanup_close_ int work = open_dir(work_path);
-	_cleanup_close_ int image = open(image_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int image = image_path ? open(image_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -EBADF;
 	uint64_t paused = num(st, "pausedUs");
 	/* freezing, frozen, memdump and memwrite times; pages scanned, left to the parent, written */
 	const uint64_t v[] = {num(st, "freezeUs"),	 paused ? paused : num(st, "totalUs"), num(st, "saveUs"), num(st, "writeUs"),

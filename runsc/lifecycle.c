@@ -12,7 +12,7 @@
 #include "base/fd_util.h"
 #include "runsc/cgroup.h"
 #include "runsc/control.h"
-#include "runsc/image_dir.h"
+#include "runsc/stream.h"
 #include "runsc/tty.h"
 
 void created_done(struct created *x)
@@ -232,26 +232,44 @@ static int open_terminal(const struct create_opts *o, const struct oci_process *
 	return r;
 }
 
+static int open_image(const struct create_opts *o, struct image_dir *img, struct created *x, struct error **err)
+{
+	return path_is_stream(o->image_path) ? stream_receive_image(img, o->image_work_path, &x->ack, err) :
+					       image_dir_open(img, o->image_path, o->parent_path, err);
+}
+
+/* Standard input of a container without a terminal, if it is not to be ours: that may be used up by the image. */
+static int open_stdin(const struct create_opts *o, int *ret, struct error **err)
+{
+	const char *path = o->stdin_path && o->stdin_path[0] ? o->stdin_path : NULL;
+
+	if (!path && (!o->image_path || !path_is_stream(o->image_path)))
+		return 0;
+	*ret = open(path ? path : "/dev/null", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return *ret < 0 ? error_set(err, -errno, "--stdin %s", path ? path : "/dev/null") : 0;
+}
+
 static int start_sandbox(const struct globals *g, const struct create_opts *o, struct created *x, json_t **answer,
 			 struct error **err)
 {
 	_cleanup_free_ int *extra = NULL;
-	_cleanup_close_ int slave = -EBADF;
+	_cleanup_close_ int slave = -EBADF, in = -EBADF;
 	_cleanup_image_ struct image_dir img = IMAGE_DIR_INIT;
+	const struct image_dir *from = o->image;
 	struct sandbox_start s = {.g = g, .c = x->c, .spec = x->spec, .restore = &o->restore, .hostname = o->hostname};
 	int r;
 
-	if (o->image) {
-		s.image_fds = o->image->fds;
-		s.layers = o->image->layers;
-		s.nr_layers = o->image->nr_layers;
-	} else if (o->image_path) {
-		r = image_dir_open(&img, o->image_path, o->parent_path, err);
-		if (r < 0)
-			return r;
-		s.image_fds = img.fds;
-		s.layers = img.layers;
-		s.nr_layers = img.nr_layers;
+	r = open_stdin(o, &in, err);
+	if (r == 0 && o->image_path && !from) {
+		r = open_image(o, &img, x, err);
+		from = &img;
+	}
+	if (r < 0)
+		return r;
+	if (from) {
+		s.image_fds = from->fds;
+		s.layers = from->layers;
+		s.nr_layers = from->nr_layers;
 	}
 	r = collect_preserved_fds(o->preserve_fds, &extra, &s.nr_extra_fds, err);
 	if (r < 0)
@@ -260,6 +278,8 @@ static int start_sandbox(const struct globals *g, const struct create_opts *o, s
 	r = open_terminal(o, x->spec->process, s.stdio, &slave, &x->master, err);
 	if (r < 0)
 		return r;
+	if (in >= 0 && !x->spec->process->terminal)
+		s.stdio[0] = in;
 	return sandbox_create(&s, &x->ctl, answer, err);
 }
 

@@ -20,10 +20,12 @@ struct create_opts {
 	int64_t preserve_fds;
 	bool relay;             /* with a terminal and no console socket: the caller keeps the master (foreground) */
 	bool throw_away;        /* the container ends with the process that made it, however that ends (do) */
-	const char *image_path; /* restore from here; NULL: create */
+	const char *image_path; /* restore from here ("-": a stream on standard input); NULL: create */
+	const char *image_work_path; /* where what came as a stream is kept; NULL: in memory */
 	const char *parent_path; /* where the image's parent is, if not where its link says */
 	const struct image_dir *image; /* the same, opened by the caller; borrowed */
 	const char *hostname;   /* restore: --hostname; NULL: see sandbox_start */
+	const char *stdin_path; /* opened as the container's standard input; NULL: ours */
 	const char *work_path;  /* restore: where restore.log and stats-restore go */
 	struct sentry_restore_opts restore; /* with image_path */
 	json_t *spec_json;      /* instead of the bundle's config.json (do); NULL otherwise */
@@ -34,6 +36,7 @@ struct created {
 	struct oci_spec *spec;
 	int ctl;    /* the creator's control connection */
 	bool throw_away; /* nothing was kept: the sandbox ends when ctl closes */
+	bool ack;   /* who sent the image waits to hear that the container runs */
 	int master; /* pty master when relaying, else -EBADF */
 };
 

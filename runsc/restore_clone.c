@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 #include "base/fd_util.h"
-#include "runsc/image_dir.h"
+#include "runsc/stream.h"
 
 enum clone_state { CLONE_WAITING, CLONE_AT_WORK, CLONE_RUNNING, CLONE_FAILED };
 
@@ -274,6 +274,7 @@ int restore_clones(const struct globals *g, const struct clone_opts *o, struct e
 	_cleanup_oci_spec_ struct oci_spec *spec = NULL;
 	const char *bundle = o->create.bundle && o->create.bundle[0] ? o->create.bundle : ".";
 	struct clone_opts mine = *o;
+	bool ack = false;
 	int r = make_names(&s, err);
 
 	if (r < 0)
@@ -284,7 +285,11 @@ int restore_clones(const struct globals *g, const struct clone_opts *o, struct e
 	if (r == 0 && spec->process && spec->process->terminal && !(o->create.console_socket && o->create.console_socket[0]))
 		r = error_msg(err, -EINVAL, "process.terminal is set: clones need --console-socket");
 	if (r == 0)
-		r = image_dir_open(&img, o->create.image_path, o->create.parent_path, err);
+		r = path_is_stream(o->create.image_path) ?
+			    stream_receive_image(&img, o->create.image_work_path, &ack, err) :
+			    image_dir_open(&img, o->create.image_path, o->create.parent_path, err);
+	if (r == 0 && ack)
+		r = error_msg(err, -EINVAL, "--clone: the sender waits for one container to run (checkpoint --ack)");
 	if (r < 0)
 		return r;
 	s.spec = json_incref(spec->json);

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The receiving side of streams. Parts go into files without a name: memory files, which the sandbox maps as it would
+ * map files of a directory, or unlinked files below --image-work-path when memory is dear. Nothing is left behind
+ * whatever happens.
+ */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+
+#include "base/fd_util.h"
+#include "runsc/stream.h"
+#include "state/stream.h"
+
+struct receiver {
+	struct image_dir *d;
+	const char *work_path;
+	struct stream_progress progress;
+	uint64_t bytes;
+	bool ack;
+};
+
+static const char *const names[STREAM_PARTS] = {"", "inventory", "kernel", "index", "pages"};
+static const int part_of[STREAM_PARTS] = {-1, IMAGE_MANIFEST, IMAGE_KERNEL, IMAGE_INDEX, IMAGE_PAGES};
+
+/* A file that has no name, for reading and writing. */
+static int open_nameless(const char *dir, const char *name, struct error **err)
+{
+	int fd;
+
+	if (!dir || !dir[0]) {
+		fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		return fd < 0 ? error_set(err, -errno, "memory for the image") : fd;
+	}
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return fd < 0 ? error_set(err, -errno, "--image-work-path %s", dir) : fd;
+}
+
+static ssize_t read_input(void *ctx, void *buf, size_t n, struct error **err)
+{
+	struct receiver *rc = ctx;
+
+	for (;;) {
+		struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+		ssize_t got = stream_check_signal(err);
+
+		if (got < 0)
+			return got;
+		got = read(STDIN_FILENO, buf, n);
+		if (got >= 0) {
+			rc->bytes += (uint64_t)got;
+			stream_progress_step(&rc->progress, rc->bytes, "received");
+			return got;
+		}
+		if (errno == EAGAIN)
+			(void)poll(&p, 1, -1);
+		else if (errno != EINTR)
+			return error_set(err, -errno, "standard input");
+	}
+}
+
+static int begin(void *ctx, uint32_t flags, struct error **err)
+{
+	struct receiver *rc = ctx;
+	struct stat in, out;
+
+	rc->ack = flags & STREAM_FLAG_ACK;
+	if (!rc->ack)
+		return 0;
+	if (fstat(STDIN_FILENO, &in) < 0 || fstat(STDOUT_FILENO, &out) < 0 ||
+	    (!S_ISSOCK(in.st_mode) && !S_ISSOCK(out.st_mode) && !S_ISFIFO(out.st_mode)))
+		return error_msg(err, -EINVAL, "the sender waits for an acknowledgement (checkpoint --ack), but neither standard input "
+					       "is a socket nor standard output a pipe");
+	return 0;
+}
+
+static int store(void *ctx, const struct stream_chunk *c, const void *data, struct error **err)
+{
+	struct receiver *rc = ctx;
+	int *fd = &rc->d->fds[part_of[c->part]], r;
+
+	if (c->round)
+		return error_msg(err, -ENOTSUP, "the stream has several rounds, which this build does not read");
+	if (*fd < 0)
+		*fd = open_nameless(rc->work_path, names[c->part], err);
+	if (*fd < 0)
+		return *fd;
+	r = pwrite_full(*fd, data, c->len, c->offset);
+	return r < 0 ? error_set(err, r, "%s", rc->work_path && rc->work_path[0] ? rc->work_path : "memory for the image") : 0;
+}
+
+/* What may be kept in memory: a sender must not be able to make this machine swap itself to death. */
+static uint64_t memory_limit(const char *work_path)
+{
+	struct sysinfo si;
+
+	if ((work_path && work_path[0]) || sysinfo(&si) < 0)
+		return 0;
+	return (uint64_t)si.totalram * si.mem_unit / 10 * 9;
+}
+
+/* An image must not change while containers restored from it run. */
+static void seal(const struct image_dir *d)
+{
+	for (int i = 0; i < IMAGE_PARTS; i++)
+		(void)fcntl(d->fds[i], F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+}
+
+int stream_receive_image(struct image_dir *d, const char *work_path, bool *ret_ack, struct error **err)
+{
+	struct receiver rc = {.d = d, .work_path = work_path, .progress = {.verb = "restore"}};
+	struct stream_reader rd = {
+		.read = read_input, .store = store, .begin = begin, .ctx = &rc, .max_total = memory_limit(work_path)};
+	_cleanup_guard_ struct stream_guard guard = {0};
+	struct stream_pos pos;
+	int r;
+
+	if (isatty(STDIN_FILENO))
+		return error_msg(err, -EINVAL, "--image-path -: standard input is a terminal, not a stream");
+	stream_guard_begin(&guard);
+	d->path = "standard input";
+	r = stream_receive(&rd, &pos, err);
+	stream_progress_end(&rc.progress);
+	if (r < 0)
+		return error_prefix(err, "--image-path -");
+	seal(d);
+	*ret_ack = rc.ack;
+	return 0;
+}
+
+int stream_send_ack(struct error **err)
+{
+	struct stat in;
+	int fd = fstat(STDIN_FILENO, &in) == 0 && S_ISSOCK(in.st_mode) ? STDIN_FILENO : STDOUT_FILENO, r;
+	struct sigaction ign = {.sa_handler = SIG_IGN}, old;
+
+	(void)sigaction(SIGPIPE, &ign, &old);
+	r = write_all(fd, stream_ack, sizeof(stream_ack));
+	(void)sigaction(SIGPIPE, &old, NULL);
+	return r < 0 ? error_set(err, r, "acknowledgement to the sender") : 0;
+}
