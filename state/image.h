@@ -51,6 +51,9 @@ _must_check_ int state_writer_new(int fd, const struct state_opts *o, struct sta
 _must_check_ int state_writer_save_roots(struct state_writer *w, const struct state_root *roots, size_t n, struct error **err);
 /* Ends the file. @ret may be NULL. The file is not synced. */
 _must_check_ int state_writer_finish(struct state_writer *w, struct state_stats *ret, struct error **err);
+/* Names of the types of the objects saved so far, each once, NULL-terminated, for the manifest; the array is the caller's to free, the
+ * names are constant. NULL when memory is out. */
+char **state_writer_types(const struct state_writer *w);
 /* The bytes written so far by a writer to memory; owned by the writer. */
 const void *state_writer_memory(const struct state_writer *w, size_t *ret_len);
 struct state_writer *state_writer_free(struct state_writer *w);

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "base/strbuf.h"
 #include "schemas/image.pb-c.h"
 #include "state/crc32c.h"
 #include "state/image.h"
@@ -171,6 +170,9 @@ int manifest_write(int fd, const struct manifest *m, struct error **err)
 	msg.objects = m->objects;
 	msg.layers = lp;
 	msg.n_layers = m->nr_layers;
+	msg.page_size = m->page_size;
+	msg.types = m->types;
+	msg.n_types = list_len(m->types);
 	return write_packed(fd, &msg, err);
 }
 
@@ -207,6 +209,7 @@ void manifest_done(struct manifest *m)
 	list_free(m->containers);
 	list_free(m->cpu_features);
 	list_free(m->features);
+	list_free(m->types);
 	*m = (struct manifest){ 0 };
 }
 
@@ -242,7 +245,8 @@ static int from_msg(const Image__Manifest *msg, struct manifest *ret, struct err
 	m.containers = list_copy(msg->containers, msg->n_containers);
 	m.cpu_features = list_copy(msg->cpu_features, msg->n_cpu_features);
 	m.features = list_copy(msg->features, msg->n_features);
-	if (!m.xsave || !m.product || !m.platform || !m.arch || !m.containers || !m.cpu_features || !m.features)
+	m.types = list_copy(msg->types, msg->n_types);
+	if (!m.xsave || !m.product || !m.platform || !m.arch || !m.containers || !m.cpu_features || !m.features || !m.types)
 		return error_set(err, -ENOMEM, "cannot read %s", NAME);
 	for (size_t i = 0; i < msg->n_xsave; i++)
 		m.xsave[i] = (struct manifest_xsave){ msg->xsave[i]->bit, msg->xsave[i]->offset, msg->xsave[i]->size };
@@ -263,6 +267,7 @@ static int from_msg(const Image__Manifest *msg, struct manifest *ret, struct err
 		if (layer_from_msg(msg->layers[i], &m.layers[i]) < 0)
 			return error_msg(err, -EINVAL, "%s: layer %zu is not possible", NAME, i);
 	m.nr_layers = msg->n_layers;
+	m.page_size = msg->page_size;
 	*ret = m;
 	m = (struct manifest){ 0 };
 	return 0;
@@ -274,6 +279,7 @@ int manifest_read(int fd, struct manifest *ret, struct error **err)
 	unsigned char hdr[HEADER], extra;
 	_cleanup_free_ unsigned char *buf = NULL;
 	struct message_budget budget = { .left = MANIFEST_MEMORY };
+	_cleanup_manifest_ struct manifest m = { 0 };
 	ProtobufCAllocator alloc;
 	ProtobufCMessage *msg;
 	char why[160];
@@ -304,76 +310,22 @@ int manifest_read(int fd, struct manifest *ret, struct error **err)
 	if (n)
 		return n < 0 ? (int)n : error_msg(err, -EINVAL, "%s: data after the end", NAME);
 	message_allocator(&budget, &alloc);
-	msg = message_unpack(&image__manifest__descriptor, &alloc, &budget, buf, len, why, sizeof(why));
+	msg = message_unpack_any(&image__manifest__descriptor, &alloc, &budget, buf, len, why, sizeof(why));
 	if (!msg)
 		return error_msg(err, -EINVAL, "%s: %s", NAME, why);
-	r = from_msg((const Image__Manifest *)msg, ret, err);
+	r = from_msg((const Image__Manifest *)msg, &m, err);
+	/* A newer build's image: what it needs and this build lacks says more than the number of a field. */
+	if (r >= 0 && message_has_unknown(msg, why, sizeof(why))) {
+		r = manifest_check_build(&m, err);
+		if (r >= 0)
+			r = error_msg(err, -EINVAL, "%s: %s", NAME, why);
+	}
 	protobuf_c_message_free_unpacked(msg, &alloc);
-	return r;
-}
-
-static bool list_has(char **v, const char *s)
-{
-	for (size_t i = 0; v && v[i]; i++)
-		if (!strcmp(v[i], s))
-			return true;
-	return false;
-}
-
-/* Appends to @b the strings of @need that are not in @have. Image strings are shown only if they are plain words. */
-static void list_missing(struct strbuf *b, const char *what, char **need, char **have)
-{
-	const char *sep = "";
-	size_t shown = 0;
-
-	for (size_t i = 0; need && need[i]; i++) {
-		const char *s = need[i];
-		bool plain = *s && strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == strlen(s) &&
-			     strlen(s) <= 64;
-
-		if (list_has(have, s) || ++shown > 20)
-			continue;
-		if (!*sep)
-			strbuf_addf(b, "%s%s ", b->len ? "; " : "", what);
-		strbuf_addf(b, "%s%s", sep, plain ? s : "(unprintable)");
-		sep = ", ";
-	}
-	if (shown > 20)
-		strbuf_addf(b, " and %zu more", shown - 20);
-}
-
-static const struct manifest_xsave *xsave_find(const struct manifest *m, uint32_t bit)
-{
-	for (size_t i = 0; i < m->nr_xsave; i++)
-		if (m->xsave[i].bit == bit)
-			return &m->xsave[i];
-	return NULL;
-}
-
-int manifest_check_features(const struct manifest *image, const struct manifest *have, struct error **err)
-{
-	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
-
-	if (image->arch && have->arch && strcmp(image->arch, have->arch))
-		return error_msg(err, -ENOTSUP, "the image is for another architecture than this machine's %s", have->arch);
-	list_missing(&b, "this build lacks image features:", image->features, have->features);
-	list_missing(&b, "this CPU lacks:", image->cpu_features, have->cpu_features);
-	if (image->xcr0 & ~have->xcr0)
-		strbuf_addf(&b, "%sthis CPU lacks XSAVE components: mask 0x%llx", b.len ? "; " : "",
-			    (unsigned long long)(image->xcr0 & ~have->xcr0));
-	for (size_t i = 0; i < image->nr_xsave; i++) {
-		const struct manifest_xsave *x = &image->xsave[i], *y = xsave_find(have, x->bit);
-
-		if (x->bit < 64 && image->xcr0 & ~have->xcr0 & 1ull << x->bit)
-			continue;
-		if (!y || y->offset != x->offset || y->size != x->size) {
-			strbuf_addf(&b, "%sXSAVE component %u is laid out differently on this CPU", b.len ? "; " : "", x->bit);
-			break;
-		}
-	}
-	if (strbuf_error(&b) < 0)
-		return error_set(err, -ENOMEM, "cannot check the image");
-	return b.len ? error_msg(err, -ENOTSUP, "the image cannot be restored here: %s", b.data) : 0;
+	if (r < 0)
+		return r;
+	*ret = m;
+	m = (struct manifest){ 0 };
+	return 0;
 }
 
 static int check_part(const char *name, const struct manifest_part *p, uint32_t version, uint32_t last, int fd, bool sum, struct error **err)

@@ -51,6 +51,8 @@ struct manifest {
 	struct manifest_xsave *xsave;
 	size_t nr_xsave;
 	char **features; /* required */
+	uint32_t page_size; /* bytes; 0 in images that are older than the field: 4096 */
+	char **types; /* names of the object types in kernel.img; NULL in images that are older than the field */
 	struct manifest_part kernel, index, pages;
 	uint64_t pages_stored, objects;
 	struct manifest_layer *layers; /* the nearest first */
@@ -69,9 +71,14 @@ _must_check_ int manifest_read(int fd, struct manifest *ret, struct error **err)
 void manifest_done(struct manifest *m);
 #define _cleanup_manifest_ _cleanup_(manifest_done)
 
-/* @have describes this machine and build: arch, cpu_features, xcr0, xsave, features. Fails with -ENOTSUP and a message that
- * names everything that is missing. */
+/* @have describes this machine and build: arch, page_size, cpu_features, xcr0, xsave, features; types are those of state/types.def.
+ * Fails with -ENOTSUP and a message that names everything that is missing. */
 _must_check_ int manifest_check_features(const struct manifest *image, const struct manifest *have, struct error **err);
+/* The part of it that does not depend on the machine: image features and object types that this build lacks. -ENOTSUP. */
+_must_check_ int manifest_check_build(const struct manifest *image, struct error **err);
+/* What this build knows: names of image features, and of object types (state/types.def). NULL-terminated, constant. */
+char **manifest_build_features(void);
+char **manifest_build_types(void);
 /* Sizes and versions of the three files, and the checksums of kernel and index (read whole, from offset 0 by pread). -1 skips
  * a file. */
 _must_check_ int manifest_check_parts(const struct manifest *m, int fd_kernel, int fd_index, int fd_pages, struct error **err);

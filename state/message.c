@@ -104,22 +104,34 @@ static const ProtobufCMessageUnknownField *find_unknown(const ProtobufCMessage *
 	return NULL;
 }
 
-ProtobufCMessage *message_unpack(const ProtobufCMessageDescriptor *desc, ProtobufCAllocator *a, struct message_budget *b,
-				 const unsigned char *data, size_t len, char *why, size_t why_len)
+ProtobufCMessage *message_unpack_any(const ProtobufCMessageDescriptor *desc, ProtobufCAllocator *a, struct message_budget *b,
+				     const unsigned char *data, size_t len, char *why, size_t why_len)
 {
-	const ProtobufCMessageUnknownField *u;
-	const ProtobufCMessageDescriptor *in;
 	ProtobufCMessage *m;
 
 	b->exhausted = false;
 	m = protobuf_c_message_unpack(desc, a, len, data);
-	if (!m) {
+	if (!m)
 		snprintf(why, why_len, "%s", b->exhausted ? "needs more memory than the limit" : "is not a valid message");
-		return NULL;
-	}
-	u = find_unknown(m, 0, &in);
-	if (u) {
+	return m;
+}
+
+bool message_has_unknown(const ProtobufCMessage *m, char *why, size_t why_len)
+{
+	const ProtobufCMessageDescriptor *in;
+	const ProtobufCMessageUnknownField *u = find_unknown(m, 0, &in);
+
+	if (u)
 		snprintf(why, why_len, "unknown field %u of %s: written by a newer build", u->tag, in->short_name);
+	return u != NULL;
+}
+
+ProtobufCMessage *message_unpack(const ProtobufCMessageDescriptor *desc, ProtobufCAllocator *a, struct message_budget *b,
+				 const unsigned char *data, size_t len, char *why, size_t why_len)
+{
+	ProtobufCMessage *m = message_unpack_any(desc, a, b, data, len, why, why_len);
+
+	if (m && message_has_unknown(m, why, why_len)) {
 		protobuf_c_message_free_unpacked(m, a);
 		return NULL;
 	}

@@ -18,5 +18,10 @@ void message_allocator(struct message_budget *b, ProtobufCAllocator *ret);
  * protobuf_c_message_free_unpacked() and the same allocator. */
 ProtobufCMessage *message_unpack(const ProtobufCMessageDescriptor *desc, ProtobufCAllocator *a, struct message_budget *b,
 				 const unsigned char *data, size_t len, char *why, size_t why_len);
+/* The same in two steps, for the one message whose unknown fields are to be judged by the caller. @why is set when NULL, or true, is
+ * returned. */
+ProtobufCMessage *message_unpack_any(const ProtobufCMessageDescriptor *desc, ProtobufCAllocator *a, struct message_budget *b,
+				     const unsigned char *data, size_t len, char *why, size_t why_len);
+bool message_has_unknown(const ProtobufCMessage *m, char *why, size_t why_len);
 
 #endif

@@ -360,6 +360,36 @@ int state_writer_finish(struct state_writer *w, struct state_stats *ret, struct 
 	return 0;
 }
 
+char **state_writer_types(const struct state_writer *w)
+{
+	const struct state_type *last = NULL;
+	size_t n = 0, cap = 16;
+	char **v = calloc(cap, sizeof(*v));
+
+	for (size_t i = 0; v && i < w->nr; i++) {
+		const struct state_type *t = w->queue[i].type;
+		size_t k = 0;
+
+		while (t != last && k < n && v[k] != t->name)
+			k++;
+		if (t == last || k < n)
+			continue;
+		last = t;
+		if (n + 1 == cap) {
+			char **more = reallocarray(v, cap *= 2, sizeof(*v));
+
+			if (!more) {
+				free(v);
+				return NULL;
+			}
+			v = more;
+		}
+		v[n++] = (char *)(uintptr_t)t->name;
+		v[n] = NULL;
+	}
+	return v;
+}
+
 const void *state_writer_memory(const struct state_writer *w, size_t *ret_len)
 {
 	*ret_len = w->out.fd < 0 ? (size_t)w->out.size : 0;

@@ -7,8 +7,10 @@
 
 struct manifest;
 
-/* Fills arch, cpu_features, xcr0, xsave and features of @m (malloc'd). 0 or -ENOMEM. */
-_must_check_ int cpu_manifest(struct manifest *m);
+/* Fill arch, page_size, cpu_features, xcr0, xsave and features of @m (malloc'd; cpu_manifest_done() frees). 0 or -ENOMEM.
+ * Needs: what an image made here requires. Offers: what an image may require to be restored here, which is more. */
+_must_check_ int cpu_manifest_needs(struct manifest *m);
+_must_check_ int cpu_manifest_offers(struct manifest *m);
 void cpu_manifest_done(struct manifest *m);
 
 #endif

@@ -39,7 +39,7 @@ static int check_manifest(const struct sentry_image_fds *fds, struct manifest *m
 
 	if (r < 0)
 		return r;
-	r = cpu_manifest(&have);
+	r = cpu_manifest_offers(&have);
 	if (r < 0)
 		return error_set(err, r, "cannot describe this machine");
 	r = manifest_check_features(m, &have, err);

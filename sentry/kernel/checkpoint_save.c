@@ -34,6 +34,7 @@ struct saver {
 	struct pages_stats pages;
 	int64_t created_ns;
 	char **ids; /* of containers, and the strings, NULL-terminated */
+	char **types; /* of the objects saved */
 };
 
 static int64_t host_mono(void)
@@ -96,7 +97,10 @@ static int save_objects(struct saver *s, int fd, struct error **err)
 		r = state_writer_save_roots(s->w, &root, 1, err);
 	if (r == 0)
 		r = state_writer_finish(s->w, &s->objects, err);
-	return r;
+	if (r < 0)
+		return r;
+	s->types = state_writer_types(s->w);
+	return s->types ? 0 : error_set(err, -ENOMEM, "manifest");
 }
 
 static int write_manifest(struct saver *s, int fd, struct image_base **ret, struct error **err)
@@ -109,9 +113,10 @@ static int write_manifest(struct saver *s, int fd, struct image_base **ret, stru
 		.product = (char *)(uintptr_t)PRODUCT_VERSION,
 		.platform = (char *)(uintptr_t)s->k->pops->name,
 		.containers = s->ids,
+		.types = s->types,
 		.created_ns = s->created_ns,
 	};
-	int r = cpu_manifest(&m);
+	int r = cpu_manifest_needs(&m);
 
 	if (r < 0)
 		return error_set(err, r, "manifest");
@@ -151,7 +156,8 @@ static void saver_done(struct saver *s)
 	for (size_t i = 0; s->ids && s->ids[i]; i++)
 		free(s->ids[i]);
 	free(s->ids);
-	s->ids = NULL;
+	free(s->types);
+	s->ids = s->types = NULL;
 }
 
 /* --- frozen --- */

@@ -34,6 +34,8 @@ static struct manifest example = {
 	.pages = { 1, 300, 0 },
 	.pages_stored = 5,
 	.objects = 6,
+	.page_size = 4096,
+	.types = (char *[]){ (char *)"task", (char *)"pipe", NULL },
 };
 
 static int temp(const void *data, size_t len)
@@ -63,6 +65,9 @@ static void round_trip(void **state)
 	assert_int_equal(m.nr_xsave, 2);
 	assert_int_equal(m.xsave[1].offset, 2688);
 	assert_int_equal(m.pages.size, 300);
+	assert_int_equal(m.page_size, 4096);
+	assert_string_equal(m.types[1], "pipe");
+	assert_null(m.types[2]);
 	assert_int_equal(m.format, MANIFEST_FORMAT);
 	assert_int_equal(manifest_check_features(&m, &example, &err), 0);
 	manifest_done(&m);
@@ -94,6 +99,8 @@ static void round_trip(void **state)
 		error_free(_e);                                                                                                \
 	} while (0)
 
+#define HERE "the image cannot be restored here: "
+
 static void features(void **state)
 {
 	struct manifest have = example;
@@ -101,16 +108,101 @@ static void features(void **state)
 
 	have.cpu_features = (char *[]){ (char *)"avx2", (char *)"more", NULL };
 	have.features = NULL;
-	REFUSED(have, "the image cannot be restored here: this build lacks image features: raw-pages; this CPU lacks: sse4_2");
+	REFUSED(have, HERE "this build lacks image features: raw-pages; this CPU lacks: sse4_2");
 	have = example;
-	have.xcr0 = 7;
-	have.nr_xsave = 1;
-	REFUSED(have, "the image cannot be restored here: this CPU lacks XSAVE components: mask 0x200");
+	have.xcr0 = 3;
+	have.nr_xsave = 0;
+	REFUSED(have, HERE "this CPU lacks XSAVE state: AVX, protection keys (PKRU)");
 	have = example;
 	have.xsave = other;
-	REFUSED(have, "the image cannot be restored here: XSAVE component 9 is laid out differently on this CPU");
+	REFUSED(have, HERE "this CPU lays XSAVE state out differently: protection keys (PKRU)");
 	have.arch = (char *)"aarch64";
-	REFUSED(have, "the image is for another architecture than this machine's aarch64");
+	REFUSED(have, HERE "it is for x86_64, this machine is aarch64");
+	have = example;
+	have.page_size = 65536;
+	REFUSED(have, HERE "the image has pages of 4096 bytes, this machine of 65536");
+}
+
+/* What an image says of itself is not trusted to be printable, short or few. */
+static void hostile_words(void **state)
+{
+	struct manifest image = { .arch = (char *)"x\033[2J", .features = (char *[]){ (char *)"a\nb", (char *)"", NULL } };
+	struct manifest have = { .arch = (char *)"x86_64" };
+	struct error *err = NULL;
+	char *many[65], name[8];
+
+	assert_int_equal(manifest_check_features(&image, &have, &err), -ENOTSUP);
+	assert_string_equal(error_text(err), HERE "it is for (unprintable), this machine is x86_64");
+	err = error_free(err);
+	image.arch = NULL;
+	assert_int_equal(manifest_check_features(&image, &have, &err), -ENOTSUP);
+	assert_string_equal(error_text(err), HERE "this build lacks image features: (unprintable), (unprintable)");
+	err = error_free(err);
+	for (size_t i = 0; i < 64; i++)
+		many[i] = name;
+	many[64] = NULL;
+	strcpy(name, "nothing");
+	image.features = NULL;
+	image.cpu_features = many;
+	assert_int_equal(manifest_check_features(&image, &have, &err), -ENOTSUP);
+	assert_non_null(strstr(error_text(err), "nothing and 44 more"));
+	error_free(err);
+	/* An image older than page_size and types. */
+	image = (struct manifest){ .arch = (char *)"x86_64" };
+	have.page_size = 4096;
+	assert_int_equal(manifest_check_features(&image, &have, NULL), 0);
+}
+
+static void object_types(void **state)
+{
+	struct manifest image = example;
+	struct error *err = NULL;
+
+	image.types = (char *[]){ (char *)"task", (char *)"warp_drive", NULL };
+	assert_int_equal(manifest_check_features(&image, &example, &err), -ENOTSUP);
+	assert_string_equal(error_text(err), HERE "this build lacks object types: warp_drive");
+	err = error_free(err);
+	assert_int_equal(manifest_check_build(&image, &err), -ENOTSUP);
+	error_free(err);
+}
+
+/* A manifest with field 2000, which no build has yet. */
+static int from_the_future(const struct manifest *m)
+{
+	unsigned char buf[4096], field[] = { 0x80, 0x7d, 1 };
+	int fd = temp("", 0);
+	ssize_t len;
+	uint32_t v;
+
+	assert_int_equal(manifest_write(fd, m, NULL), 0);
+	len = pread(fd, buf, sizeof(buf), 0);
+	close(fd);
+	memcpy(buf + len - 4, field, sizeof(field));
+	len += (ssize_t)sizeof(field);
+	v = (uint32_t)len - 20;
+	memcpy(buf + 12, &v, 4);
+	v = crc32c(0, buf, (size_t)len - 4);
+	memcpy(buf + len - 4, &v, 4);
+	return temp(buf, (size_t)len);
+}
+
+static void newer_builds(void **state)
+{
+	struct manifest image = example, m = { 0 };
+	struct error *err = NULL;
+	int fd = from_the_future(&image);
+
+	assert_int_equal(manifest_read(fd, &m, &err), -ENOTSUP);
+	assert_string_equal(error_text(err), HERE "this build lacks image features: raw-pages");
+	err = error_free(err);
+	close(fd);
+	image.features = manifest_build_features();
+	fd = from_the_future(&image);
+	assert_int_equal(manifest_read(fd, &m, &err), -EINVAL);
+	assert_string_equal(error_text(err), "inventory.img: unknown field 2000 of Manifest: written by a newer build");
+	error_free(err);
+	assert_null(m.product);
+	close(fd);
 }
 
 static void parts(void **state)
@@ -202,6 +294,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(features),
+		cmocka_unit_test(hostile_words),
+		cmocka_unit_test(object_types),
+		cmocka_unit_test(newer_builds),
 		cmocka_unit_test(parts),
 		cmocka_unit_test(whole_set),
 	};
