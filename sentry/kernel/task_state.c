@@ -273,12 +273,40 @@ static int task_save(struct state_writer *w, const void *obj, void *msg)
 	return 0;
 }
 
+#define XSTATE_BV  512
+#define XSTATE_END 576 /* of the header */
+
+/*
+ * The area's size is that of the CPU that made the image. Where components are is the same (the manifest was compared), so what this
+ * CPU has besides is in its initial state, and what it lacks must not be in use.
+ */
+static int load_fpu(struct state_reader *r, struct arch_fpu *fpu, const ProtobufCBinaryData *d)
+{
+	uint32_t size = arch_xsave_size();
+	uint64_t in_use;
+	int e;
+
+	fpu->size = 0;
+	if (!d->len)
+		return 0;
+	e = state_check(r, d->len >= XSTATE_END && d->len <= ARCH_XSAVE_MAX && size <= ARCH_XSAVE_MAX, "malformed XSAVE area");
+	if (e < 0)
+		return e;
+	memcpy(&in_use, d->data + XSTATE_BV, sizeof(in_use));
+	e = state_check(r, !(in_use & ~arch_xsave_mask()), "holds XSAVE components that this CPU lacks");
+	if (e < 0)
+		return e;
+	memset(fpu->data, 0, size);
+	memcpy(fpu->data, d->data, MIN(d->len, (size_t)size));
+	fpu->size = size;
+	return 0;
+}
+
 static int load_regs(struct state_reader *r, struct task *t, const Sentry__Task *m)
 {
 	const struct platform_ops *p = t->k->pops;
 	struct arch_state *st;
-	int e = state_check(r, m->n_regs == NR_REGS && (m->fpu.len == 0 || m->fpu.len == arch_xsave_size()),
-			    "register state has the wrong size for this CPU");
+	int e = state_check(r, m->n_regs == NR_REGS, "malformed registers");
 
 	if (e < 0)
 		return e;
@@ -287,10 +315,7 @@ static int load_regs(struct state_reader *r, struct task *t, const Sentry__Task 
 		return e;
 	st = p->regs(t->pctx, true);
 	memcpy(&st->r, m->regs, sizeof(st->r));
-	st->fpu.size = (uint32_t)m->fpu.len;
-	if (m->fpu.len)
-		memcpy(st->fpu.data, m->fpu.data, m->fpu.len);
-	return 0;
+	return load_fpu(r, &st->fpu, &m->fpu);
 }
 
 static int sysctx_load(struct state_reader *r, struct sysctx *c, const Sentry__SysCtx *m)
@@ -435,6 +460,8 @@ static int task_after_load(struct state_reader *r, void *obj)
 
 	int e = ptrace_after_load(r, t);
 
+	if (t->cred && t->cred->old_no_new_privs)
+		t->no_new_privs = true;
 	if (t->mm)
 		mm_user_get(t->mm);
 	if (e < 0)
