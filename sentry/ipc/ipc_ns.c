@@ -32,6 +32,10 @@ static struct ipc_ns *ns_alloc(void)
 	return ns;
 }
 
+static const struct ipc_mq_limits mq_defaults = {
+	.queues_max = 256, .msg_max = 10, .msgsize_max = 8192, .msg_default = 10, .msgsize_default = 8192,
+};
+
 struct ipc_ns *ipc_ns_new(struct kernel *k)
 {
 	struct ipc_ns *ns = ns_alloc();
@@ -49,7 +53,7 @@ struct ipc_ns *ipc_ns_new(struct kernel *k)
 	ns->msgmax = 8192;
 	ns->msgmnb = 16384;
 	ns->msgmni = 32000;
-	ns->mq = (struct ipc_mq_limits){ .queues_max = 256, .msg_max = 10, .msgsize_max = 8192, .msg_default = 10, .msgsize_default = 8192 };
+	ns->mq = mq_defaults;
 	return ns;
 }
 
@@ -330,7 +334,8 @@ static void save_ids(struct state_writer *w, const struct ipc_ids *ids, const st
 			(*v)[(*n)++] = state_ref(w, type, ids->slot[i]);
 }
 
-#define NR_LIMITS 15
+#define NR_LIMITS     15
+#define NR_LIMITS_OLD 10 /* of builds whose message queues had no limits to set */
 
 static int ns_save(struct state_writer *w, const void *obj, void *msg)
 {
@@ -391,11 +396,24 @@ static int load_ids(struct state_reader *r, struct ipc_ids *ids, const struct st
 	return e;
 }
 
+static int load_mq_limits(struct state_reader *r, struct ipc_mq_limits *ret, const uint64_t *v)
+{
+	int e = state_check(r, v[0] <= INT32_MAX && v[1] - 1 < MQ_MSG_HARD && v[3] - 1 < MQ_MSG_HARD && v[2] >= MQ_SIZE_MIN &&
+				       v[2] <= MQ_SIZE_HARD && v[4] >= MQ_SIZE_MIN && v[4] <= MQ_SIZE_HARD,
+			    "limits of message queues");
+
+	if (e == 0)
+		*ret = (struct ipc_mq_limits){ (int32_t)v[0], (int32_t)v[1], (int32_t)v[2], (int32_t)v[3], (int32_t)v[4] };
+	return e;
+}
+
 static int ns_load(struct state_reader *r, void *obj, const void *msg)
 {
 	struct ipc_ns *ns = obj;
 	const Sentry__IpcNs *m = msg;
-	int e = state_check(r, m->n_seq == 3 && m->n_next_slot == 3 && m->n_limits == NR_LIMITS, "malformed IPC namespace");
+	int e = state_check(r, m->n_seq == 3 && (m->n_next_slot == 3 || !m->n_next_slot) &&
+				       (m->n_limits == NR_LIMITS || m->n_limits == NR_LIMITS_OLD),
+			    "malformed IPC namespace");
 
 	if (e == 0)
 		e = load_ids(r, &ns->shm, &sysv_shm_state_type, m->n_shm, m->shm);
@@ -409,16 +427,14 @@ static int ns_load(struct state_reader *r, void *obj, const void *msg)
 		return e;
 	ns->ino = m->ino;
 	for (size_t i = 0; i < 3; i++) {
-		e = state_check(r, m->next_slot[i] <= IPC_MNI, "IPC ids");
+		struct ipc_ids *ids[3] = { &ns->shm, &ns->sem, &ns->msg };
+
+		e = state_check(r, m->seq[i] <= IPC_SEQ_MAX && (!m->n_next_slot || m->next_slot[i] <= IPC_MNI), "IPC ids");
 		if (e < 0)
 			return e;
+		ids[i]->next_slot = m->n_next_slot ? (int)m->next_slot[i] : 0;
+		ids[i]->seq = (uint16_t)m->seq[i];
 	}
-	ns->shm.next_slot = (int)m->next_slot[0];
-	ns->sem.next_slot = (int)m->next_slot[1];
-	ns->msg.next_slot = (int)m->next_slot[2];
-	ns->shm.seq = (uint16_t)m->seq[0];
-	ns->sem.seq = (uint16_t)m->seq[1];
-	ns->msg.seq = (uint16_t)m->seq[2];
 	ns->shmmax = m->limits[0];
 	ns->shmall = m->limits[1];
 	ns->shmmni = (int32_t)m->limits[2];
@@ -427,14 +443,11 @@ static int ns_load(struct state_reader *r, void *obj, const void *msg)
 	ns->msgmax = (int32_t)m->limits[7];
 	ns->msgmnb = (int32_t)m->limits[8];
 	ns->msgmni = (int32_t)m->limits[9];
-	e = state_check(r, m->limits[10] <= INT32_MAX && m->limits[11] - 1 < MQ_MSG_HARD && m->limits[13] - 1 < MQ_MSG_HARD &&
-				   m->limits[12] >= MQ_SIZE_MIN && m->limits[12] <= MQ_SIZE_HARD && m->limits[14] >= MQ_SIZE_MIN &&
-				   m->limits[14] <= MQ_SIZE_HARD,
-			"limits of message queues");
+	ns->mq = mq_defaults;
+	if (m->n_limits == NR_LIMITS)
+		e = load_mq_limits(r, &ns->mq, m->limits + NR_LIMITS_OLD);
 	if (e < 0)
 		return e;
-	ns->mq = (struct ipc_mq_limits){ (int32_t)m->limits[10], (int32_t)m->limits[11], (int32_t)m->limits[12], (int32_t)m->limits[13],
-					 (int32_t)m->limits[14] };
 	return state_deref(r, m->user_ns, &user_ns_state_type, (void **)&ns->user_ns);
 }
 

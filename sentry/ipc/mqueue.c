@@ -762,6 +762,19 @@ static int mqueue_save(struct state_writer *w, const void *obj, void *msg)
 	return 0;
 }
 
+/* The inode of a queue of an old image, which had mode and owner itself. */
+static struct inode *inode_of_old(const Sentry__Mqueue *m)
+{
+	struct inode *i = anon_inode_new(NULL, LINUX_S_IFREG | (m->mode & 0777), LINUX_MQUEUE_MAGIC);
+
+	if (i) {
+		i->uid = m->uid;
+		i->gid = m->gid;
+		i->size = MQ_STATUS_SIZE;
+	}
+	return i;
+}
+
 static int mqueue_load(struct state_reader *r, void *obj, const void *msg)
 {
 	struct mqueue *q = obj;
@@ -773,8 +786,10 @@ static int mqueue_load(struct state_reader *r, void *obj, const void *msg)
 
 	if (e == 0)
 		e = inode_state_deref(r, m->inode, &q->inode);
-	if (e == 0)
-		e = state_check(r, q->inode != NULL, "message queue without inode");
+	if (e == 0 && !q->inode)
+		q->inode = inode_of_old(m);
+	if (e == 0 && !q->inode)
+		e = -ENOMEM;
 	if (e == 0)
 		e = state_deref(r, m->notify, &thread_group_state_type, (void **)&q->notify);
 	if (e < 0)

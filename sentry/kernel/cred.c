@@ -148,6 +148,7 @@ static int cred_load(struct state_reader *r, void *obj, const void *msg)
 	c->cap_bset = m->caps[3];
 	c->cap_amb = m->caps[4];
 	c->securebits = m->securebits;
+	c->old_no_new_privs = m->no_new_privs;
 	c->groups = m->n_groups ? calloc(m->n_groups, sizeof(*c->groups)) : NULL;
 	if (m->n_groups && !c->groups)
 		return -ENOMEM;

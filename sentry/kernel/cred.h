@@ -58,6 +58,7 @@ struct cred {
 	uint32_t securebits; /* saved: 3 */
 	struct user_ns *user_ns; /* saved: 6; referenced; NULL the initial one. Ids are kernel ids, capabilities count there: user_ns.h */
 	struct landlock_domain *domain; /* saved: 7; referenced; NULL: not restricted by landlock(7) */
+	bool old_no_new_privs; /* nosave: of an old image, taken over by the tasks as they are loaded */
 	size_t nr_groups; /* saved: 5 groups */
 	uint32_t *groups; /* saved: 5 */
 };

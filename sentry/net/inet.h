@@ -282,6 +282,11 @@ struct inet_msg *inet_msg_new(struct sock_msg *m, size_t n, int *err);
 
 /* inet_opt.c */
 void inet_opts_init(struct inet_sock *u);
+/* Values that inet_sock.opt has, which is what an image gets. */
+size_t inet_opts_count(void);
+/* Takes @n values of an image, perhaps of an earlier build, which had fewer; the others get their defaults. -EINVAL: too many. Family, type
+ * and protocol must be known. */
+int inet_opts_load(struct inet_sock *u, const int32_t *v, size_t n);
 int32_t inet_opt_get(const struct inet_sock *u, int level, int opt); /* a stored option's value; 0 for others */
 void inet_opt_set(struct inet_sock *u, int level, int opt, int32_t v); /* unchecked */
 int inet_setsockopt(struct sock *sk, struct task *t, int level, int opt, gaddr_t val, uint32_t len);

@@ -130,7 +130,7 @@ static const struct stored stored[] = {
 	{ SOL_IPV6_, 22, NUM, 0, INT32_MAX, 0 }, /* ROUTER_ALERT */
 	{ SOL_IPV6_, 30, BIT, 0, 1, 0 }, /* ROUTER_ALERT_ISOLATE */
 };
-_Static_assert(ARRAY_SIZE(stored) <= INET_NR_OPTS, "inet_sock.opt is too short");
+_Static_assert(ARRAY_SIZE(stored) < INET_NR_OPTS, "inet_sock.opt is too short");
 
 static uint8_t place[4][128]; /* by level and option: index in stored[] + 1; 0: none */
 
@@ -177,6 +177,29 @@ void inet_opts_init(struct inet_sock *u)
 		inet_opt_set(u, SOL_IP_, IP_HDRINCL_, 1);
 		inet_opt_set(u, SOL_IPV6_, V6_HDRINCL_, 1);
 	}
+}
+
+size_t inet_opts_count(void)
+{
+	return ARRAY_SIZE(stored);
+}
+
+/* Earlier builds wrote all places of their array, also those past the end of their table. */
+int inet_opts_load(struct inet_sock *u, const int32_t *v, size_t n)
+{
+	static const struct { size_t written, known; } earlier[] = { { 32, 20 }, { 96, 90 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(earlier); i++) {
+		if (n == earlier[i].written) {
+			n = earlier[i].known;
+			break;
+		}
+	}
+	if (n > ARRAY_SIZE(stored))
+		return -EINVAL;
+	inet_opts_init(u);
+	memcpy(u->opt, v, n * sizeof(*v));
+	return 0;
 }
 
 static bool is_udp(const struct inet_sock *u)

@@ -143,7 +143,7 @@ static int inet_sock_save(struct state_writer *w, const void *obj, void *msg)
 	m->peer = state_ref(w, &inet_sock_state_type, u->peer);
 	save_lists(w, u, m);
 	m->backlog_max = u->backlog_max;
-	m->n_opts = INET_NR_OPTS;
+	m->n_opts = inet_opts_count();
 	m->opts = (int32_t *)(uintptr_t)u->opt;
 	m->rx_bytes = u->rx_bytes;
 	m->tx_bytes = u->tx_bytes;
@@ -168,7 +168,14 @@ static int inet_sock_save(struct state_writer *w, const void *obj, void *msg)
 #define ERR_DATA_MAX	 65536u
 #define ERRQ_MAX	 256u
 
-static int load_msg(struct state_reader *r, bool stream, const Sentry__InetMsg *qm, struct inet_msg **ret)
+/* What an old image does not say of a datagram: it came over the loopback, to the address that the socket has. */
+static void as_old_msg(const struct inet_sock *u, struct inet_msg *q)
+{
+	q->to = u->laddr;
+	q->ttl = 64;
+}
+
+static int load_msg(struct state_reader *r, const struct inet_sock *u, bool stream, const Sentry__InetMsg *qm, struct inet_msg **ret)
 {
 	size_t len = qm->data.len;
 	int err = state_check(r, len <= (stream ? STREAM_CHUNK_MAX : DGRAM_MAX) && (len || !stream), "queued data");
@@ -188,7 +195,9 @@ static int load_msg(struct state_reader *r, bool stream, const Sentry__InetMsg *
 	q->gso = qm->gso;
 	if (!stream)
 		err = load_addr(r, qm->from, &q->from);
-	if (!stream && !err)
+	if (!stream && !err && !qm->to)
+		as_old_msg(u, q);
+	else if (!stream && !err)
 		err = load_addr(r, qm->to, &q->to);
 	if (err) {
 		free(q);
@@ -201,7 +210,7 @@ static int load_msg(struct state_reader *r, bool stream, const Sentry__InetMsg *
 static int load_queued(struct state_reader *r, struct inet_sock *u, const Sentry__InetMsg *qm)
 {
 	struct inet_msg *q;
-	int err = load_msg(r, inet_is_tcp(u), qm, &q);
+	int err = load_msg(r, u, inet_is_tcp(u), qm, &q);
 
 	if (err)
 		return err;
@@ -284,7 +293,7 @@ static int load_lists(struct state_reader *r, struct inet_sock *u, const Sentry_
 	for (size_t i = 0; !err && i < m->n_members; i++)
 		err = load_member(r, u, m->members[i]);
 	if (!err && m->cork)
-		err = load_msg(r, false, m->cork, &u->cork);
+		err = load_msg(r, u, false, m->cork, &u->cork);
 	for (size_t i = 0; !err && i < m->n_backlog; i++)
 		err = load_waiting(r, u, m->backlog[i], &u->backlog, &u->nr_backlog, NULL);
 	for (size_t i = 0; !err && i < m->n_synq; i++)
@@ -316,12 +325,15 @@ static int inet_sock_load(struct state_reader *r, void *obj, const void *msg)
 	const Sentry__InetSock *m = msg;
 	struct inet_sock *u = obj;
 	int err = state_check(r, m->sock_base && m->shutdown <= INET_SHUT_BOTH && m->conn <= INET_CONNECTED && m->bound <= 7 && m->err >= 0 &&
-					 m->err < 4096 && m->n_opts == INET_NR_OPTS && m->urg <= INET_URG_READ &&
-					 m->urg_byte <= UINT8_MAX && m->syn_deadline >= 0 && m->n_icmp_filter == ARRAY_SIZE(u->icmp_filter),
+					 m->err < 4096 && m->urg <= INET_URG_READ &&
+					 m->urg_byte <= UINT8_MAX && m->syn_deadline >= 0 &&
+					 (!m->n_icmp_filter || m->n_icmp_filter == ARRAY_SIZE(u->icmp_filter)),
 			      "inet socket");
 
 	if (!err)
 		err = load_base(r, u, m->sock_base);
+	if (!err)
+		err = state_check(r, inet_opts_load(u, m->opts, m->n_opts) == 0, "socket options");
 	if (!err)
 		err = state_check(r, m->state == INET_ESTABLISHED || m->state == INET_CLOSE ||
 					     (inet_is_tcp(u) && (m->state == INET_SYN_SENT || m->state == INET_SYN_RECV || m->state == INET_LISTEN)),
@@ -339,7 +351,6 @@ static int inet_sock_load(struct state_reader *r, void *obj, const void *msg)
 	u->v6only = m->v6only;
 	u->uid = m->uid;
 	u->backlog_max = m->backlog_max;
-	memcpy(u->opt, m->opts, sizeof(u->opt));
 	u->rx_bytes = m->rx_bytes;
 	u->tx_bytes = m->tx_bytes;
 	u->urg = (enum inet_urg)m->urg;
@@ -348,7 +359,8 @@ static int inet_sock_load(struct state_reader *r, void *obj, const void *msg)
 	u->syn_deadline = m->syn_deadline;
 	u->zc_next = m->zc_next;
 	u->drops = m->drops;
-	memcpy(u->icmp_filter, m->icmp_filter, sizeof(u->icmp_filter));
+	if (m->n_icmp_filter)
+		memcpy(u->icmp_filter, m->icmp_filter, sizeof(u->icmp_filter));
 	u->tskey = m->tskey;
 	u->last_stamp = m->last_stamp;
 	u->bind_seq = m->bind_seq;

@@ -464,6 +464,17 @@ int sock_save_base(struct state_writer *w, const struct sock *sk, Sentry__SockBa
 	return 0;
 }
 
+/* Options whose initial value is not 0, and which the first builds did not have: these builds' images say 0 of all of them. */
+static void load_newer_opts(struct sock_opts *o, const Sentry__SockBase *m)
+{
+	bool old = !m->peek_off && !m->incoming_cpu && !m->max_pacing_rate && !m->txrehash;
+
+	o->peek_off = old ? -1 : m->peek_off;
+	o->incoming_cpu = old ? -1 : m->incoming_cpu;
+	o->max_pacing_rate = old ? UINT64_MAX : m->max_pacing_rate;
+	o->txrehash = old ? 1 : m->txrehash;
+}
+
 int sock_load_base(struct state_reader *r, struct sock *sk, const struct sock_ops *ops, const Sentry__SockBase *m)
 {
 	struct sock_opts *o = &sk->opts;
@@ -516,12 +527,9 @@ int sock_load_base(struct state_reader *r, struct sock *sk, const struct sock_op
 	o->txtime = m->more_bits >> 11 & 1;
 	o->buf_lock = m->buf_lock;
 	o->timestamping = m->timestamping;
-	o->peek_off = m->peek_off;
-	o->incoming_cpu = m->incoming_cpu;
+	load_newer_opts(o, m);
 	o->busy_poll = m->busy_poll;
 	o->busy_poll_budget = m->busy_poll_budget;
-	o->max_pacing_rate = m->max_pacing_rate;
-	o->txrehash = m->txrehash;
 	o->txtime_clock = m->txtime_clock;
 	o->txtime_flags = m->txtime_flags;
 	atomic_store(&sk->bound_dev, m->bound_dev);
