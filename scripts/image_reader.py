@@ -1,0 +1,327 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Reads checkpoint images without runsc: written from docs/checkpoint.md ("The files, byte by byte"), schemas/*.proto and
+state/types.def alone. It needs Python and libzstd.so.1 (which dpkg needs, too), nothing to be built or installed.
+
+    scripts/image_reader.py DIR              checks everything, prints a summary as JSON
+    scripts/image_reader.py --manifest DIR   the manifest
+    scripts/image_reader.py --records DIR    one line for each record of kernel.img, the same as `runsc image show --all`
+    scripts/image_reader.py --pages DIR      one line for each run of pages: page of the memory file, pages, where
+    scripts/image_reader.py --page N DIR     the 4096 bytes of a page of the memory file, to standard output
+
+Every mode verifies each checksum it passes; the first thing that is wrong ends it with one line and status 1.
+"""
+import argparse
+import collections
+import ctypes
+import json
+import os
+import struct
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+import proto_schema
+
+TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PAGE = 4096
+RECORD_ROOTS, RECORD_END = 0xfffffffe, 0xffffffff
+PARTS = (("kernel", "kernel", 1), ("index", "index", 1), ("pages", "pages", 1))  # field of the manifest, stem of the name, version
+
+
+class ImageError(Exception):
+    pass
+
+
+# --- crc32c and zstd ---
+
+CRC = []
+for n in range(256):
+    for _ in range(8):
+        n = n >> 1 ^ (0x82f63b78 if n & 1 else 0)
+    CRC.append(n)
+
+
+def crc32c(data, crc=0):
+    crc ^= 0xffffffff
+    for b in data:
+        crc = crc >> 8 ^ CRC[(crc ^ b) & 0xff]
+    return crc ^ 0xffffffff
+
+
+def load_zstd():
+    lib = ctypes.CDLL("libzstd.so.1")
+    lib.ZSTD_decompress.restype = lib.ZSTD_compress.restype = lib.ZSTD_compressBound.restype = ctypes.c_size_t
+    lib.ZSTD_decompress.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+    lib.ZSTD_compress.argtypes = lib.ZSTD_decompress.argtypes + [ctypes.c_int]
+    lib.ZSTD_compressBound.argtypes = [ctypes.c_size_t]
+    lib.ZSTD_isError.argtypes = [ctypes.c_size_t]
+    return lib
+
+
+def unzstd(data, size):
+    """One frame that holds exactly @size bytes."""
+    out = ctypes.create_string_buffer(size + 1)
+    n = load_zstd().ZSTD_decompress(out, size, data, len(data))
+    if n != size:
+        raise ImageError("a zstd frame does not hold the %d bytes that it should" % size)
+    return out.raw[:size]
+
+
+# --- the four files ---
+
+def read_file(directory, name):
+    try:
+        with open(os.path.join(directory, name), "rb") as f:
+            return f.read()
+    except OSError as e:
+        raise ImageError("%s: %s" % (name, e.strerror))
+
+
+def part_hash(manifest_bytes):
+    """The 32 hex digits in the names of an image's parts."""
+    a, b, mask = 0xcbf29ce484222325, 0x84222325cbf29ce4, (1 << 64) - 1
+    for i, c in enumerate(manifest_bytes):
+        a = (a ^ c) * 0x100000001b3 & mask
+        b = (b ^ manifest_bytes[-1 - i]) * 0x100000001b3 & mask
+    return "%016x%016x" % (a, b)
+
+
+def unpack_manifest(schema, data):
+    if len(data) < 20 or data[:8] != b"RUNSCINV":
+        raise ImageError("inventory.img: not a manifest of runsc")
+    version, size = struct.unpack_from("<II", data, 8)
+    if version != 1:
+        raise ImageError("inventory.img: format %d, this reader knows 1" % version)
+    if len(data) != 16 + size + 4:
+        raise ImageError("inventory.img: %d bytes, its header says %d" % (len(data), 16 + size + 4))
+    if struct.unpack_from("<I", data, 16 + size)[0] != crc32c(data[:16 + size]):
+        raise ImageError("inventory.img: checksum does not match")
+    return schema.decode("image.Manifest", data[16:16 + size])
+
+
+def pack_manifest(schema, manifest):
+    """The reverse: for tools that change images (and for tests that do so on purpose)."""
+    body = schema.encode("image.Manifest", manifest)
+    data = b"RUNSCINV" + struct.pack("<II", 1, len(body)) + body
+    return data + struct.pack("<I", crc32c(data))
+
+
+class Pages:
+    """pages.idx and pages.img of one image; @parent is the Pages that inherited runs are read from, or None."""
+
+    def __init__(self, index, data, part_index, part_pages, parent=None):
+        self.data, self.parent = data, parent
+        if len(index) < 48 or index[:8] != b"RUNSCPIX":
+            raise ImageError("pages.idx: not a page index of runsc")
+        self.version, self.flags, frames, self.stored, size, crc_body, crc_head = struct.unpack_from("<IIQQQII", index, 8)
+        if crc_head != crc32c(index[:44]) or crc_body != crc32c(index[48:]):
+            raise ImageError("pages.idx: checksum does not match")
+        if self.version not in (1, 2) or self.version != part_index["version"] or self.flags & ~1:
+            raise ImageError("pages.idx: version %d, flags %#x" % (self.version, self.flags))
+        if len(index) != 48 + 32 * frames or size != len(data):
+            raise ImageError("pages.idx: sizes do not fit the files")
+        if len(data) < PAGE or data[:8] != b"RUNSCPAG" or any(data[20:PAGE]):
+            raise ImageError("pages.img: bad header")
+        version, flags, crc = struct.unpack_from("<III", data, 8)
+        if crc != crc32c(data[:16]) or version != part_pages["version"] or flags != self.flags & 1:
+            raise ImageError("pages.img: bad header")
+        self.raw = bool(self.flags & 1)
+        self.entries = [struct.unpack_from("<QQIIII", index, 48 + 32 * i) for i in range(frames)]
+        self._check()
+
+    def _check(self):
+        next_page, next_offset, stored = 0, PAGE, 0
+        for i, (page, offset, count, size, crc, kind) in enumerate(self.entries):
+            if page < next_page or not count or kind > (1 if self.version == 2 else 0):
+                raise ImageError("pages.idx: entry %d is not possible" % i)
+            next_page = page + count
+            if kind:
+                if offset or size or crc or self.parent is None:
+                    raise ImageError("pages.idx: entry %d is inherited, but cannot be" % i)
+                continue
+            if offset != next_offset or count > 64 or not 0 < size <= count * PAGE or (self.raw and size != count * PAGE):
+                raise ImageError("pages.idx: entry %d is not possible" % i)
+            next_offset += size
+            stored += count
+        if next_offset != len(self.data) or stored != self.stored:
+            raise ImageError("pages.idx: entries do not add up")
+
+    def frame(self, entry):
+        """The bytes of an entry's pages; inherited ones come from the parent, page by page."""
+        page, offset, count, size, crc, kind = entry
+        if kind:
+            return b"".join(self.parent.page(page + i) for i in range(count))
+        stored = self.data[offset:offset + size]
+        if crc32c(stored) != crc:
+            raise ImageError("pages.img: the frame at offset %d is damaged" % offset)
+        return stored if size == count * PAGE else unzstd(stored, count * PAGE)
+
+    def page(self, number):
+        """One page of the memory file; what no entry names is zero."""
+        for e in self.entries:
+            if e[0] <= number < e[0] + e[2]:
+                if e[5]:
+                    return self.parent.page(number)
+                return self.frame(e)[(number - e[0]) * PAGE:][:PAGE]
+        return bytes(PAGE)
+
+    def runs(self):
+        for page, offset, count, size, _crc, kind in self.entries:
+            yield {"page": page, "pages": count, "from": "parent" if kind else "here", "offset": offset, "bytes": size}
+
+
+def read_records(data, part):
+    """kernel.img as a list of (type, id, payload), the roots last; everything about it is checked."""
+    if len(data) < 20 or data[:8] != b"RUNSCKRN":
+        raise ImageError("kernel.img: not a kernel image of runsc")
+    version, flags, crc = struct.unpack_from("<III", data, 8)
+    if crc != crc32c(data[:16]) or version != part["version"] or version != 1 or flags:
+        raise ImageError("kernel.img: bad header")
+    raw, pos = bytearray(), 20
+    while True:
+        if pos + 12 > len(data):
+            raise ImageError("kernel.img: no last block")
+        stored, size, crc = struct.unpack_from("<III", data, pos)
+        block = data[pos + 12:pos + 12 + stored]
+        if crc != crc32c(block, crc32c(data[pos:pos + 8])) or len(block) != stored or size > 256 << 10 or bool(stored) != bool(size):
+            raise ImageError("kernel.img: the block at offset %d is damaged" % pos)
+        pos += 12 + stored
+        if not stored:
+            break
+        raw += unzstd(block, size)
+    if pos != len(data):
+        raise ImageError("kernel.img: bytes after the last block")
+    return list(split_records(bytes(raw)))
+
+
+def split_records(raw):
+    pos = count = 0
+    while pos + 20 <= len(raw):
+        kind, size, number, crc = struct.unpack_from("<IIQI", raw, pos)
+        payload = raw[pos + 20:pos + 20 + size]
+        if len(payload) != size or crc != crc32c(payload, crc32c(raw[pos:pos + 16])):
+            raise ImageError("kernel.img: record %d is damaged" % count)
+        if kind == RECORD_END:
+            if number or size != 12 or struct.unpack("<QI", payload) != (count, crc32c(raw[:pos])) or pos + 32 != len(raw):
+                raise ImageError("kernel.img: the end mark does not fit the records")
+            return
+        yield kind, number, payload
+        pos += 20 + size
+        count += 1
+    raise ImageError("kernel.img: no end mark")
+
+
+class Image:
+    def __init__(self, directory, schema=None, types=None):
+        self.directory = directory
+        self.schema = schema or proto_schema.Schema(os.path.join(TOP, "schemas"))
+        self.types = types or proto_schema.load_types(os.path.join(TOP, "state/types.def"))
+        data = read_file(directory, "inventory.img")
+        self.manifest = unpack_manifest(self.schema, data)
+        self.parts = {}
+        for field, stem, _ in PARTS:
+            name = "%s-%s.img" % (stem, part_hash(data))
+            self.parts[field] = self._part(directory, name, self.manifest[field], field != "pages")
+        parent = None
+        for layer in reversed(self.manifest.get("layers", [])):
+            parent = self._layer(layer, parent)
+        self.pages = Pages(self.parts["index"], self.parts["pages"], self.manifest["index"], self.manifest["pages"], parent)
+        self.records = read_records(self.parts["kernel"], self.manifest["kernel"])
+        self._check()
+
+    @staticmethod
+    def _part(directory, name, part, summed):
+        data = read_file(directory, name)
+        if not part or len(data) != part["size"]:
+            raise ImageError("%s: %d bytes, the manifest says %d" % (name, len(data), part["size"] if part else 0))
+        if summed and crc32c(data) != part["crc"]:
+            raise ImageError("%s: checksum does not match the manifest" % name)
+        return data
+
+    def _layer(self, layer, parent):
+        directory = os.path.join(self.directory, layer["path"])
+        index = self._part(directory, "index-%s.img" % layer["hash"], layer["index"], True)
+        pages = self._part(directory, "pages-%s.img" % layer["hash"], layer["pages"], False)
+        return Pages(index, pages, layer["index"], layer["pages"], parent)
+
+    def _check(self):
+        m = self.manifest
+        if not self.records or self.records[-1][0] != RECORD_ROOTS or len(self.records[-1][2]) % 8:
+            raise ImageError("kernel.img: no list of roots")
+        for i, (kind, number, _payload) in enumerate(self.records[:-1]):
+            if kind not in self.types:
+                raise ImageError("kernel.img: object %d has the unknown type %d" % (number, kind))
+            if number != i + 1:
+                raise ImageError("kernel.img: object %d is where %d should be" % (number, i + 1))
+        if m["objects"] != len(self.records) - 1 or m["pages_stored"] != self.pages.stored:
+            raise ImageError("inventory.img: its counts are not those of the parts")
+        if any(r > m["objects"] for r in self.roots()):
+            raise ImageError("kernel.img: a root does not exist")
+
+    def roots(self):
+        return list(struct.unpack("<%dQ" % (len(self.records[-1][2]) // 8), self.records[-1][2]))
+
+    def objects(self):
+        """(type name, id, fields) of every object."""
+        for kind, number, payload in self.records[:-1]:
+            name = self.types[kind]
+            try:
+                yield name, number, self.schema.decode(proto_schema.message_of_type(self.schema, name), payload)
+            except proto_schema.WireError as e:
+                raise ImageError("%s %d: %s" % (name, number, e))
+
+    def verify_pages(self):
+        for e in self.pages.entries:
+            self.pages.frame(e)
+
+    def summary(self):
+        counts = collections.Counter(name for name, _, _ in self.objects())
+        self.verify_pages()
+        return {"directory": self.directory, "product": self.manifest["product"], "platform": self.manifest["platform"],
+                "objects": self.manifest["objects"], "pages": self.pages.stored, "raw": self.pages.raw,
+                "bytes": sum(len(d) for d in self.parts.values()), "types": dict(sorted(counts.items()))}
+
+
+def plain(v):
+    """What JSON can hold: bytes as {"hex": ...}."""
+    if isinstance(v, bytes):
+        return {"hex": v.hex()}
+    if isinstance(v, dict):
+        return {k: plain(x) for k, x in v.items()}
+    if isinstance(v, list):
+        return [plain(x) for x in v]
+    if isinstance(v, str):  # bytes that are no UTF-8 are shown as the characters of the same number
+        return "".join(chr(ord(c) - 0xdc00) if 0xdc80 <= ord(c) <= 0xdcff else c for c in v)
+    return v
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    g = ap.add_mutually_exclusive_group()
+    for mode in ("manifest", "records", "pages"):
+        g.add_argument("--" + mode, action="store_true")
+    g.add_argument("--page", type=int, metavar="N")
+    ap.add_argument("dir")
+    a = ap.parse_args()
+    try:
+        image = Image(a.dir)
+        if a.manifest:
+            print(json.dumps(plain(image.manifest), indent=2))
+        elif a.records:
+            for name, number, fields in image.objects():
+                print(json.dumps({"type": name, "id": number, "fields": plain(fields)}, ensure_ascii=False))
+            print(json.dumps({"roots": image.roots()}))
+        elif a.pages:
+            for run in image.pages.runs():
+                print(json.dumps(run))
+        elif a.page is not None:
+            sys.stdout.buffer.write(image.pages.page(a.page))
+        else:
+            print(json.dumps(image.summary(), indent=2))
+    except (ImageError, proto_schema.WireError) as e:
+        sys.exit("image_reader: %s: %s" % (a.dir, e))
+
+
+if __name__ == "__main__":
+    main()
