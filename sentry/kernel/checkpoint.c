@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "gofer/client/p9_client.h"
 #include "sentry/arch/cpu_features.h"
+#include "sentry/fs/file_check.h"
 #include "sentry/fs/host/hostfile.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/fs/uring/uring.h"
@@ -102,6 +103,11 @@ static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, st
 	r = state_reader_new(fds->kernel, NULL, 0, &o, &rd, err);
 	if (r == 0)
 		r = state_reader_load(rd, err);
+	if (r < 0 && ctx->why) {
+		if (err)
+			error_freep(err);
+		return error_msg(err, r, "%s", ctx->why);
+	}
 	if (r == 0)
 		r = state_reader_root(rd, 0, &kernel_state_type, (void **)&root, err);
 	if (r < 0)
@@ -200,8 +206,14 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 			return error_set(err, r, "gofer of container %s", sc->id);
 	}
 	give_host_fds(sc);
+	ctx.file_checks = file_checks_new();
+	if (!ctx.file_checks)
+		return error_set(err, -ENOMEM, "restore");
 	k->restore = &ctx;
 	r = load_objects(k, fds, &ctx, st, err);
+	if (r == 0)
+		r = file_checks_run(ctx.file_checks, o, err);
+	file_checks_free(TAKE_PTR(ctx.file_checks));
 	if (r == 0)
 		r = adopt_container(k, &ctx, err);
 	if (r == 0)
