@@ -21,6 +21,7 @@
 #include "sentry/fs/tty/tty.h"
 #include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/generation.h"
 #include "sentry/kernel/image_base.h"
 #include "sentry/kernel/kthread.h"
 #include "sentry/kernel/run.h"
@@ -199,6 +200,7 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 
 	if (r < 0)
 		return r;
+	ctx.created = m.created_ns;
 	k->base = image_base_new(&m, fds->manifest);
 	if (sc->gofer_fd >= 0) {
 		r = p9_client_new(sc->gofer_fd, &ctx.gofer);
@@ -239,6 +241,11 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 		r = kwork_restore(k);
 		if (r < 0)
 			r = error_set(err, r, "cannot start a helper thread");
+	}
+	if (r == 0) {
+		r = generation_restored(k);
+		if (r < 0)
+			r = error_set(err, r, "cannot tell programs of the restore");
 	}
 	if (r == 0)
 		r = start_threads(k, err);

@@ -72,7 +72,9 @@ struct kernel {
 	struct image_base *base; /* nosave: the image that clean pages are compared with (checkpoint.c); guarded by sentry.ctl_mu */
 	int64_t saved_real; /* saved: 8 real; set by the checkpoint */
 	bool file_digest; /* nosave: the checkpoint being made wants digests of files outside */
-	uint64_t generation; /* nosave: fresh at every restore */
+	uint32_t generation; /* saved: 83; changes while frozen only; generation.h */
+	uint8_t generation_id[16]; /* nosave: fresh at every restore */
+	struct mappable *generation_page; /* saved: 84, referenced; NULL until somebody asks for it */
 };
 
 /* The kernel of this process; set once by sentry_new(). For code that has no task at hand (timer callbacks, loaders). */

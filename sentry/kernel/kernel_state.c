@@ -151,6 +151,8 @@ static int kernel_save(struct state_writer *w, const void *obj, void *msg)
 	m->real = k->saved_real;
 	m->reaped = usage_save(w, &k->reaped);
 	m->forks = k->forks;
+	m->generation = k->generation;
+	m->generation_page = state_ref(w, &shmobj_state_type, k->generation_page);
 	m->klog = state_ref(w, &klog_state_type, klog_object());
 	while (keys_user_ring(m->n_user_rings))
 		m->n_user_rings++;
@@ -213,6 +215,11 @@ static int kernel_load(struct state_reader *r, void *obj, const void *msg)
 	if (e >= 0)
 		e = usage_load(r, &k->reaped, m->reaped);
 	k->forks = m->forks;
+	k->generation = m->generation ? m->generation : 1;
+	if (e >= 0)
+		e = state_deref(r, m->generation_page, &shmobj_state_type, (void **)&k->generation_page);
+	if (e >= 0 && k->generation_page)
+		e = state_check(r, m->generation, "a generation's page without generation");
 	for (size_t i = 0; i < m->n_user_rings && e >= 0; i++) {
 		void *ring = NULL;
 

@@ -98,34 +98,6 @@ static void interval(void)
 	close(fd);
 }
 
-/* A restore is a step of the realtime clock: read says ECANCELED once; without a restore the timer fires as if nothing had been asked. */
-static void cancel_on_set(void)
-{
-	int fd = OK(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK)), rel = OK(timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK));
-	int64_t when = now_ns(CLOCK_REALTIME) + 3600 * 1000 * MS;
-	struct itimerspec its = after(when), far = after(3600 * 1000 * MS), cur;
-	struct pollfd pf = {fd, POLLIN, 0};
-	uint64_t n;
-
-	CHECK_EQ(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &its, NULL), 0);
-	CHECK_EQ(timerfd_settime(rel, TFD_TIMER_CANCEL_ON_SET, &far, NULL), 0); /* the flag means nothing without ABSTIME */
-	guest_checkpoint();
-	if (poll(&pf, 1, 0) == 1) {
-		CHECK_ERRNO(read(fd, &n, 8), ECANCELED);
-		CHECK_EQ(timerfd_gettime(fd, &cur), 0);
-		CHECK(cur.it_value.tv_sec > 3000); /* it still runs */
-		guest_checkpoint();
-		/* Not read, but set again: that tells it as well, and sets it. */
-		CHECK_ERRNO(timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &its, NULL), ECANCELED);
-	}
-	CHECK_EQ(timerfd_settime(fd, TFD_TIMER_ABSTIME, &its, NULL), 0); /* no interest in steps */
-	guest_checkpoint();
-	CHECK_ERRNO(read(fd, &n, 8), EAGAIN);
-	CHECK_ERRNO(read(rel, &n, 8), EAGAIN);
-	close(fd);
-	close(rel);
-}
-
 static void alarm_signal(void)
 {
 	sigset_t set;
@@ -175,8 +147,6 @@ void guest_test(void)
 	realtime_timer();
 	SUBTEST("an interval timer");
 	interval();
-	SUBTEST("TFD_TIMER_CANCEL_ON_SET");
-	cancel_on_set();
 	SUBTEST("alarm");
 	alarm_signal();
 	SUBTEST("a POSIX timer");
