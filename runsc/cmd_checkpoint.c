@@ -15,7 +15,7 @@
 
 struct ckpt_opts {
 	const char *image_path, *work_path, *compression, *parent_path;
-	bool leave_running, pre_dump, print_stats, ack;
+	bool leave_running, pre_dump, print_stats, ack, file_digest;
 	int64_t timeout;
 	int level;
 };
@@ -32,7 +32,8 @@ static int failed(struct container *c, struct error **err)
 
 static json_t *request(const struct ckpt_opts *o, bool leave, const char *parent_hash)
 {
-	json_t *m = json_pack("{s:s, s:b, s:i}", "op", "checkpoint", "leaveRunning", leave, "compression", o->level);
+	json_t *m = json_pack("{s:s, s:b, s:i, s:b}", "op", "checkpoint", "leaveRunning", leave, "compression", o->level, "fileDigest",
+			      o->file_digest);
 
 	if (m && parent_hash && json_object_set_new(m, "parent", json_string(parent_hash)) < 0) {
 		json_decref(m);
@@ -126,7 +127,9 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		{"leave-running", 'R', FLAG_BOOL, &o.leave_running, NULL, "let the container go on afterwards"},
 		{"work-path", 0, FLAG_STR, &o.work_path, "DIR", "gets dump.log and stats-dump"},
 		{"compression", 0, FLAG_STR, &o.compression, "HOW",
-		 "none (default; fastest restore), zstd, or zstd:LEVEL"},
+		 "none (default; fastest restore), zstd, or zstd:LEVEL (1..19)"},
+		{"file-digest", 0, FLAG_BOOL, &o.file_digest, NULL,
+		 "record a digest of every file outside that is in use, for restore --file-check"},
 		{"pre-dump", 0, FLAG_BOOL, &o.pre_dump, NULL,
 		 "leave the container running, as --leave-running; to be the parent of the image that follows"},
 		{"parent-path", 0, FLAG_STR, &o.parent_path, "DIR",

@@ -7,6 +7,7 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 {
 	struct create_opts o = {0};
 	struct clone_opts clones = {.count = CLONES_AS_NAMED};
+	const char *file_check = NULL, *clock = NULL;
 	bool detach = false, keep = false;
 	const struct flag flags[] = {
 		{"image-path", 0, FLAG_STR, &o.image_path, "DIR",
@@ -19,6 +20,10 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 		{"detach", 'd', FLAG_BOOL, &detach, NULL, "do not wait for the container's end"},
 		{"keep", 0, FLAG_BOOL, &keep, NULL, "do not delete the container at its end"},
 		{"work-path", 0, FLAG_STR, &o.work_path, "DIR", "gets restore.log and stats-restore"},
+		{"file-check", 0, FLAG_STR, &file_check, "HOW",
+		 "files outside that have changed: auto (refuse what a process could trip over, warn of the rest), strict, warn, off"},
+		{"clock", 0, FLAG_STR, &clock, "HOW",
+		 "monotonic clocks: continue (default) where they stood, or include the time elapsed since the checkpoint"},
 		{"console-socket", 0, FLAG_STR, &o.console_socket, "SOCK", "receives the terminal's master"},
 		{"pid-file", 0, FLAG_STR, &o.pid_file, "FILE", "gets the pid whose exit status is the container's"},
 		{"clone", 0, FLAG_INT, &clones.count, "N", "N containers PREFIX-1 .. PREFIX-N, detached; prints their ids"},
@@ -53,6 +58,9 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 
 	if (r)
 		return r < 0 ? r : 0;
+	r = restore_opts_parse(file_check, clock, &o.restore, err);
+	if (r < 0)
+		return r;
 	if (!o.image_path || !o.image_path[0])
 		o.image_path = "checkpoint";
 	if (rest.n && clones.names)

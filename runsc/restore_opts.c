@@ -5,6 +5,36 @@
 #include <stdio.h>
 #include <string.h>
 
+static int parse_choice(const char *flag, const char *v, const char *const *names, size_t n, struct error **err)
+{
+	char all[64] = "";
+
+	if (!v || !v[0])
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		size_t len = strlen(all);
+
+		if (!strcmp(v, names[i]))
+			return (int)i;
+		(void)snprintf(all + len, sizeof(all) - len, "%s%s", i ? ", " : "", names[i]);
+	}
+	return error_msg(err, -EINVAL, "--%s: \"%s\" is none of %s", flag, v, all);
+}
+
+int restore_opts_parse(const char *file_check, const char *clock, struct sentry_restore_opts *o, struct error **err)
+{
+	static const char *const checks[] = {"auto", "strict", "warn", "off"}; /* enum sentry_file_check */
+	static const char *const clocks[] = {"continue", "elapsed"}; /* enum sentry_clock */
+	int check = parse_choice("file-check", file_check, checks, ARRAY_SIZE(checks), err);
+	int clk = check < 0 ? check : parse_choice("clock", clock, clocks, ARRAY_SIZE(clocks), err);
+
+	if (clk < 0)
+		return clk;
+	o->file_check = (enum sentry_file_check)check;
+	o->clock = (enum sentry_clock)clk;
+	return 0;
+}
+
 json_t *restore_opts_to_json(const struct sentry_restore_opts *o)
 {
 	return json_pack("{s:i, s:i}", "fileCheck", (int)o->file_check, "clock", (int)o->clock);

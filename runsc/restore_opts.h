@@ -11,6 +11,9 @@
 #include "runsc/cli.h"
 #include "sentry/sentry.h"
 
+/* The values of flags, NULL or "" for the default. -EINVAL names the flag and what it takes. */
+_must_check_ int restore_opts_parse(const char *file_check, const char *clock, struct sentry_restore_opts *o, struct error **err);
+
 /* New object; NULL: no memory. */
 json_t *restore_opts_to_json(const struct sentry_restore_opts *o);
 /* Fills the options that travel and leaves the others of @o alone. @j NULL: the defaults. -EPROTO for a value that is none. */

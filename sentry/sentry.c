@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/cgroup.h"
+#include "sentry/kernel/generation.h"
 #include "sentry/kernel/klog.h"
 #include "sentry/kernel/checkpoint.h"
 #include "sentry/kernel/container.h"
@@ -75,7 +76,7 @@ static struct kernel *kernel_new(const struct sentry_config *cfg)
 	k->boot_mono = ktime_mono();
 	klog_boot(k);
 	k->boot_real = ktime_real();
-	kernel_random(&k->generation, sizeof(k->generation));
+	generation_init(k);
 	the_kernel = k;
 	return k;
 }

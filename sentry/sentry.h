@@ -143,11 +143,12 @@ struct sentry_ckpt_opts {
 	/* Hash of an image (manifest_hash()): when it is the one this kernel was last saved to or restored from, only what has changed is
 	 * written; else everything. NULL: everything. */
 	const char *parent;
+	bool file_digest; /* record a digest of every file outside that is open or mapped */
 };
 
 /* What a restore does about files outside that differ from what was recorded. */
 enum sentry_file_check {
-	SENTRY_FILE_CHECK_AUTO, /* refuses what a process could trip over, warns of the rest: sentry/fs/gofer/file_check.h */
+	SENTRY_FILE_CHECK_AUTO, /* refuses what a process could trip over, warns of the rest: sentry/fs/file_check.h */
 	SENTRY_FILE_CHECK_STRICT, /* refuses every difference */
 	SENTRY_FILE_CHECK_WARN, /* warns of every difference */
 	SENTRY_FILE_CHECK_OFF, /* compares nothing but that a file is there and of its kind */

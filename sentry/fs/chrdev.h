@@ -7,6 +7,9 @@
 
 #include "sentry/fs/inode.h"
 
+/* Misc devices (major 10) whose minors Linux gives out as they come. */
+#define SYSGENID_MINOR 125
+
 /* A new open file for device node @i; path and flags as inode_ops.open. */
 typedef int (*dev_open_fn)(struct inode *i, struct task *t, const struct path *p, uint32_t flags, struct file **ret);
 

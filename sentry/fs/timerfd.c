@@ -10,7 +10,8 @@
  *
  * Locks: timerfd.mu > ktimer.mu. The callback takes mu; stale callbacks are known by the deadline not having been reached.
  * Checkpoint: deadline (guest clock), interval, ticks. The timer is armed in after_load: kernel timers are frozen until the thaw.
- * Linux: fs/timerfd.c. DEVIATION: TFD_TIMER_CANCEL_ON_SET never cancels: a container cannot set the clock, and host changes are not seen.
+ * A restore is a step of the realtime clock, as a resume from suspend is in Linux: timers with TFD_TIMER_CANCEL_ON_SET are cancelled by it.
+ * Linux: fs/timerfd.c. DEVIATION: nothing else cancels them: a container cannot set the clock, and steps of the host's are not seen.
  */
 #include "sentry/fs/timerfd.h"
 
@@ -46,6 +47,7 @@ struct timerfd {
 	int64_t interval; /* saved: 7 */
 	uint64_t ticks; /* saved: 8; expiries not yet read */
 	int settime_flags; /* saved: 9 */
+	bool cancelled; /* derived: the clock was set (by a restore, so every load sets it), and nobody has been told */
 };
 
 static const struct file_ops timerfd_ops;
@@ -97,6 +99,23 @@ static void catch_up_locked(struct timerfd *tf)
 	ktimer_arm(&tf->timer, tf->expires);
 }
 
+/* Does a step of the realtime clock cancel it? */
+static bool may_cancel(const struct timerfd *tf)
+{
+	return (tf->clockid == CLK_REALTIME || tf->clockid == CLK_REALTIME_ALARM) &&
+	       tf->settime_flags == (TFD_TIMER_ABSTIME_F | TFD_TIMER_CANCEL_ON_SET_F);
+}
+
+/* Was it cancelled? Says so once. */
+static bool take_cancelled_locked(struct timerfd *tf)
+{
+	bool yes = tf->cancelled && may_cancel(tf);
+
+	if (yes)
+		tf->cancelled = false;
+	return yes;
+}
+
 static int64_t timerfd_read(struct file *f, struct task *t, struct uio *u, int64_t *pos, int rwf)
 {
 	struct timerfd *tf = timerfd_of(f);
@@ -105,6 +124,14 @@ static int64_t timerfd_read(struct file *f, struct task *t, struct uio *u, int64
 	if (u->left < sizeof(ticks))
 		return -EINVAL;
 	mutex_lock(&tf->mu);
+	if (tf->ticks && take_cancelled_locked(tf)) {
+		/* Whoever reads must set it anew: it neither counts nor goes on, as in Linux. */
+		tf->ticks = 0;
+		tf->armed = tf->armed && !tf->expired;
+		tf->expired = false;
+		mutex_unlock(&tf->mu);
+		return -ECANCELED;
+	}
 	if (tf->ticks)
 		catch_up_locked(tf);
 	ticks = tf->ticks;
@@ -154,6 +181,7 @@ int timerfd_set(struct file *f, int flags, const struct timerfd_spec *val, struc
 {
 	struct timerfd *tf = timerfd_of(f);
 	bool abs = flags & TFD_TIMER_ABSTIME_F;
+	int r = 0;
 
 	if (flags & ~(TFD_TIMER_ABSTIME_F | TFD_TIMER_CANCEL_ON_SET_F))
 		return -EINVAL;
@@ -174,9 +202,12 @@ int timerfd_set(struct file *f, int flags, const struct timerfd_spec *val, struc
 			tf->expires = TIME_FOREVER;
 		tf->timer.clock = tf->clock;
 		ktimer_arm(&tf->timer, tf->expires);
+		/* It is set all the same. */
+		if (take_cancelled_locked(tf))
+			r = -ECANCELED;
 	}
 	mutex_unlock(&tf->mu);
-	return 0;
+	return r;
 }
 
 static void timerfd_release(struct file *f)
@@ -387,6 +418,9 @@ static int timerfd_after_load(struct state_reader *r, void *obj)
 
 	if (tf->armed && !tf->expired)
 		ktimer_arm(&tf->timer, tf->expires);
+	tf->cancelled = may_cancel(tf);
+	if (tf->cancelled)
+		tf->ticks++; /* readable */
 	file_after_load_base(&tf->file);
 	return 0;
 }

@@ -16,10 +16,12 @@
 #include "base/log.h"
 #include "gofer/client/p9_client.h"
 #include "sentry/arch/cpu_features.h"
+#include "sentry/fs/file_check.h"
 #include "sentry/fs/host/hostfile.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/fs/uring/uring.h"
 #include "sentry/kernel/container.h"
+#include "sentry/kernel/generation.h"
 #include "sentry/kernel/image_base.h"
 #include "sentry/kernel/kthread.h"
 #include "sentry/kernel/run.h"
@@ -122,6 +124,11 @@ static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, st
 	r = state_reader_new(fds->kernel, NULL, 0, &o, &rd, err);
 	if (r == 0)
 		r = state_reader_load(rd, err);
+	if (r < 0 && ctx->why) {
+		if (err)
+			error_freep(err);
+		return error_msg(err, r, "%s", ctx->why);
+	}
 	if (r == 0)
 		r = state_reader_root(rd, 0, &kernel_state_type, (void **)&root, err);
 	if (r < 0)
@@ -215,6 +222,7 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 
 	if (r < 0)
 		return r;
+	ctx.created = m.created_ns;
 	k->base = image_base_new(&m, fds->manifest);
 	if (sc->gofer_fd >= 0) {
 		r = p9_client_new(sc->gofer_fd, &ctx.gofer);
@@ -222,8 +230,14 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 			return error_set(err, r, "gofer of container %s", sc->id);
 	}
 	give_host_fds(sc);
+	ctx.file_checks = file_checks_new();
+	if (!ctx.file_checks)
+		return error_set(err, -ENOMEM, "restore");
 	k->restore = &ctx;
 	r = load_objects(k, fds, &ctx, st, err);
+	if (r == 0)
+		r = file_checks_run(ctx.file_checks, o, err);
+	file_checks_free(TAKE_PTR(ctx.file_checks));
 	if (r == 0)
 		r = adopt_container(k, &ctx, err);
 	if (r == 0)
@@ -249,6 +263,11 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 		r = kwork_restore(k);
 		if (r < 0)
 			r = error_set(err, r, "cannot start a helper thread");
+	}
+	if (r == 0) {
+		r = generation_restored(k);
+		if (r < 0)
+			r = error_set(err, r, "cannot tell programs of the restore");
 	}
 	if (r == 0)
 		r = start_threads(k, err);

@@ -5,6 +5,7 @@
 
 #include "sentry/kernel/kernel.h"
 
+struct file_checks;
 struct p9_client;
 
 /* kernel.restore while an image is loaded (state_reader_ctx() is the kernel). */
@@ -12,6 +13,9 @@ struct restore_ctx {
 	struct kernel *k;
 	const struct sentry_container *sc; /* new id, mounts, descriptors */
 	const struct sentry_restore_opts *opts;
+	int64_t created; /* realtime of the image's manifest */
+	struct file_checks *file_checks; /* files outside to compare */
+	char *why; /* the reason of a failure in words for people, if a loader has some; else the record's name and reason */
 	struct p9_client *gofer; /* NULL when the container has none */
 };
 

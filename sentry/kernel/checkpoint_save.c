@@ -84,6 +84,8 @@ static int begin(struct saver *s, struct kernel *k, const struct sentry_ckpt_opt
 	s->incremental = may_change(k, o->parent);
 	s->created_ns = ktime_real();
 	k->saved_mono = ktime_mono();
+	k->saved_real = ktime_real();
+	k->file_digest = o->file_digest;
 	r = copy_ids(k, &s->ids);
 	return r < 0 ? error_set(err, r, "manifest") : 0;
 }

@@ -67,10 +67,14 @@ struct kernel {
 	_Atomic uint64_t next_ino; /* saved: inode numbers of anonymous objects */
 	struct mappable *vdso; /* nosave: this build's vDSO; mappings made by an older build keep theirs */
 	uint64_t vdso_len; /* nosave: of this build */
-	const struct restore_ctx *restore; /* nosave: while an image is loaded; checkpoint.h */
+	struct restore_ctx *restore; /* nosave: while an image is loaded; checkpoint.h */
 	int64_t saved_mono; /* saved: 7 mono; set by the checkpoint */
 	struct image_base *base; /* nosave: the image that clean pages are compared with (checkpoint.c); guarded by sentry.ctl_mu */
-	uint64_t generation; /* nosave: fresh at every restore */
+	int64_t saved_real; /* saved: 8 real; set by the checkpoint */
+	bool file_digest; /* nosave: the checkpoint being made wants digests of files outside */
+	uint32_t generation; /* saved: 83; changes while frozen only; generation.h */
+	uint8_t generation_id[16]; /* nosave: fresh at every restore */
+	struct mappable *generation_page; /* saved: 84, referenced; NULL until somebody asks for it */
 };
 
 /* The kernel of this process; set once by sentry_new(). For code that has no task at hand (timer callbacks, loaders). */

@@ -10,6 +10,7 @@
 #include "schemas/task.pb-c.h"
 #include "sentry/fs/fs_ctx.h"
 #include "sentry/kernel/cgroup.h"
+#include "sentry/kernel/checkpoint.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/keys.h"
 #include "sentry/kernel/klog.h"
@@ -147,8 +148,11 @@ static int kernel_save(struct state_writer *w, const void *obj, void *msg)
 	m->boot_real = k->boot_real;
 	m->next_ino = k->next_ino;
 	m->mono = k->saved_mono;
+	m->real = k->saved_real;
 	m->reaped = usage_save(w, &k->reaped);
 	m->forks = k->forks;
+	m->generation = k->generation;
+	m->generation_page = state_ref(w, &shmobj_state_type, k->generation_page);
 	m->klog = state_ref(w, &klog_state_type, klog_object());
 	while (keys_user_ring(m->n_user_rings))
 		m->n_user_rings++;
@@ -156,6 +160,17 @@ static int kernel_save(struct state_writer *w, const void *obj, void *msg)
 	for (size_t i = 0; i < m->n_user_rings; i++)
 		m->user_rings[i] = state_ref(w, &key_state_type, keys_user_ring(i));
 	return 0;
+}
+
+/* What the monotonic clocks include of the time since the save, by the realtime clock, the only one two hosts share. */
+static int64_t elapsed(const struct kernel *k, int64_t saved_real)
+{
+	const struct restore_ctx *ctx = k->restore;
+
+	if (!ctx || !ctx->opts || ctx->opts->clock != SENTRY_CLOCK_ELAPSED)
+		return 0;
+	/* With mono at most half of the range, the sum is in range. */
+	return MIN(ktime_real_since(saved_real ? saved_real : ctx->created), INT64_MAX / 4);
 }
 
 static int kernel_load(struct state_reader *r, void *obj, const void *msg)
@@ -200,6 +215,11 @@ static int kernel_load(struct state_reader *r, void *obj, const void *msg)
 	if (e >= 0)
 		e = usage_load(r, &k->reaped, m->reaped);
 	k->forks = m->forks;
+	k->generation = m->generation ? m->generation : 1;
+	if (e >= 0)
+		e = state_deref(r, m->generation_page, &shmobj_state_type, (void **)&k->generation_page);
+	if (e >= 0 && k->generation_page)
+		e = state_check(r, m->generation, "a generation's page without generation");
 	for (size_t i = 0; i < m->n_user_rings && e >= 0; i++) {
 		void *ring = NULL;
 
@@ -212,8 +232,8 @@ static int kernel_load(struct state_reader *r, void *obj, const void *msg)
 	k->boot_mono = m->boot_mono;
 	k->boot_real = m->boot_real;
 	k->next_ino = MAX(m->next_ino, k->next_ino);
-	/* The guest's monotonic clock continues where it stood; known before any after_load() arms a timer. */
-	ktime_set_offset(m->mono - (ktime_mono() - ktime_offset()));
+	/* The guest's monotonic clock continues where it stood, or jumps; known before any after_load() arms a timer. */
+	ktime_set_offset(m->mono + elapsed(k, m->real) - (ktime_mono() - ktime_offset()));
 	return e;
 }
 

@@ -54,6 +54,13 @@ int64_t ktime_real(void)
 	return host_now(CLOCK_REALTIME);
 }
 
+int64_t ktime_real_since(int64_t then)
+{
+	int64_t d;
+
+	return sub_overflow(ktime_real(), then, &d) || d < 0 ? 0 : d;
+}
+
 int64_t ktime_to_host(int64_t guest_mono)
 {
 	int64_t r;

@@ -21,6 +21,8 @@ enum kclock { KCLOCK_MONOTONIC, KCLOCK_REALTIME };
 
 int64_t ktime_mono(void); /* guest monotonic now */
 int64_t ktime_real(void); /* guest realtime now */
+/* How long ago realtime @then was. 0 when that is yet to come: the clock was set back, or another host's is behind. */
+int64_t ktime_real_since(int64_t then);
 /* Guest monotonic -> host monotonic, for host waits. TIME_FOREVER stays. */
 int64_t ktime_to_host(int64_t guest_mono);
 /* Set once at restore, before anything runs. */

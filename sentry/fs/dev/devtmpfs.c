@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "sentry/fs/chrdev.h"
 #include "sentry/fs/fs_type.h"
 #include "sentry/fs/namei.h"
 
@@ -21,6 +22,7 @@ static const struct {
 	{ "full", LINUX_S_IFCHR | 0666, 1, 7, NULL },
 	{ "random", LINUX_S_IFCHR | 0666, 1, 8, NULL },
 	{ "urandom", LINUX_S_IFCHR | 0666, 1, 9, NULL },
+	{ "sysgenid", LINUX_S_IFCHR | 0666, 10, SYSGENID_MINOR, NULL },
 	{ "kmsg", LINUX_S_IFCHR | 0644, 1, 11, NULL },
 	{ "tty", LINUX_S_IFCHR | 0666, 5, 0, NULL },
 	{ "ptmx", LINUX_S_IFLNK | 0777, 0, 0, "pts/ptmx" },

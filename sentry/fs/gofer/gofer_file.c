@@ -35,6 +35,7 @@ int gofer_host_fd(struct gofer_inode *g, bool write)
 	fd = p9_openfd(c, gofer_fid(&g->i), write ? O_RDWR : O_RDONLY);
 	if (fd < 0)
 		return fd;
+	atomic_store(&g->opened, true);
 	if (write)
 		g->fd_rw = fd;
 	else
@@ -375,6 +376,18 @@ static int file_load(struct state_reader *r, void *obj, const void *msg)
 	return load_as(r, obj, &gofer_file_ops, msg);
 }
 
+static int file_after_load(struct state_reader *r, void *obj)
+{
+	struct file *f = obj;
+	int e = state_check(r, f->inode->ops == &gofer_file_iops, "not a regular file of a gofer mount");
+
+	if (e < 0)
+		return e;
+	file_check_opened(state_reader_ctx(r), f->inode, f, &gofer_i(f->inode)->map);
+	file_after_load_base(f);
+	return 0;
+}
+
 static void *dir_alloc(void)
 {
 	struct gofer_dir *d = calloc(1, sizeof(*d));
@@ -389,6 +402,16 @@ static int dir_load(struct state_reader *r, void *obj, const void *msg)
 	return load_as(r, obj, &gofer_dir_ops, msg);
 }
 
+static int dir_after_load(struct state_reader *r, void *obj)
+{
+	struct file *f = obj;
+	int e = state_check(r, f->inode->ops == &gofer_dir_iops && f->path.dentry, "not a directory of a gofer mount");
+
+	if (e == 0)
+		file_after_load_base(f);
+	return e;
+}
+
 const struct state_type gofer_file_state_type = {
 	.id = STATE_ID_gofer_file,
 	.name = "gofer_file",
@@ -397,6 +420,7 @@ const struct state_type gofer_file_state_type = {
 	.alloc = file_alloc,
 	.save = file_save,
 	.load = file_load,
+	.after_load = file_after_load,
 	.get = file_state_get,
 	.put = file_state_put,
 };
@@ -409,6 +433,7 @@ const struct state_type gofer_dir_state_type = {
 	.alloc = dir_alloc,
 	.save = file_save,
 	.load = dir_load,
+	.after_load = dir_after_load,
 	.get = file_state_get,
 	.put = file_state_put,
 };

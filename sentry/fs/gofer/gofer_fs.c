@@ -35,6 +35,7 @@ void gofer_take_attr(struct gofer_inode *g, const struct p9_attr *a)
 	i->mtime = ts_of(a->mtime_sec, a->mtime_nsec);
 	i->ctime = ts_of(a->ctime_sec, a->ctime_nsec);
 	i->btime = ts_of(a->btime_sec, a->btime_nsec);
+	g->birth = gofer_ns(a->btime_sec, a->btime_nsec);
 	g->blocks = a->blocks;
 	g->blksize = (uint32_t)MIN(a->blksize, (uint64_t)1 << 20);
 	mutex_unlock(&i->attr_mu);
@@ -145,6 +146,7 @@ static void gofer_evict(struct inode *i)
 		p9_clunk_later(s->client, g->fid);
 	free(g->target);
 	free(g->load_path);
+	free(g->load_seen);
 	mutex_destroy(&g->fd_mu);
 	mutex_destroy(&g->map.mu);
 	inode_done(i);
@@ -336,6 +338,7 @@ static int gofer_create(struct inode *dir, struct task *t, struct dentry *d, con
 		struct gofer_inode *g = gofer_i(*ret);
 
 		mutex_lock(&g->fd_mu);
+		atomic_store(&g->opened, true);
 		if (g->fd_rw < 0)
 			g->fd_rw = TAKE_FD(fd);
 		mutex_unlock(&g->fd_mu);

@@ -9,6 +9,7 @@
 
 #include "base/htab.h"
 #include "gofer/client/p9_client.h"
+#include "sentry/fs/file_check.h"
 #include "sentry/fs/fs_type.h"
 #include "sentry/mm/mappable.h"
 
@@ -47,6 +48,12 @@ static inline const char *gofer_entry_name(const struct gofer_listing *l, const 
 	return l->names + e->name;
 }
 
+struct gofer_seen {
+	uint64_t size, mtime, btime;
+	bool has_digest;
+	uint8_t digest[FILE_DIGEST_SIZE];
+};
+
 struct gofer_inode {
 	struct inode i; /* saved: 1 inode_base */
 	_Atomic uint32_t fid; /* nosave: P9_NOFID for a deleted file after a restore, or while lazy; gofer_fid() */
@@ -61,11 +68,20 @@ struct gofer_inode {
 	int fd_ro, fd_rw; /* nosave: donated host descriptors, opened on first use; guarded by fd_mu, never closed before eviction */
 	_Atomic bool stale; /* nosave: attributes must be asked for again */
 	uint64_t saved_mtime; /* saved: 5 version */
+	_Atomic bool opened; /* saved: 9 seen, with 10 seen_size and 11 seen_mtime, which are asked for; compared by file_check.h after a restore */
+	uint64_t birth; /* saved: 12 seen_btime; ns, 0 unknown; as the gofer last said */
 	char *load_path; /* nosave: while loading */
+	struct gofer_seen *load_seen; /* nosave: while loading: what the image says the file was like */
 	bool load_deleted; /* nosave: while loading */
 	uint64_t blocks; /* nosave: as last seen */
 	uint32_t blksize; /* nosave: asked for again */
 };
+
+/* 0 for times that are none: a peer may send anything. */
+static inline uint64_t gofer_ns(uint64_t sec, uint64_t nsec)
+{
+	return sec < UINT64_MAX / 2000000000u && nsec < 1000000000u ? sec * 1000000000u + nsec : 0;
+}
 
 static inline struct gofer_inode *gofer_i(struct inode *i)
 {
@@ -105,6 +121,8 @@ void gofer_take_attr(struct gofer_inode *g, const struct p9_attr *a);
 _must_check_ int gofer_host_fd(struct gofer_inode *g, bool write);
 _must_check_ int gofer_open(struct inode *i, struct task *t, const struct path *p, uint32_t flags, struct file **ret);
 _must_check_ int gofer_dir_open(struct inode *i, struct task *t, const struct path *p, uint32_t flags, struct file **ret);
+/* BLAKE2b-256 of the first @n bytes of a regular file; @ret: FILE_DIGEST_SIZE bytes. -ESTALE: it is shorter. */
+_must_check_ int gofer_digest(struct inode *i, uint64_t n, uint8_t *ret);
 /* Asks the gofer if what we know may be old. */
 _must_check_ int gofer_refresh(struct inode *i, struct task *t);
 

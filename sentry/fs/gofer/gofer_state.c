@@ -21,7 +21,8 @@
 #include "sentry/sentry.h"
 #include "state/state.h"
 
-#define MAX_DELETED (1ull << 30)
+#define MAX_DELETED  (1ull << 30)
+#define MAX_DIGESTED (1ull << 30) /* of one file: the container stands still meanwhile. Others have size and times to go by */
 
 /* --- super block --- */
 
@@ -132,6 +133,38 @@ static int save_content(struct state_writer *w, struct gofer_inode *g, Sentry__G
 	return 0;
 }
 
+/* As it is now on the host: others may have written, and writes through descriptors and mappings of ours do not tell us. */
+static int save_seen(struct state_writer *w, struct gofer_inode *g, Sentry__GoferInode *m)
+{
+	int fd = g->fd_rw >= 0 ? g->fd_rw : g->fd_ro;
+	struct p9_attr a;
+	struct stat st;
+
+	if (fd >= 0) {
+		if (fstat(fd, &st) < 0)
+			return -errno;
+		m->seen_size = (uint64_t)st.st_size;
+		m->seen_mtime = gofer_ns((uint64_t)st.st_mtim.tv_sec, (uint64_t)st.st_mtim.tv_nsec);
+	} else {
+		/* Not opened again since a restore. Gone, perhaps: that is for the next restore to find. */
+		if (p9_getattr(gofer_c(&g->i), gofer_fid(&g->i), &a) < 0)
+			return 0;
+		m->seen_size = a.size;
+		m->seen_mtime = gofer_ns(a.mtime_sec, a.mtime_nsec);
+	}
+	m->seen_btime = g->birth;
+	m->seen = true;
+	if (!the_kernel->file_digest)
+		return 0;
+	if (m->seen_size > MAX_DIGESTED) {
+		log_warn("file %s of mount %s is too large for a digest", m->path, gofer_s(g->i.sb)->destination);
+		return 0;
+	}
+	m->digest.data = state_zalloc(w, 1, FILE_DIGEST_SIZE);
+	m->digest.len = FILE_DIGEST_SIZE;
+	return gofer_digest(&g->i, m->seen_size, m->digest.data);
+}
+
 static int inode_save(struct state_writer *w, const void *obj, void *msg)
 {
 	/* Reading content and descriptors that are opened lazily changes nothing an application sees. */
@@ -153,7 +186,7 @@ static int inode_save(struct state_writer *w, const void *obj, void *msg)
 			return -ENOMEM;
 		m->path = state_strdup(w, b.data ? b.data : "/");
 		m->alias = state_ref(w, &dentry_state_type, g->alias);
-		return 0;
+		return g->opened ? save_seen(w, g, m) : 0;
 	}
 	m->deleted = true;
 	return LINUX_S_ISREG(g->i.mode) ? save_content(w, g, m) : 0;
@@ -184,6 +217,25 @@ static const struct inode_ops *ops_of(uint32_t mode)
 				     : &gofer_node_iops;
 }
 
+static int load_seen(struct state_reader *r, struct gofer_inode *g, const Sentry__GoferInode *m)
+{
+	int e = state_check(r, LINUX_S_ISREG(g->i.mode) && !m->deleted && (!m->digest.len || m->digest.len == FILE_DIGEST_SIZE),
+			    "bad record of a file's state");
+
+	if (e < 0)
+		return e;
+	g->load_seen = calloc(1, sizeof(*g->load_seen));
+	if (!g->load_seen)
+		return -ENOMEM;
+	*g->load_seen = (struct gofer_seen){ .size = m->seen_size, .mtime = m->seen_mtime, .btime = m->seen_btime };
+	if (m->digest.len) {
+		g->load_seen->has_digest = true;
+		memcpy(g->load_seen->digest, m->digest.data, FILE_DIGEST_SIZE);
+	}
+	g->opened = true;
+	return 0;
+}
+
 static int inode_load(struct state_reader *r, void *obj, const void *msg)
 {
 	struct gofer_inode *g = obj;
@@ -206,6 +258,11 @@ static int inode_load(struct state_reader *r, void *obj, const void *msg)
 		g->target = strdup(m->target);
 	if (!g->load_path || (m->cached_target && !g->target))
 		return -ENOMEM;
+	if (m->seen) {
+		e = load_seen(r, g, m);
+		if (e < 0)
+			return e;
+	}
 	if (LINUX_S_ISREG(g->i.mode)) {
 		g->i.mapping = &g->map;
 		if (m->deleted)
@@ -237,13 +294,42 @@ static int walk(struct gofer_sb *s, const char *path, uint32_t *ret, struct p9_a
 	return r;
 }
 
+/* To be compared when it is known how it is used. Images of older builds say nothing certain. */
+static int add_check(struct state_reader *r, struct gofer_inode *g, const struct p9_attr *a)
+{
+	const struct file_stamp now = { .size = a->size, .mtime = gofer_ns(a->mtime_sec, a->mtime_nsec), .btime = g->birth };
+	const struct gofer_seen *seen = g->load_seen;
+	struct kernel *k = state_reader_ctx(r);
+	struct file_stamp then;
+	int e = 0;
+
+	if (!seen || !k->restore || !k->restore->file_checks)
+		return 0;
+	then = (struct file_stamp){ seen->size, seen->mtime, seen->btime, seen->has_digest ? seen->digest : NULL };
+	e = file_check_add(k->restore->file_checks, &g->i, gofer_s(g->i.sb)->destination, g->load_path, &then, &now, gofer_digest);
+	free(TAKE_PTR(g->load_seen));
+	return e;
+}
+
+/* The restore fails with a line for people, who know files and not objects. */
+static int refuse(struct state_reader *r, const struct gofer_inode *g, int error, const char *what)
+{
+	struct kernel *k = state_reader_ctx(r);
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+
+	file_check_name(&b, gofer_s(g->i.sb)->destination, g->load_path);
+	strbuf_addf(&b, " %s%s%s", what, error ? ": " : "", error ? strerror(-error) : "");
+	if (k->restore && !k->restore->why)
+		k->restore->why = strbuf_take(&b);
+	return state_check(r, false, what);
+}
+
 static int inode_after_load(struct state_reader *r, void *obj)
 {
 	struct gofer_inode *g = obj;
 	struct gofer_sb *s;
 	struct p9_attr a;
 	uint32_t fid = P9_NOFID;
-	char why[600];
 	int e;
 
 	e = state_check(r, g->i.sb && (g->i.sb->ops == &gofer_exclusive_sb_ops || g->i.sb->ops == &gofer_shared_sb_ops),
@@ -263,16 +349,16 @@ static int inode_after_load(struct state_reader *r, void *obj)
 	}
 	e = walk(s, g->load_path, &fid, &a);
 	g->fid = fid;
-	(void)snprintf(why, sizeof(why), "file %.300s of mount %.200s: %s", g->load_path, s->destination, strerror(-e));
 	if (e < 0)
-		return state_check(r, false, why);
-	(void)snprintf(why, sizeof(why), "file %.300s of mount %.200s is of another kind than when it was saved", g->load_path,
-		       s->destination);
-	e = state_check(r, ((a.mode ^ g->i.mode) & LINUX_S_IFMT) == 0, why);
+		return refuse(r, g, e, "cannot be found again");
+	if ((a.mode ^ g->i.mode) & LINUX_S_IFMT)
+		return refuse(r, g, 0, "is of another kind than it was at the checkpoint");
+	g->birth = gofer_ns(a.btime_sec, a.btime_nsec);
+	if (LINUX_S_ISREG(a.mode) && !g->load_seen && (a.size != g->i.size || gofer_ns(a.mtime_sec, a.mtime_nsec) != g->saved_mtime))
+		log_info("file %s of mount %s has changed since it was saved", g->load_path, s->destination);
+	e = add_check(r, g, &a);
 	if (e < 0)
 		return e;
-	if (LINUX_S_ISREG(a.mode) && (a.size != g->i.size || a.mtime_sec * 1000000000u + a.mtime_nsec != g->saved_mtime))
-		log_warn("file %s of mount %s has changed since it was saved", g->load_path, s->destination);
 	g->qid = a.qid.path;
 	if (!s->exclusive)
 		gofer_take_attr(g, &a);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "schemas/overlay.pb-c.h"
+#include "sentry/fs/file_check.h"
 #include "sentry/fs/overlay/overlay_internal.h"
 #include "state/state.h"
 
@@ -215,9 +216,12 @@ static int file_after_load(struct state_reader *r, void *obj)
 	struct file *f = obj;
 	int err = state_check(r, f->inode && f->inode->ops == &ovl_reg_ops && f->path.dentry, "not a regular file of an overlay");
 
-	if (!err)
-		file_after_load_base(f);
-	return err;
+	if (err)
+		return err;
+	if (atomic_load(&ovl_i(f->inode)->data))
+		file_check_opened(state_reader_ctx(r), atomic_load(&ovl_i(f->inode)->data), f, &ovl_i(f->inode)->map);
+	file_after_load_base(f);
+	return 0;
 }
 
 const struct state_type overlay_file_state_type = {

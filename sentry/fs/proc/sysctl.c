@@ -15,6 +15,7 @@
 
 #include "sentry/fs/proc/machine.h"
 #include "sentry/fs/proc/proc_internal.h"
+#include "sentry/kernel/generation.h"
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/seccomp.h"
 
@@ -189,6 +190,25 @@ static int show_uuid(struct pctx *c, struct strbuf *b)
 	return 0;
 }
 
+/* Not in Linux, where a virtual machine's generation id is for the kernel only. */
+static int show_generation_id(struct pctx *c, struct strbuf *b)
+{
+	for (size_t n = 0; n < sizeof(the_kernel->generation_id); n++)
+		strbuf_addf(b, "%02x", the_kernel->generation_id[n]);
+	strbuf_addc(b, '\n');
+	return 0;
+}
+
+static struct pseudo_watch *watch_generation(const struct pctx *c, void **ret_owner)
+{
+	*ret_owner = NULL; /* it lives as long as we do */
+	return generation_watch();
+}
+
+static void unwatch_nothing(void *owner)
+{
+}
+
 static int show_file_nr(struct pctx *c, struct strbuf *b)
 {
 	strbuf_adds(b, "0\t0\t9223372036854775807\n");
@@ -329,6 +349,7 @@ static const struct pnode random_kids[] = {
 	CONST("entropy_avail", 256),
 	CONST("poolsize", 256),
 	CONST("urandom_min_reseed_secs", 60),
+	PN_FILE("generation_id", 0444, show_generation_id, .watch = watch_generation, .unwatch = unwatch_nothing),
 	PN_FILE("uuid", 0444, show_uuid),
 	CONST("write_wakeup_threshold", 256),
 	{ 0 },

@@ -300,6 +300,13 @@ int pseudo_dir_open(struct inode *i, struct task *t, const struct path *p, uint3
 
 /* --- state --- */
 
+static uint64_t latest_event(const struct pseudo_file *pf)
+{
+	if (pseudo_i(pf->file.inode)->watch)
+		return atomic_load(&pseudo_i(pf->file.inode)->watch->seq);
+	return pf->ns ? pf->ns->event : pf->event;
+}
+
 static void *pseudo_file_alloc(void)
 {
 	struct pseudo_file *pf = calloc(1, sizeof(*pf));
@@ -319,6 +326,7 @@ static int pseudo_file_save(struct state_writer *w, const void *obj, void *msg)
 	m->file_base = state_new_msg(w, &sentry__file_base__descriptor);
 	m->dir = pf->file.ops == &pseudo_dir_ops;
 	m->ns = state_ref(w, &mnt_ns_state_type, pf->ns);
+	m->changed = pf->event != latest_event(pf);
 	return file_save_base(w, &pf->file, m->file_base);
 }
 
@@ -332,6 +340,7 @@ static int pseudo_file_load(struct state_reader *r, void *obj, const void *msg)
 	if (!err)
 		err = state_deref(r, m->ns, &mnt_ns_state_type, &ns);
 	pf->ns = ns;
+	pf->event = m->changed;
 	if (!err)
 		err = state_check(r, pf->file.inode && pf->file.path.dentry, "open entry without inode");
 	return err;
@@ -346,10 +355,8 @@ static int pseudo_file_after_load(struct state_reader *r, void *obj)
 	if (err)
 		return err;
 	file_after_load_base(&pf->file);
-	if (pf->ns)
-		pf->event = pf->ns->event;
-	if (pseudo_i(pf->file.inode)->watch)
-		pf->event = atomic_load(&pseudo_i(pf->file.inode)->watch->seq);
+	/* Counting begins anew: one behind, if there is something to tell. */
+	pf->event = latest_event(pf) - pf->event;
 	return 0;
 }
 

@@ -21,7 +21,7 @@ struct pseudo_file {
 	struct mutex mu; /* nosave: free when frozen */
 	struct strbuf text; /* nosave: made anew */
 	bool have; /* nosave: text is made anew */
-	uint64_t event; /* nosave: last change told or read; a restore tells none */
+	uint64_t event; /* saved: 4 changed: is it the latest? Last change told or read */
 	struct mnt_ns *ns; /* derived: PN_MOUNTS: whose changes; referenced */
 };
 

@@ -36,6 +36,13 @@ static const struct pnode node_dir[] = {
 
 /* --- the rest --- */
 
+/* Restores are the only events. */
+static int show_uevent_seqnum(struct pctx *c, struct strbuf *b)
+{
+	strbuf_addf(b, "%u\n", the_kernel->generation - 1);
+	return 0;
+}
+
 static const struct pnode virtual_net[] = { PN_DIR("net", 0755, none, .dyn = &sys_net_dyn), { 0 } };
 static const struct pnode class_dir[] = { PN_DIR("net", 0755, none, .dyn = &sys_net_dyn), PN_DIR("block", 0755, none), { 0 } };
 static const struct pnode system_dir[] = { PN_DIR("cpu", 0755, sysfs_cpu_children, .dyn = &sysfs_cpu_dyn), PN_DIR("node", 0755, node_dir), { 0 } };
@@ -54,7 +61,7 @@ static const struct pnode mm_dir[] = {
 	PN_DIR("ksm", 0755, ksm),
 	{ 0 },
 };
-static const struct pnode kernel_dir[] = { PN_DIR("mm", 0755, mm_dir), TEXT("profiling", "0"), TEXT("uevent_seqnum", "0"), { 0 } };
+static const struct pnode kernel_dir[] = { PN_DIR("mm", 0755, mm_dir), TEXT("profiling", "0"), PN_FILE("uevent_seqnum", 0444, show_uevent_seqnum), { 0 } };
 static const struct pnode fs_dir[] = { PN_DIR("cgroup", 0755, none), { 0 } };
 static const struct pnode children[] = {
 	PN_DIR("block", 0755, none),	    PN_DIR("bus", 0755, none),	    PN_DIR("class", 0755, class_dir), PN_DIR("dev", 0755, none),

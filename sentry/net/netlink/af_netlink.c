@@ -22,7 +22,7 @@ static int no_uevents(struct nl_request *q)
 	return -EPERM;
 }
 
-/* NETLINK_USERSOCK: only among sockets. NETLINK_KOBJECT_UEVENT: no device comes or goes here, so it is silent. */
+/* NETLINK_USERSOCK: only among sockets. NETLINK_KOBJECT_UEVENT: no device comes or goes here; a restore is told (generation.c). */
 static const struct nl_proto usersock = { .number = LINUX_NETLINK_USERSOCK, .groups = 32, .any_send = true };
 static const struct nl_proto uevent = {
 	.number = LINUX_NETLINK_KOBJECT_UEVENT, .groups = 32, .any_recv = true, .request = no_uevents,
@@ -109,11 +109,12 @@ int nl_deliver(struct netlink_sock *s, const struct nl_msg *proto, const void *d
 	return 0;
 }
 
+/* @net NULL: whichever it is in. */
 static bool is_member(struct netlink_sock *s, struct net_ns *net, int protocol, uint32_t group)
 {
 	bool r;
 
-	if (s->sk.protocol != protocol || s->sk.net != net)
+	if (s->sk.protocol != protocol || (net && s->sk.net != net))
 		return false;
 	mutex_lock(&s->mu);
 	r = s->groups >> (group - 1) & 1;
@@ -158,6 +159,13 @@ void nl_multicast(struct net_ns *net, int protocol, uint32_t group, const void *
 	struct nl_msg m = { .group = group };
 
 	(void)multicast(net, protocol, group, NULL, &m, data, n);
+}
+
+void nl_uevent(const void *data, size_t n)
+{
+	struct nl_msg m = { .group = 1 };
+
+	(void)multicast(NULL, LINUX_NETLINK_KOBJECT_UEVENT, 1, NULL, &m, data, n);
 }
 
 void nl_each(struct net_ns *net, void (*fn)(struct netlink_sock *s, void *arg), void *arg)

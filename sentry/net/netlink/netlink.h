@@ -116,6 +116,8 @@ void nl_flush(struct nl_request *q, bool dump);
 
 /* To all members of @group of @protocol in @net but the socket with port @except (0: none). Data is copied. */
 void nl_multicast(struct net_ns *net, int protocol, uint32_t group, const void *data, size_t n);
+/* A uevent to everybody who listens for them, in every network namespace. */
+void nl_uevent(const void *data, size_t n);
 bool nl_has_listeners(struct net_ns *net, int protocol, uint32_t group);
 /* Queues at @s: 0, -ENOBUFS (and the overrun is noted), -ENOMEM. */
 int nl_deliver(struct netlink_sock *s, const struct nl_msg *proto, const void *data, size_t n);

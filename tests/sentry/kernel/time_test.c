@@ -45,9 +45,20 @@ static void beyond_the_host_clock(void **state)
 	ktime_set_offset(0);
 }
 
+/* What --clock=elapsed adds: never negative, never more than fits. */
+static void since(void **state)
+{
+	int64_t d = ktime_real_since(ktime_real() - 5 * NSEC_PER_SEC);
+
+	assert_true(d >= 5 * NSEC_PER_SEC);
+	assert_int_equal(ktime_real_since(ktime_real() + 3600 * NSEC_PER_SEC), 0);
+	assert_int_equal(ktime_real_since(INT64_MAX), 0);
+	assert_int_equal(ktime_real_since(INT64_MIN), 0);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(beyond_the_host_clock) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(beyond_the_host_clock), cmocka_unit_test(since) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
