@@ -5,8 +5,8 @@ state/types.def alone. It needs Python and libzstd.so.1 (which dpkg needs, too),
 
     scripts/image_reader.py DIR              checks everything, prints a summary as JSON
     scripts/image_reader.py --manifest DIR   the manifest
-    scripts/image_reader.py --records DIR    one line for each record of kernel.img, the same as `runsc image show --all`
-    scripts/image_reader.py --pages DIR      one line for each run of pages: page of the memory file, pages, where
+    scripts/image_reader.py --records DIR    manifest and records, a JSON object on each line: what `runsc image show --json` prints
+    scripts/image_reader.py --pages DIR      one line for each entry of the index
     scripts/image_reader.py --page N DIR     the 4096 bytes of a page of the memory file, to standard output
 
 Every mode verifies each checksum it passes; the first thing that is wrong ends it with one line and status 1.
@@ -66,6 +66,16 @@ def unzstd(data, size):
     if n != size:
         raise ImageError("a zstd frame does not hold the %d bytes that it should" % size)
     return out.raw[:size]
+
+
+def zstd(data, level=3):
+    lib = load_zstd()
+    size = lib.ZSTD_compressBound(len(data))
+    out = ctypes.create_string_buffer(size)
+    n = lib.ZSTD_compress(out, size, data, len(data), level)
+    if lib.ZSTD_isError(n):
+        raise ImageError("zstd cannot compress")
+    return out.raw[:n]
 
 
 # --- the four files ---
@@ -166,9 +176,23 @@ class Pages:
                 return self.frame(e)[(number - e[0]) * PAGE:][:PAGE]
         return bytes(PAGE)
 
+    def has(self, number):
+        """Whether an entry of this image or, where it inherits, of its parents has the page."""
+        for e in self.entries:
+            if e[0] <= number < e[0] + e[2]:
+                return not e[5] or self.parent.has(number)
+        return False
+
     def runs(self):
-        for page, offset, count, size, _crc, kind in self.entries:
-            yield {"page": page, "pages": count, "from": "parent" if kind else "here", "offset": offset, "bytes": size}
+        """Pages that are stored, here or in a parent, as [first, number] of each run that has no gap."""
+        out = []
+        for page, _offset, count, _size, _crc, kind in self.entries:
+            for n in [page + i for i in range(count) if self.parent.has(page + i)] if kind else range(page, page + count):
+                if out and sum(out[-1]) == n:
+                    out[-1][1] += 1
+                else:
+                    out.append([n, 1])
+        return out
 
 
 def read_records(data, part):
@@ -193,6 +217,26 @@ def read_records(data, part):
     if pos != len(data):
         raise ImageError("kernel.img: bytes after the last block")
     return list(split_records(bytes(raw)))
+
+
+def pack_records(records):
+    """The reverse of read_records()."""
+    raw = bytearray()
+    for kind, number, payload in records:
+        head = struct.pack("<IIQ", kind, len(payload), number)
+        raw += head + struct.pack("<I", crc32c(payload, crc32c(head))) + payload
+    end = struct.pack("<QI", len(records), crc32c(raw))
+    head = struct.pack("<IIQ", RECORD_END, len(end), 0)
+    raw += head + struct.pack("<I", crc32c(end, crc32c(head))) + end
+    out = bytearray(b"RUNSCKRN" + struct.pack("<II", 1, 0))
+    out += struct.pack("<I", crc32c(out))
+    for i in range(0, len(raw), 256 << 10):
+        block = bytes(raw[i:i + (256 << 10)])
+        stored = zstd(block)
+        head = struct.pack("<II", len(stored), len(block))
+        out += head + struct.pack("<I", crc32c(stored, crc32c(head))) + stored
+    head = struct.pack("<II", 0, 0)
+    return bytes(out + head + struct.pack("<I", crc32c(head)))
 
 
 def split_records(raw):
@@ -309,12 +353,13 @@ def main():
         if a.manifest:
             print(json.dumps(plain(image.manifest), indent=2))
         elif a.records:
+            print(json.dumps({"manifest": plain(image.manifest)}, ensure_ascii=False))
             for name, number, fields in image.objects():
                 print(json.dumps({"type": name, "id": number, "fields": plain(fields)}, ensure_ascii=False))
             print(json.dumps({"roots": image.roots()}))
         elif a.pages:
-            for run in image.pages.runs():
-                print(json.dumps(run))
+            for page, offset, count, size, _crc, kind in image.pages.entries:
+                print(json.dumps({"page": page, "pages": count, "from": "parent" if kind else "here", "offset": offset, "bytes": size}))
         elif a.page is not None:
             sys.stdout.buffer.write(image.pages.page(a.page))
         else:

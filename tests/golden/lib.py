@@ -93,6 +93,13 @@ class Container:
                 raise Failed("waited in vain for " + os.path.basename(path))
             time.sleep(0.005)
 
+    def wait_text(self, text):
+        end = time.monotonic() + LIMIT
+        while text not in self.output():
+            if time.monotonic() > end:
+                raise Failed("waited in vain for the output %r" % text)
+            time.sleep(0.005)
+
     def output(self):
         with open(self.out, errors="replace") as f:
             return f.read()
