@@ -267,9 +267,7 @@ class Image:
         for field, stem, _ in PARTS:
             name = "%s-%s.img" % (stem, part_hash(data))
             self.parts[field] = self._part(directory, name, self.manifest[field], field != "pages")
-        parent = None
-        for layer in reversed(self.manifest.get("layers", [])):
-            parent = self._layer(layer, parent)
+        parent = self._ancestors(part_hash(data))
         self.pages = Pages(self.parts["index"], self.parts["pages"], self.manifest["index"], self.manifest["pages"], parent)
         self.records = read_records(self.parts["kernel"], self.manifest["kernel"])
         self._check()
@@ -283,11 +281,22 @@ class Image:
             raise ImageError("%s: checksum does not match the manifest" % name)
         return data
 
-    def _layer(self, layer, parent):
-        directory = os.path.join(self.directory, layer["path"])
-        index = self._part(directory, "index-%s.img" % layer["hash"], layer["index"], True)
-        pages = self._part(directory, "pages-%s.img" % layer["hash"], layer["pages"], False)
-        return Pages(index, pages, layer["index"], layer["pages"], parent)
+    def _ancestors(self, own_hash):
+        """The Pages of the image that this one is a change of, which have their own parent; None when it is complete."""
+        directory, parts_hash, found, parent = self.directory, own_hash, [], None
+        for layer in self.manifest["layers"]:
+            link = os.path.join(directory, "parent-" + parts_hash)
+            if not os.path.islink(link):
+                raise ImageError("%s: no such link to the parent image" % link)
+            directory = os.path.join(directory, os.readlink(link))
+            parts_hash = part_hash(read_file(directory, "inventory.img"))
+            if parts_hash != layer["hash"]:
+                raise ImageError("%s: is another image than the one that the manifest names" % directory)
+            found.append((layer, self._part(directory, "index-%s.img" % parts_hash, layer["index"], True),
+                          self._part(directory, "pages-%s.img" % parts_hash, layer["pages"], False)))
+        for layer, index, pages in reversed(found):
+            parent = Pages(index, pages, layer["index"], layer["pages"], parent)
+        return parent
 
     def _check(self):
         m = self.manifest
@@ -316,8 +325,12 @@ class Image:
                 raise ImageError("%s %d: %s" % (name, number, e))
 
     def verify_pages(self):
-        for e in self.pages.entries:
-            self.pages.frame(e)
+        pages = self.pages
+        while pages:
+            for e in pages.entries:
+                if not e[5]:
+                    pages.frame(e)
+            pages = pages.parent
 
     def summary(self):
         counts = collections.Counter(name for name, _, _ in self.objects())
@@ -366,6 +379,8 @@ def main():
             print(json.dumps(image.summary(), indent=2))
     except (ImageError, proto_schema.WireError) as e:
         sys.exit("image_reader: %s: %s" % (a.dir, e))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader of our output has seen enough
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ struct manifest_layer {
 };
 
 struct manifest_xsave {
-	uint32_t bit, offset, size;
+	uint32_t bit, offset, size; /* size 0, of a machine only: an image's may lie anywhere */
 };
 
 /* Strings and arrays belong to the caller when writing, to the manifest (manifest_done) after manifest_read(). String lists end

@@ -113,7 +113,7 @@ static void xsave_missing(struct strbuf *b, const struct manifest *image, const 
 
 		if (x->bit < 64 && lacking >> x->bit & 1)
 			continue;
-		if (y && y->offset == x->offset && y->size == x->size)
+		if (y && (!y->size || (y->offset == x->offset && y->size == x->size)))
 			continue;
 		part(b);
 		strbuf_adds(b, "this CPU lays XSAVE state out differently: ");

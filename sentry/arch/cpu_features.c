@@ -74,21 +74,16 @@ static const struct {
 	{ 7, 0, EDX, 8, "avx512_vp2intersect" },
 	{ 7, 0, EDX, 14, "serialize" },
 	{ 7, 0, EDX, 16, "tsxldtrk" },
-	{ 7, 0, EDX, 22, "amx_bf16" },
 	{ 7, 0, EDX, 23, "avx512_fp16" },
-	{ 7, 0, EDX, 24, "amx_tile" },
-	{ 7, 0, EDX, 25, "amx_int8" },
 	{ 7, 1, EAX, 0, "sha512" },
 	{ 7, 1, EAX, 1, "sm3" },
 	{ 7, 1, EAX, 2, "sm4" },
 	{ 7, 1, EAX, 4, "avx_vnni" },
 	{ 7, 1, EAX, 5, "avx512_bf16" },
 	{ 7, 1, EAX, 7, "cmpccxadd" },
-	{ 7, 1, EAX, 21, "amx_fp16" },
 	{ 7, 1, EAX, 23, "avx_ifma" },
 	{ 7, 1, EDX, 4, "avx_vnni_int8" },
 	{ 7, 1, EDX, 5, "avx_ne_convert" },
-	{ 7, 1, EDX, 8, "amx_complex" },
 	{ 7, 1, EDX, 10, "avx_vnni_int16" },
 	{ 7, 1, EDX, 19, "avx10" },
 	/* The dynamic linker saves registers with these when it binds a function at its first call. */
@@ -130,9 +125,19 @@ static bool always_aborts(size_t i, const uint32_t *leaf)
 	return !strcmp(features[i].name, "rtm") && leaf[EDX] >> 11 & 1;
 }
 
-static int xsave_layout(struct manifest *m)
+/* A component of no size stands for any layout. */
+static size_t offer_unusable(struct manifest *m, size_t n)
 {
-	uint64_t mask = arch_xsave_mask();
+	m->xcr0 |= ARCH_XSAVE_UNUSABLE;
+	for (uint32_t bit = 2; bit < 63; bit++)
+		if (ARCH_XSAVE_UNUSABLE >> bit & 1)
+			m->xsave[n++] = (struct manifest_xsave){ .bit = bit };
+	return n;
+}
+
+static int xsave_layout(struct manifest *m, bool offers)
+{
+	uint64_t mask = arch_xsave_mask() & ~ARCH_XSAVE_UNUSABLE;
 	size_t n = 0;
 
 	m->xcr0 = mask;
@@ -141,7 +146,7 @@ static int xsave_layout(struct manifest *m)
 	if (!m->xsave)
 		return -ENOMEM;
 	if (__get_cpuid_max(0, NULL) < 0xd)
-		return 0;
+		mask = 0;
 	for (uint32_t bit = 2; bit < 63; bit++) {
 		uint32_t a, b, c, d;
 
@@ -150,7 +155,7 @@ static int xsave_layout(struct manifest *m)
 		__cpuid_count(0xd, bit, a, b, c, d);
 		m->xsave[n++] = (struct manifest_xsave){ .bit = bit, .offset = b, .size = a };
 	}
-	m->nr_xsave = n;
+	m->nr_xsave = offers ? offer_unusable(m, n) : n;
 	return 0;
 }
 
@@ -173,7 +178,7 @@ static int describe(struct manifest *m, bool offers)
 	}
 	for (size_t i = 0; offers && i < ARRAY_SIZE(hints); i++)
 		m->cpu_features[n++] = (char *)(uintptr_t)hints[i];
-	if (xsave_layout(m) < 0) {
+	if (xsave_layout(m, offers) < 0) {
 		cpu_manifest_done(m);
 		return -ENOMEM;
 	}

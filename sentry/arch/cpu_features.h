@@ -7,6 +7,12 @@
 
 struct manifest;
 
+/*
+ * XSAVE components that hosts enable and applications here cannot come to depend on: PKRU (9), since no protection key is given out
+ * (pkey_alloc), and AMX (17, 18), which a process must ask for and is not given (ARCH_REQ_XCOMP_PERM). Hosts of one fleet differ in them.
+ */
+#define ARCH_XSAVE_UNUSABLE (1ull << 9 | 1ull << 17 | 1ull << 18)
+
 /* Fill arch, page_size, cpu_features, xcr0, xsave and features of @m (malloc'd; cpu_manifest_done() frees). 0 or -ENOMEM.
  * Needs: what an image made here requires. Offers: what an image may require to be restored here, which is more. */
 _must_check_ int cpu_manifest_needs(struct manifest *m);

@@ -5,6 +5,7 @@
 #include "schemas/task.pb-c.h"
 #include "sentry/fs/fd_table.h"
 #include "sentry/fs/fs_ctx.h"
+#include "sentry/arch/cpu_features.h"
 #include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/itimer.h"
 #include "sentry/kernel/kernel.h"
@@ -293,11 +294,16 @@ static int load_fpu(struct state_reader *r, struct arch_fpu *fpu, const Protobuf
 	if (e < 0)
 		return e;
 	memcpy(&in_use, d->data + XSTATE_BV, sizeof(in_use));
+	/* Components that do not matter are in use all the same (Linux starts PKRU with other than 0): kept on the same kind of CPU only. */
+	if (d->len != size)
+		in_use &= ~ARCH_XSAVE_UNUSABLE;
+	in_use &= ~(ARCH_XSAVE_UNUSABLE & ~arch_xsave_mask());
 	e = state_check(r, !(in_use & ~arch_xsave_mask()), "holds XSAVE components that this CPU lacks");
 	if (e < 0)
 		return e;
 	memset(fpu->data, 0, size);
 	memcpy(fpu->data, d->data, MIN(d->len, (size_t)size));
+	memcpy(fpu->data + XSTATE_BV, &in_use, sizeof(in_use));
 	fpu->size = size;
 	return 0;
 }

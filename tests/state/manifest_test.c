@@ -116,6 +116,8 @@ static void features(void **state)
 	have = example;
 	have.xsave = other;
 	REFUSED(have, HERE "this CPU lays XSAVE state out differently: protection keys (PKRU)");
+	other[1] = (struct manifest_xsave){ 9, 0, 0 };
+	assert_int_equal(manifest_check_features(&example, &have, NULL), 0); /* anywhere will do */
 	have.arch = (char *)"aarch64";
 	REFUSED(have, HERE "it is for x86_64, this machine is aarch64");
 	have = example;
@@ -245,12 +247,17 @@ static void whole_set(void **state)
 	struct pages_reader *pr;
 	struct toy_node *n;
 	struct error *err = NULL;
+	char **types;
 
 	memset(page, 0, PAGE_SIZE);
 	memset(page + PAGE_SIZE, 7, PAGE_SIZE);
 	assert_int_equal(state_writer_new(kernel, &opts, &w, &err), 0);
 	assert_int_equal(state_writer_save_roots(w, &root, 1, &err), 0);
 	assert_int_equal(state_writer_finish(w, &st, &err), 0);
+	types = state_writer_types(w);
+	assert_string_equal(types[0], "toy_node");
+	assert_null(types[1]);
+	free(types);
 	state_writer_free(w);
 	assert_int_equal(pages_writer_new(index, data, 0, 2, &pw, &err), 0);
 	assert_int_equal(pages_writer_add(pw, 3, page, 2), 0);
