@@ -378,13 +378,8 @@ int image_diff(struct globals *g, int argc, char **argv, struct error **err)
 		r = diff(&a, &b, o, err);
 	if (r < 0)
 		return r;
-	if (!json) {
+	if (!json)
 		print_text(o);
-	} else {
-		if (json_dumpf(o, stdout, JSON_INDENT(1)) < 0)
-			return error_set(err, -ENOMEM, "cannot print");
-		printf("\n");
-	}
-	r = image_flush(err);
+	r = json ? image_print_json(o, err) : image_flush(err);
 	return r < 0 ? r : status && !is_empty(o);
 }

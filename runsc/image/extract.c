@@ -201,13 +201,9 @@ static int list(const struct stored_files *f, bool json, struct error **err)
 {
 	_cleanup_(json_decrefp) json_t *o = json ? files_json(f) : NULL;
 
-	if (!json) {
-		list_print(f);
-	} else {
-		if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
-			return error_set(err, -ENOMEM, "cannot list files");
-		printf("\n");
-	}
+	if (json)
+		return image_print_json(o, err);
+	list_print(f);
 	return image_flush(err);
 }
 

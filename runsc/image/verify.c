@@ -385,15 +385,14 @@ static int report(struct verify *v, struct error **err)
 	if (v->json) {
 		o = json_pack("{s:o, s:b, s:I, s:O}", "image", text_json(v->path, strlen(v->path)), "ok",
 			      v->damages == 0, "damages", (json_int_t)v->damages, "damage", v->list);
-		if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
-			return error_set(err, -ENOMEM, "cannot print");
-		printf("\n");
-	} else if (!v->damages) {
+		r = image_print_json(o, err);
+		return r < 0 ? r : v->damages != 0;
+	}
+	if (!v->damages)
 		printf("%s: complete and undamaged: %llu objects, %llu pages\n", v->path,
 		       (unsigned long long)v->sum.objects, (unsigned long long)v->sum.pages);
-	} else if (v->damages > DAMAGE_MAX) {
+	else if (v->damages > DAMAGE_MAX)
 		printf("%s: and %zu more\n", v->path, v->damages - DAMAGE_MAX);
-	}
 	r = image_flush(err);
 	return r < 0 ? r : v->damages != 0;
 }
