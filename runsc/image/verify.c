@@ -29,7 +29,7 @@ struct verify {
 		uint64_t objects, pages;
 	} sum; /* of the image */
 	size_t damages;
-	bool json;
+	bool json, allow_other;
 	json_t *list;
 	struct progress progress;
 };
@@ -106,7 +106,7 @@ static void check_files(struct verify *v)
 			if (!own && image_file_kind(e->d_name) != IMAGE_FILE_OTHER)
 				damage(v, "%s is left over: the manifest does not name it (`runsc image prune` removes it)",
 				       e->d_name);
-			else if (!own)
+			else if (!own && !v->allow_other)
 				damage(v, "%s does not belong to the image", e->d_name);
 		}
 	}
@@ -409,6 +409,8 @@ int image_verify(struct globals *g, int argc, char **argv, struct error **err)
 	_cleanup_(verify_done) struct verify v = {.im.dir = IMAGE_DIR_INIT};
 	const struct flag flags[] = {
 		{"json", 0, FLAG_BOOL, &v.json, NULL, "{\"image\", \"ok\", \"damages\", \"damage\": [...]}"},
+		{"allow-other-files", 0, FLAG_BOOL, &v.allow_other, NULL,
+		 "files of others in the directory are no damage; left-over parts are"},
 		{0},
 	};
 	_cleanup_rest_ struct flags_rest rest = {0};
