@@ -9,6 +9,8 @@
 #include <protobuf-c/protobuf-c.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 struct printer {
 	struct strbuf *b;
 	unsigned int indent, depth;
@@ -43,22 +45,6 @@ static void member(struct printer *p, bool *any, const char *name)
 	newline(p);
 	strbuf_addf(p->b, "\"%s\": ", name);
 	*any = true;
-}
-
-/* Bytes in a well-formed UTF-8 sequence at @s, or 0. */
-static size_t utf8_len(const unsigned char *s, size_t left)
-{
-	size_t n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
-
-	if (!n || n > left)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
 }
 
 static void string(struct printer *p, const char *text)

@@ -32,15 +32,18 @@ static int copy_file(int from, int to, uint64_t size, const char *name, struct e
 	return 0;
 }
 
+/* Two buffers: one is read while the writer's threads work on the other. */
 static int copy_pages(struct image *im, struct pages_writer *pw, struct error **err)
 {
-	_cleanup_free_ unsigned char *buf = aligned_alloc(PAGE_SIZE, CHUNK_PAGES * PAGE_SIZE);
+	_cleanup_free_ unsigned char *a = aligned_alloc(PAGE_SIZE, CHUNK_PAGES * PAGE_SIZE);
+	_cleanup_free_ unsigned char *b = aligned_alloc(PAGE_SIZE, CHUNK_PAGES * PAGE_SIZE);
 	_cleanup_page_set_ struct page_set stored = {0};
+	unsigned char *buf = a;
 	struct progress p;
 	struct pages_run run;
 	int r = page_set_stored(&stored, im->pages);
 
-	if (!buf || r < 0)
+	if (!a || !b || r < 0)
 		return error_set(err, -ENOMEM, "cannot copy pages");
 	progress_begin(&p, "writing pages", page_set_total(&stored));
 	for (uint64_t at = 0; r >= 0 && pages_reader_run_at(im->pages, at, &run); at = run.file_page + run.npages) {
@@ -51,12 +54,19 @@ static int copy_pages(struct image *im, struct pages_writer *pw, struct error **
 				      (unsigned long long)run.file_page);
 			break;
 		}
-		r = pages_writer_add(pw, run.file_page, buf, run.npages);
+		r = pages_writer_drain(pw);
 		if (r >= 0)
-			r = pages_writer_drain(pw);
+			r = pages_writer_add(pw, run.file_page, buf, run.npages);
 		if (r < 0)
 			r = error_set(err, r, "cannot write pages");
+		buf = buf == a ? b : a;
 		progress_add(&p, run.npages);
+	}
+	if (r >= 0) {
+		r = pages_writer_drain(pw);
+		r = r < 0 ? error_set(err, r, "cannot write pages") : 0;
+	} else {
+		(void)!pages_writer_drain(pw); /* the buffers go */
 	}
 	progress_end(&p);
 	return r;

@@ -92,14 +92,39 @@ static json_t *objects(const struct pairing *p)
 	return json_pack("{s:I, s:o, s:o, s:o}", "same", same, "removed", removed, "added", added, "changed", list);
 }
 
-static json_t *pages(struct image *b, const struct pages_diff *d)
+/* Names the files among the users of changed pages. */
+static int name_files(struct image *b, json_t *memory, struct error **err)
+{
+	_cleanup_files_ struct stored_files files = {0};
+	_cleanup_free_ const struct stored_file **by_data = calloc(catalog_count(b->cat) + 1, sizeof(*by_data));
+	json_t *o;
+	size_t i;
+
+	if (!by_data)
+		return error_set(err, -ENOMEM, "cannot list files");
+	if (files_load(b, &files, err) < 0)
+		return -ENOMEM;
+	for (i = 0; i < files.nr; i++)
+		by_data[files.v[i].data] = &files.v[i];
+	json_array_foreach(memory, i, o)
+	{
+		uint64_t id = (uint64_t)json_integer_value(json_object_get(o, "object"));
+		const struct stored_file *f = id ? by_data[id] : NULL;
+
+		if (f && f->path)
+			(void)json_object_set_new(o, "path", text_json(f->path, strlen(f->path)));
+	}
+	return 0;
+}
+
+static json_t *pages(struct image *b, const struct pages_diff *d, struct error **err)
 {
 	json_t *ranges = json_array(), *memory = changed_memory(b, &d->changed);
 
 	for (size_t i = 0; i < d->changed.nr; i++)
 		(void)json_array_append_new(ranges, json_pack("{s:I, s:I}", "page", (json_int_t)d->changed.runs[i].file_page,
 							      "pages", (json_int_t)d->changed.runs[i].npages));
-	if (!memory || !ranges) {
+	if (!memory || !ranges || name_files(b, memory, err) < 0) {
 		json_decref(memory);
 		json_decref(ranges);
 		return NULL;
@@ -298,7 +323,9 @@ static void print_pages(const json_t *p)
 			printf("\n");
 		} else {
 			quoted(json_object_get(o, "what"));
-			printf(" object %lld\n", (long long)json_integer_value(json_object_get(o, "object")));
+			printf(" object %lld ", (long long)json_integer_value(json_object_get(o, "object")));
+			quoted(json_object_get(o, "path"));
+			printf("\n");
 		}
 		json_array_foreach(json_object_get(o, "mappings"), k, m)
 		{
@@ -350,7 +377,7 @@ static int diff(struct image *a, struct image *b, json_t *o, struct error **err)
 		return r;
 	if (json_object_set_new(o, "a", text_json(a->path, strlen(a->path))) < 0 ||
 	    json_object_set_new(o, "b", text_json(b->path, strlen(b->path))) < 0 ||
-	    json_object_set_new(o, "objects", objects(&p)) < 0 || json_object_set_new(o, "pages", pages(b, &d)) < 0 ||
+	    json_object_set_new(o, "objects", objects(&p)) < 0 || json_object_set_new(o, "pages", pages(b, &d, err)) < 0 ||
 	    json_object_set_new(o, "files", files(a, b, &d.changed, err)) < 0)
 		return *err ? (*err)->code : error_set(err, -ENOMEM, "cannot compare");
 	return 0;
@@ -378,13 +405,8 @@ int image_diff(struct globals *g, int argc, char **argv, struct error **err)
 		r = diff(&a, &b, o, err);
 	if (r < 0)
 		return r;
-	if (!json) {
+	if (!json)
 		print_text(o);
-	} else {
-		if (json_dumpf(o, stdout, JSON_INDENT(1)) < 0)
-			return error_set(err, -ENOMEM, "cannot print");
-		printf("\n");
-	}
-	r = image_flush(err);
+	r = json ? image_print_json(o, err) : image_flush(err);
 	return r < 0 ? r : status && !is_empty(o);
 }

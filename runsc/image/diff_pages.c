@@ -102,51 +102,20 @@ void pages_diff_done(struct pages_diff *d)
 
 /* --- whose --- */
 
-static const char *vma_name(struct image *im, const Sentry__Mm *m, const Sentry__Vma *v, struct strbuf *b)
-{
-	const Sentry__MmLayout *l = m->layout;
-
-	strbuf_reset(b);
-	if (v->name[0])
-		strbuf_adds(b, v->name);
-	else if (v->file)
-		name_file(im, v->file, b);
-	else if (l && v->start < m->brk && v->end > l->start_brk)
-		strbuf_adds(b, "[heap]");
-	else if (l && v->start <= l->start_stack && v->end > l->start_stack)
-		strbuf_adds(b, "[stack]");
-	else
-		strbuf_adds(b, "anonymous");
-	return b->data ? b->data : "";
-}
-
-/* Changed private pages of an address space by mapping. Both lists ascend; in a hostile image where they do not, some are not
- * told. */
+/* Changed private pages of an address space by mapping. */
 static json_t *mappings(struct image *im, const Sentry__Mm *m, const struct page_set *changed)
 {
+	_cleanup_free_ struct vma_pages *pages = vma_pages(m, changed);
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
 	json_t *list = json_array();
-	size_t i = 0;
 
-	for (size_t k = 0; k < m->n_vmas; k++) {
-		const Sentry__Vma *v = m->vmas[k];
-		_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
-		uint64_t n = 0;
-
-		for (; i < m->n_pmas && m->pmas[i]->start < v->end; i++) {
-			const Sentry__Pma *p = m->pmas[i];
-			uint64_t from = MAX(p->start, v->start), to = MIN(p->end, v->end), off;
-
-			if (to > from && !add_overflow(p->off, from - p->start, &off))
-				n += page_set_count(changed, off / PAGE_SIZE, (to - from) / PAGE_SIZE);
-			if (p->end > v->end)
-				break;
-		}
-		if (!n)
+	for (size_t k = 0; pages && k < m->n_vmas; k++) {
+		if (!pages[k].in_set)
 			continue;
-		(void)vma_name(im, m, v, &b);
-		(void)json_array_append_new(list, json_pack("{s:I, s:I, s:o, s:I}", "start", (json_int_t)v->start, "end",
-							    (json_int_t)v->end, "what", text_json_buf(&b), "pages",
-							    (json_int_t)n));
+		(void)vma_name(im, m, m->vmas[k], &b);
+		(void)json_array_append_new(list, json_pack("{s:I, s:I, s:o, s:I}", "start", (json_int_t)m->vmas[k]->start,
+							    "end", (json_int_t)m->vmas[k]->end, "what", text_json_buf(&b),
+							    "pages", (json_int_t)pages[k].in_set));
 	}
 	return list;
 }

@@ -130,22 +130,94 @@ static char *normal_path(const char *s)
 	return strbuf_take(&b);
 }
 
-/* The file at the path or with the id that was asked for. Where several mounts show something at one path, the last one. */
-static const struct stored_file *find(const struct stored_files *f, const char *what, const char *path)
+/* The last of the files at @path: where several mounts show something at one path, it is the one that is seen. */
+static const struct stored_file *find_path(const struct stored_files *f, const char *path, size_t len)
 {
-	const struct stored_file *found = NULL;
-	uint64_t id = *what == '#' ? strtoull(what + 1, NULL, 10) : 0;
+	size_t lo = 0, hi = f->nr;
 
-	for (size_t i = 0; i < f->nr; i++)
-		if (id ? f->v[i].id == id || f->v[i].data == id : !f->v[i].deleted && !strcmp(f->v[i].path, path))
-			found = &f->v[i];
-	return found;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		int r = f->v[mid].deleted ? 1 : strncmp(f->v[mid].path, path, len);
+
+		if (r > 0 || (r == 0 && f->v[mid].path[len]))
+			hi = mid;
+		else
+			lo = mid + 1;
+	}
+	return lo && !f->v[lo - 1].deleted && strlen(f->v[lo - 1].path) == len && !memcmp(f->v[lo - 1].path, path, len) ?
+		       &f->v[lo - 1] :
+		       NULL;
+}
+
+/* The target of a symbolic link outside that a file of the image shows at @path; the image knows those it has used. */
+static const char *outside_target(struct image *im, const char *path, size_t len)
+{
+	image_each(im, id, gofer_inode) {
+		const Sentry__GoferInode *g = IMAGE_GET(im, id, gofer_inode, GoferInode);
+		const Sentry__GoferSb *sb = g && g->inode_base ? IMAGE_GET(im, g->inode_base->sb, gofer_sb, GoferSb) : NULL;
+		size_t n = sb && strcmp(sb->destination, "/") ? strlen(sb->destination) : 0;
+
+		if (sb && g->cached_target && n + strlen(g->path) == len && !strncmp(path, sb->destination, n) &&
+		    !memcmp(path + n, g->path, len - n))
+			return g->target;
+	}
+	return NULL;
+}
+
+#define LINKS_MAX 40
+
+/* The path with all symbolic links followed that the image knows, as the container would; NULL: out of memory, or too many. */
+static char *follow_links(struct image *im, const struct stored_files *f, const char *path)
+{
+	char *at = normal_path(path);
+	int links = 0;
+
+	for (size_t i = 1; at && at[i - 1];) {
+		_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+		size_t end = i + strcspn(at + i, "/"), parent = i - 1;
+		const struct stored_file *s = find_path(f, at, end);
+		const char *to = s ? s->target : outside_target(im, at, end);
+
+		if (end - i == 2 && !memcmp(at + i, "..", 2)) {
+			/* The names before are no links any more: "up" is the name before. */
+			while (parent && at[parent - 1] != '/')
+				parent--;
+			strbuf_add(&b, at, parent ? parent - 1 : 0);
+			strbuf_adds(&b, at + end);
+		} else if (to) {
+			if (*to != '/')
+				strbuf_add(&b, at, i);
+			strbuf_adds(&b, to);
+			strbuf_adds(&b, at + end);
+			links++;
+		} else {
+			i = end + 1;
+			if (!at[end])
+				break;
+			continue;
+		}
+		free(at);
+		at = strbuf_error(&b) < 0 || links > LINKS_MAX ? NULL : normal_path(b.data ? b.data : "/");
+		i = 1;
+	}
+	return at;
+}
+
+/* The file at the path, or with the id, that was asked for. */
+static const struct stored_file *find(struct image *im, const struct stored_files *f, const char *what)
+{
+	uint64_t id = *what == '#' ? strtoull(what + 1, NULL, 10) : 0;
+	_cleanup_free_ char *path = *what == '#' ? NULL : follow_links(im, f, what);
+
+	for (size_t i = 0; i < f->nr && id; i++)
+		if (f->v[i].id == id || f->v[i].data == id)
+			return &f->v[i];
+	return path ? find_path(f, path, strlen(path)) : NULL;
 }
 
 static int extract(struct image *im, const struct stored_files *f, const char *what, const char *out, struct error **err)
 {
-	_cleanup_free_ char *path = normal_path(what);
-	const struct stored_file *s = path ? find(f, what, path) : NULL;
+	const struct stored_file *s = find(im, f, what);
 	_cleanup_close_ int fd = -EBADF;
 	struct stat st;
 	int r;
@@ -154,10 +226,6 @@ static int extract(struct image *im, const struct stored_files *f, const char *w
 		return error_msg(err, -ENOENT,
 				 "image %s does not hold the content of %s (`runsc image extract --list %s` lists what it has)",
 				 im->path, what, im->path);
-	if (s->target) {
-		printf("%s\n", s->target);
-		return image_flush(err);
-	}
 	if (!S_ISREG(s->mode))
 		return error_msg(err, -EINVAL, "%s is no regular file but a %s", what, image_mode_name(s->mode));
 	if (!s->data)
@@ -201,13 +269,9 @@ static int list(const struct stored_files *f, bool json, struct error **err)
 {
 	_cleanup_(json_decrefp) json_t *o = json ? files_json(f) : NULL;
 
-	if (!json) {
-		list_print(f);
-	} else {
-		if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
-			return error_set(err, -ENOMEM, "cannot list files");
-		printf("\n");
-	}
+	if (json)
+		return image_print_json(o, err);
+	list_print(f);
 	return image_flush(err);
 }
 
@@ -239,7 +303,7 @@ int image_extract(struct globals *g, int argc, char **argv, struct error **err)
 	if (want_list)
 		return list(&files, json, err);
 	if (recursive) {
-		_cleanup_free_ char *path = normal_path(rest.args[1]);
+		_cleanup_free_ char *path = follow_links(&im, &files, rest.args[1]);
 
 		return path ? tar_files(&im, &files, path, out, err) : error_set(err, -ENOMEM, "cannot extract");
 	}

@@ -7,7 +7,7 @@
  * that kept their names have them there; a renamed lower directory takes what is below it along, so such a name is looked for
  * from the inside out: at each step, is there an overlay inode that stands for this lower dentry?
  *
- * Images are hostile: every climb counts its steps, and names that are no names ("..", with a slash) are left out.
+ * Images are hostile: names that are no names ("..", with a slash) are left out.
  */
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +18,6 @@
 #include "schemas/tmpfs.pb-c.h"
 #include "schemas/vfs.pb-c.h"
 
-#define DEPTH_MAX  256
 #define MOUNTS_MAX 16 /* looked at for one file system */
 
 /* Where an overlay inode has a name: a directory's list. */
@@ -46,15 +45,10 @@ static bool good_name(const char *s)
 
 /* --- paths --- */
 
-struct climb {
-	const char *names[DEPTH_MAX];
-	size_t n;
-};
-
 /* Adds the names above overlay inode @id, which has the dentry @lower in the lower layer. False: there is no such path. */
 static bool climb_overlay(struct finder *f, struct climb *c, uint64_t id, uint64_t lower)
 {
-	while (c->n < DEPTH_MAX) {
+	for (;;) {
 		const Sentry__OverlayInode *oi = id ? IMAGE_GET(f->im, id, overlay_inode, OverlayInode) : NULL;
 		const Sentry__Dentry *d;
 		const char *name;
@@ -74,35 +68,23 @@ static bool climb_overlay(struct finder *f, struct climb *c, uint64_t id, uint64
 			lower = d->parent;
 			id = lower <= f->n ? f->by_lower[lower] : 0;
 		}
-		if (!good_name(name))
+		if (!good_name(name) || !climb_add(c, name))
 			return false;
-		c->names[c->n++] = name;
 	}
-	return false;
 }
 
 static bool climb_tmpfs(struct finder *f, struct climb *c, uint64_t dentry)
 {
-	while (c->n < DEPTH_MAX) {
+	for (;;) {
 		const Sentry__Dentry *d = IMAGE_GET(f->im, dentry, dentry, Dentry);
 
 		if (!d || (d->parent && (!d->hashed || d->disconnected)))
 			return false;
 		if (!d->parent)
 			return !d->disconnected;
-		if (!good_name(d->name))
+		if (!good_name(d->name) || !climb_add(c, d->name))
 			return false;
-		c->names[c->n++] = d->name;
 		dentry = d->parent;
-	}
-	return false;
-}
-
-static void print_climb(const struct climb *c, struct strbuf *b)
-{
-	for (size_t i = c->n; i-- > 0;) {
-		strbuf_addc(b, '/');
-		strbuf_adds(b, c->names[i]);
 	}
 }
 
@@ -200,7 +182,7 @@ static int add_named(struct finder *f, uint64_t id, const struct climb *c, const
 
 	if (!i)
 		return 0;
-	print_climb(c, &inner);
+	climb_print(c, &inner);
 	if (strbuf_error(&inner) < 0)
 		return -ENOMEM;
 	path = mounted_path(f, i->sb, inner.data ? inner.data : "");

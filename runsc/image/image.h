@@ -72,6 +72,8 @@ struct image_type_sum {
 /* What there is of each type, in the order of first appearance; *@ret is malloc'd. */
 _must_check_ int image_type_sums(const struct image *im, struct image_type_sum **ret, size_t *ret_n, struct error **err);
 const struct state_type *image_type_by_name(const char *name, size_t len);
+/* Prints it, indented, and a newline. */
+_must_check_ int image_print_json(const json_t *o, struct error **err);
 /* Stores what stdio could not write as an error. */
 _must_check_ int image_flush(struct error **err);
 
@@ -101,6 +103,16 @@ static inline void table_freep(struct table **t)
 
 /* --- names.c: objects in words --- */
 
+/* The names of a path from the inside out: a climb to the root. Images are hostile: it ends after so many steps. */
+#define CLIMB_MAX 256
+struct climb {
+	const char *names[CLIMB_MAX];
+	size_t n;
+	bool cut; /* it went on */
+};
+bool climb_add(struct climb *c, const char *name); /* false: cut */
+void climb_print(const struct climb *c, struct strbuf *b); /* "/a/b"; nothing for the root */
+
 /* The path of a dentry within its file system, "/a/b"; or in the tree of @mount, up to the root of its namespace. */
 void name_dentry(struct image *im, uint64_t dentry, struct strbuf *b);
 void name_path(struct image *im, uint64_t mount, uint64_t dentry, struct strbuf *b);
@@ -108,6 +120,8 @@ void name_path(struct image *im, uint64_t mount, uint64_t dentry, struct strbuf 
 void name_file(struct image *im, uint64_t file, struct strbuf *b);
 /* "task 12 sh", "dentry /etc/passwd", "eventfd". */
 void name_object(struct image *im, uint64_t id, struct strbuf *b);
+/* The pid of a thread group in the outermost namespace; 0: none. */
+int32_t name_group_pid(struct image *im, uint64_t tg);
 /* The number of a pid object in the outermost namespace; 0: none. */
 int32_t name_pid(struct image *im, uint64_t pid);
 
@@ -146,6 +160,15 @@ _must_check_ int mem_uses_load(struct image *im, struct mem_uses *ret, struct er
 void mem_uses_done(struct mem_uses *u);
 #define _cleanup_mem_uses_ _cleanup_(mem_uses_done)
 
+struct Sentry__Mm;
+struct Sentry__Vma;
+struct vma_pages {
+	uint64_t private, in_set; /* pages; in_set: of the private ones */
+};
+/* For each mapping, malloc'd; NULL: out of memory. Both lists of an Mm ascend; where a hostile image's do not, pages are left out. */
+struct vma_pages *vma_pages(const struct Sentry__Mm *m, const struct page_set *set);
+/* The file, "[heap]", the name given by prctl..., in @b, which is emptied first. */
+const char *vma_name(struct image *im, const struct Sentry__Mm *m, const struct Sentry__Vma *v, struct strbuf *b);
 /* Reads memory of an address space as the application would; what is not in its private pages ends it. Returns bytes read. */
 size_t mem_read(struct image *im, uint64_t mm, uint64_t addr, void *buf, size_t len);
 

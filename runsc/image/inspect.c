@@ -179,10 +179,11 @@ int image_inspect(struct globals *g, int argc, char **argv, struct error **err)
 	_cleanup_opened_image_ struct image im = {.dir = IMAGE_DIR_INIT};
 	_cleanup_(json_decrefp) json_t *o = json_object();
 	const char *format = "text";
-	bool json = false;
+	bool json = false, maps = false;
 	const struct flag flags[] = {
 		{"format", 0, FLAG_STR, &format, "FORMAT", "text or json"},
 		{"json", 0, FLAG_BOOL, &json, NULL, "the same as --format json"},
+		{"maps", 0, FLAG_BOOL, &maps, NULL, "in text: every mapping of every process, too"},
 		{0},
 	};
 	_cleanup_rest_ struct flags_rest rest = {0};
@@ -197,13 +198,9 @@ int image_inspect(struct globals *g, int argc, char **argv, struct error **err)
 		r = inspect(&im, o, err);
 	if (r < 0)
 		return r;
-	if (!json && !strcmp(format, "text")) {
-		inspect_print(o);
-	} else {
-		if (json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
-			return error_set(err, -ENOMEM, "cannot print");
-		printf("\n");
-	}
+	if (json || !strcmp(format, "json"))
+		return image_print_json(o, err);
+	inspect_print(o, maps);
 	return image_flush(err);
 }
 
@@ -227,11 +224,10 @@ int image_tree(struct globals *g, int argc, char **argv, struct error **err)
 		return r;
 	r = page_set_stored(&stored, im.pages);
 	list = r < 0 ? NULL : process_list(&im, &stored);
-	if (!list || (json && json_dumpf(list, stdout, JSON_INDENT(2)) < 0))
+	if (!list)
 		return error_set(err, -ENOMEM, "cannot list processes");
 	if (json)
-		printf("\n");
-	else
-		inspect_print_tree(list);
+		return image_print_json(list, err);
+	inspect_print_tree(list);
 	return image_flush(err);
 }

@@ -46,22 +46,56 @@ static const char *join(struct strbuf *b, const json_t *list)
 	return b->data ? b->data : "";
 }
 
-/* "title (n)" and whether there is anything to list. */
-static size_t section(const json_t *o, const char *key, const char *title)
-{
-	size_t n = json_array_size(json_object_get(o, key));
+enum cell { CELL_TEXT, CELL_NUMBER, CELL_SIZE, CELL_PATH /* and whether it is deleted */ };
 
-	if (n)
-		printf("\n%s (%zu)\n", title, n);
-	return MIN(n, (size_t)LIST_MAX);
+/* A list of objects as a table: a member for each column. */
+struct column {
+	const char *title, *key; /* @title begins with '>': to the right */
+	enum cell cell;
+};
+#define COLUMNS_MAX 8
+
+static void add_cell(struct table *t, struct strbuf *b, const json_t *o, const struct column *c)
+{
+	switch (c->cell) {
+	case CELL_TEXT:
+		table_addf(t, "%s", text_to(b, o, c->key));
+		break;
+	case CELL_NUMBER:
+		if (json_object_get(o, c->key))
+			table_addf(t, "%lld", num(o, c->key));
+		else
+			table_addf(t, "-");
+		break;
+	case CELL_SIZE:
+		table_addf(t, "%s", size_to(b, num(o, c->key)));
+		break;
+	case CELL_PATH:
+		table_addf(t, "%s%s", text_to(b, o, c->key), json_is_true(json_object_get(o, "deleted")) ? " (deleted)" : "");
+	}
 }
 
-static void section_end(const json_t *o, const char *key)
+/* Nothing when the list is empty. @title NULL: only the table. */
+static void print_list(const json_t *list, const char *title, const struct column *columns, size_t n)
 {
-	size_t n = json_array_size(json_object_get(o, key));
+	_cleanup_table_ struct table *t = table_new(n, columns[0].title, n > 1 ? columns[1].title : "", n > 2 ? columns[2].title : "",
+						    n > 3 ? columns[3].title : "", n > 4 ? columns[4].title : "",
+						    n > 5 ? columns[5].title : "", n > 6 ? columns[6].title : "",
+						    n > 7 ? columns[7].title : "");
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+	size_t size = json_array_size(list);
 
-	if (n > LIST_MAX)
-		printf("  ... and %zu more (--format json)\n", n - LIST_MAX);
+	_Static_assert(COLUMNS_MAX == 8, "as many titles as there are above");
+	if (!size)
+		return;
+	if (title)
+		printf("\n%s (%zu)\n", title, size);
+	for (size_t i = 0; i < MIN(size, (size_t)LIST_MAX); i++)
+		for (size_t c = 0; c < n; c++)
+			add_cell(t, &b, json_array_get(list, i), &columns[c]);
+	table_print(t, "  ");
+	if (size > LIST_MAX)
+		printf("  ... and %zu more (--format json)\n", size - LIST_MAX);
 }
 
 static void print_head(const json_t *o, struct strbuf *b)
@@ -96,22 +130,6 @@ static void print_head(const json_t *o, struct strbuf *b)
 	if (num(mem, "unused"))
 		printf(", unused %s", size_to(b, num(mem, "unused")));
 	printf("\n");
-}
-
-static void print_parts(const json_t *o, struct strbuf *b)
-{
-	_cleanup_table_ struct table *t = table_new(3, "part", ">size", ">on disk");
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(json_object_get(o, "parts"), i, v)
-	{
-		table_addf(t, "%s", text_to(b, v, "name"));
-		table_addf(t, "%s", size_to(b, num(v, "size")));
-		table_addf(t, "%s", size_to(b, num(v, "disk")));
-	}
-	printf("\n");
-	table_print(t, "");
 }
 
 static const char *command(struct strbuf *b, const json_t *p)
@@ -207,51 +225,68 @@ void inspect_print_tree(const json_t *list)
 	table_print(table, "");
 }
 
-static void print_files_of(const json_t *o, struct strbuf *b)
+static void print_files_of(const json_t *processes, struct strbuf *b)
 {
-	const json_t *p, *f;
-	size_t i, k;
+	static const struct column columns[] = {
+		{">fd", "fd", CELL_NUMBER}, {"mode", "access", CELL_TEXT}, {"type", "type", CELL_TEXT},
+		{">pos", "pos", CELL_NUMBER}, {"what", "what", CELL_TEXT},
+	};
+	const json_t *p;
+	size_t i;
 
-	json_array_foreach(json_object_get(o, "processes"), i, p)
+	json_array_foreach(processes, i, p)
 	{
-		_cleanup_table_ struct table *t = table_new(5, ">fd", "mode", "type", ">pos", "what");
-		const json_t *files = json_object_get(p, "files");
-
 		if (i == LIST_MAX)
 			break;
-		if (!json_array_size(files))
+		if (!json_array_size(json_object_get(p, "files")))
 			continue;
 		printf("\nopen files of %lld %s", num(p, "pid"), text_to(b, p, "comm"));
 		printf(" (exe %s, ", text_to(b, p, "exe"));
 		printf("cwd %s)\n", text_to(b, p, "cwd"));
-		json_array_foreach(files, k, f)
-		{
-			if (k == LIST_MAX)
-				break;
-			table_addf(t, "%lld", num(f, "fd"));
-			table_addf(t, "%s", text_to(b, f, "access"));
-			table_addf(t, "%s", text_to(b, f, "type"));
-			if (json_object_get(f, "pos"))
-				table_addf(t, "%lld", num(f, "pos"));
-			else
-				table_addf(t, "-");
-			table_addf(t, "%s", text_to(b, f, "what"));
-		}
-		table_print(t, "  ");
-		if (json_array_size(files) > LIST_MAX)
-			printf("  ... and %zu more\n", json_array_size(files) - LIST_MAX);
+		print_list(json_object_get(p, "files"), NULL, columns, ARRAY_SIZE(columns));
 	}
 }
 
-static void print_memory(const json_t *o, struct strbuf *b)
+static void print_maps(const json_t *processes, struct strbuf *b)
 {
+	const json_t *p, *v;
+	size_t i, k;
+
+	json_array_foreach(processes, i, p)
+	{
+		_cleanup_table_ struct table *t = table_new(6, ">start", ">end", "perms", ">private", ">stored", "what");
+		const json_t *list = json_object_get(json_object_get(p, "memory"), "maps");
+
+		if (!list)
+			continue;
+		printf("\nmappings of %lld %s\n", num(p, "pid"), text_to(b, p, "comm"));
+		json_array_foreach(list, k, v)
+		{
+			table_addf(t, "%llx", (unsigned long long)num(v, "start"));
+			table_addf(t, "%llx", (unsigned long long)num(v, "end"));
+			table_addf(t, "%s", text_to(b, v, "perms"));
+			table_addf(t, "%s", size_to(b, num(v, "private")));
+			table_addf(t, "%s", size_to(b, num(v, "stored")));
+			table_addf(t, "%s", text_to(b, v, "what"));
+		}
+		table_print(t, "  ");
+	}
+}
+
+static void print_memory(const json_t *processes, struct strbuf *b)
+{
+	static const struct column columns[] = {
+		{">mappings", "mappings", CELL_NUMBER}, {">size", "size", CELL_SIZE},	{">private", "private", CELL_SIZE},
+		{">stored", "stored", CELL_SIZE},	{">zero", "zero", CELL_SIZE},	{">shared maps", "shared_mappings", CELL_SIZE},
+		{">file maps", "file_mappings", CELL_SIZE},
+	};
 	_cleanup_table_ struct table *t = table_new(9, ">pid", "comm", ">mappings", ">size", ">private", ">stored", ">zero",
 						    ">shared maps", ">file maps");
 	const json_t *p;
 	size_t i;
 
 	printf("\nmemory\n");
-	json_array_foreach(json_object_get(o, "processes"), i, p)
+	json_array_foreach(processes, i, p)
 	{
 		const json_t *m = json_object_get(p, "memory");
 
@@ -259,164 +294,80 @@ static void print_memory(const json_t *o, struct strbuf *b)
 			continue;
 		table_addf(t, "%lld", num(p, "pid"));
 		table_addf(t, "%s", text_to(b, p, "comm"));
-		table_addf(t, "%lld", num(m, "mappings"));
-		table_addf(t, "%s", size_to(b, num(m, "size")));
-		table_addf(t, "%s", size_to(b, num(m, "private")));
-		table_addf(t, "%s", size_to(b, num(m, "stored")));
-		table_addf(t, "%s", size_to(b, num(m, "zero")));
-		table_addf(t, "%s", size_to(b, num(m, "shared_mappings")));
-		table_addf(t, "%s", size_to(b, num(m, "file_mappings")));
+		for (size_t c = 0; c < ARRAY_SIZE(columns); c++)
+			add_cell(t, b, m, &columns[c]);
 	}
 	table_print(t, "  ");
 }
 
-static void print_sockets(const json_t *o, struct strbuf *b)
-{
-	_cleanup_table_ struct table *t = table_new(7, ">sock", "family", "type", "state", ">queued", "local", "peer");
-	size_t n = section(o, "sockets", "sockets");
+static const struct column socket_columns[] = {
+	{">sock", "sock", CELL_NUMBER},		  {"family", "family", CELL_TEXT}, {"type", "type", CELL_TEXT}, {"state", "state", CELL_TEXT},
+	{">queued", "queued_bytes", CELL_NUMBER}, {"local", "local", CELL_TEXT},   {"peer", "peer", CELL_TEXT},
+};
+static const struct column pipe_columns[] = {
+	{">pipe", "pipe", CELL_NUMBER},		{"kind", "kind", CELL_TEXT},	   {">bytes", "bytes", CELL_NUMBER},
+	{">capacity", "capacity", CELL_NUMBER}, {">readers", "readers", CELL_NUMBER}, {">writers", "writers", CELL_NUMBER},
+};
+static const struct column timer_columns[] = {
+	{"timer", "kind", CELL_TEXT},		   {">pid", "pid", CELL_NUMBER},
+	{"clock", "clock", CELL_TEXT},		   {">expiry, ns", "expiry_ns", CELL_NUMBER},
+	{">interval, ns", "interval_ns", CELL_NUMBER},
+};
+static const struct column mount_columns[] = {
+	{"path", "path", CELL_TEXT},
+	{"type", "type", CELL_TEXT},
+	{"source", "source", CELL_TEXT},
+};
+static const struct column file_columns[] = {
+	{"layer", "layer", CELL_TEXT},	  {"kind", "kind", CELL_TEXT}, {">size", "size", CELL_SIZE},
+	{">stored", "stored", CELL_SIZE}, {"path", "path", CELL_PATH},
+};
+static const struct column outside_columns[] = {
+	{"kind", "kind", CELL_TEXT},
+	{">size", "size", CELL_SIZE},
+	{"mount", "mount", CELL_TEXT},
+	{"path in it", "path", CELL_PATH},
+};
+static const struct column type_columns[] = {
+	{"type", "type", CELL_TEXT},
+	{">objects", "objects", CELL_NUMBER},
+	{">bytes", "bytes", CELL_NUMBER},
+};
+static const struct column part_columns[] = {
+	{"part", "name", CELL_TEXT},
+	{">size", "size", CELL_SIZE},
+	{">on disk", "disk", CELL_SIZE},
+};
 
-	for (size_t i = 0; i < n; i++) {
-		const json_t *s = json_array_get(json_object_get(o, "sockets"), i);
+static const struct section {
+	const char *key, *title;
+	const struct column *columns;
+	size_t n;
+} sections[] = {
+	/* clang-format off */
+	{ "sockets", "sockets",                                      socket_columns,  ARRAY_SIZE(socket_columns) },
+	{ "pipes",   "pipes",                                        pipe_columns,    ARRAY_SIZE(pipe_columns) },
+	{ "timers",  "armed timers",                                 timer_columns,   ARRAY_SIZE(timer_columns) },
+	{ "mounts",  "mounts",                                       mount_columns,   ARRAY_SIZE(mount_columns) },
+	{ "files",   "files of tmpfs and the overlay's memory layer", file_columns,   ARRAY_SIZE(file_columns) },
+	{ "outside", "files outside that a restore looks for",       outside_columns, ARRAY_SIZE(outside_columns) },
+	/* clang-format on */
+};
 
-		table_addf(t, "%lld", num(s, "sock"));
-		table_addf(t, "%s", text_to(b, s, "family"));
-		table_addf(t, "%s", text_to(b, s, "type"));
-		table_addf(t, "%s", text_to(b, s, "state"));
-		table_addf(t, "%lld", num(s, "queued_bytes"));
-		table_addf(t, "%s", text_to(b, s, "local"));
-		table_addf(t, "%s", text_to(b, s, "peer"));
-	}
-	if (n)
-		table_print(t, "  ");
-	section_end(o, "sockets");
-}
-
-static void print_pipes(const json_t *o, struct strbuf *b)
-{
-	_cleanup_table_ struct table *t = table_new(6, ">pipe", "kind", ">bytes", ">capacity", ">readers", ">writers");
-	size_t n = section(o, "pipes", "pipes");
-
-	for (size_t i = 0; i < n; i++) {
-		const json_t *s = json_array_get(json_object_get(o, "pipes"), i);
-
-		table_addf(t, "%lld", num(s, "pipe"));
-		table_addf(t, "%s", text_to(b, s, "kind"));
-		table_addf(t, "%lld", num(s, "bytes"));
-		table_addf(t, "%lld", num(s, "capacity"));
-		table_addf(t, "%lld", num(s, "readers"));
-		table_addf(t, "%lld", num(s, "writers"));
-	}
-	if (n)
-		table_print(t, "  ");
-	section_end(o, "pipes");
-}
-
-static void print_timers(const json_t *o, struct strbuf *b)
-{
-	_cleanup_table_ struct table *t = table_new(5, "timer", ">pid", "clock", ">expiry, ns", ">interval, ns");
-	size_t n = section(o, "timers", "armed timers");
-
-	for (size_t i = 0; i < n; i++) {
-		const json_t *s = json_array_get(json_object_get(o, "timers"), i);
-
-		table_addf(t, "%s", text_to(b, s, "kind"));
-		table_addf(t, "%lld", num(s, "pid"));
-		table_addf(t, "%s", text_to(b, s, "clock"));
-		table_addf(t, "%lld", num(s, "expiry_ns"));
-		table_addf(t, "%lld", num(s, "interval_ns"));
-	}
-	if (n)
-		table_print(t, "  ");
-	section_end(o, "timers");
-}
-
-static void print_mounts(const json_t *o, struct strbuf *b)
-{
-	_cleanup_table_ struct table *t = table_new(3, "path", "type", "source");
-	size_t n = section(o, "mounts", "mounts");
-
-	for (size_t i = 0; i < n; i++) {
-		const json_t *s = json_array_get(json_object_get(o, "mounts"), i);
-
-		table_addf(t, "%s", text_to(b, s, "path"));
-		table_addf(t, "%s", text_to(b, s, "type"));
-		table_addf(t, "%s", text_to(b, s, "source"));
-	}
-	if (n)
-		table_print(t, "  ");
-	section_end(o, "mounts");
-}
-
-static void print_files(const json_t *o, struct strbuf *b)
-{
-	_cleanup_table_ struct table *t = table_new(5, "layer", "kind", ">size", ">stored", "path");
-	size_t n = section(o, "files", "files of tmpfs and the overlay's memory layer");
-
-	for (size_t i = 0; i < n; i++) {
-		const json_t *s = json_array_get(json_object_get(o, "files"), i);
-
-		table_addf(t, "%s", text_to(b, s, "layer"));
-		table_addf(t, "%s", text_to(b, s, "kind"));
-		table_addf(t, "%s", size_to(b, num(s, "size")));
-		table_addf(t, "%s", size_to(b, num(s, "stored")));
-		table_addf(t, "%s%s", text_to(b, s, "path"),
-			   json_is_true(json_object_get(s, "deleted")) ? " (deleted)" : "");
-	}
-	if (n)
-		table_print(t, "  ");
-	section_end(o, "files");
-}
-
-static void print_outside(const json_t *o, struct strbuf *b)
-{
-	_cleanup_table_ struct table *t = table_new(4, "kind", ">size", "mount", "path in it");
-	size_t n = section(o, "outside", "files outside that must be there");
-
-	for (size_t i = 0; i < n; i++) {
-		const json_t *s = json_array_get(json_object_get(o, "outside"), i);
-
-		table_addf(t, "%s", text_to(b, s, "kind"));
-		table_addf(t, "%s", size_to(b, num(s, "size")));
-		table_addf(t, "%s", text_to(b, s, "mount"));
-		table_addf(t, "%s%s", text_to(b, s, "path"),
-			   json_is_true(json_object_get(s, "deleted")) ? " (deleted; its content is in the image)" : "");
-	}
-	if (n)
-		table_print(t, "  ");
-	section_end(o, "outside");
-}
-
-static void print_types(const json_t *o, struct strbuf *b)
-{
-	_cleanup_table_ struct table *t = table_new(3, "type", ">objects", ">bytes");
-	const json_t *v;
-	size_t i;
-
-	json_array_foreach(json_object_get(json_object_get(o, "objects"), "types"), i, v)
-	{
-		table_addf(t, "%s", text_to(b, v, "type"));
-		table_addf(t, "%lld", num(v, "objects"));
-		table_addf(t, "%lld", num(v, "bytes"));
-	}
-	printf("\nobjects\n");
-	table_print(t, "  ");
-}
-
-void inspect_print(const json_t *o)
+void inspect_print(const json_t *o, bool maps)
 {
 	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+	const json_t *processes = json_object_get(o, "processes");
 
 	print_head(o, &b);
-	print_parts(o, &b);
-	printf("\n");
-	inspect_print_tree(json_object_get(o, "processes"));
-	print_memory(o, &b);
-	print_files_of(o, &b);
-	print_sockets(o, &b);
-	print_pipes(o, &b);
-	print_timers(o, &b);
-	print_mounts(o, &b);
-	print_files(o, &b);
-	print_outside(o, &b);
-	print_types(o, &b);
+	print_list(json_object_get(o, "parts"), "parts", part_columns, ARRAY_SIZE(part_columns));
+	printf("\nprocesses (%zu)\n", json_array_size(processes));
+	inspect_print_tree(processes);
+	print_memory(processes, &b);
+	if (maps)
+		print_maps(processes, &b);
+	print_files_of(processes, &b);
+	for (size_t i = 0; i < ARRAY_SIZE(sections); i++)
+		print_list(json_object_get(o, sections[i].key), sections[i].title, sections[i].columns, sections[i].n);
+	print_list(json_object_get(json_object_get(o, "objects"), "types"), "objects by type", type_columns, ARRAY_SIZE(type_columns));
 }

@@ -211,3 +211,44 @@ size_t mem_read(struct image *im, uint64_t mm, uint64_t addr, void *buf, size_t 
 	}
 	return done;
 }
+
+struct vma_pages *vma_pages(const Sentry__Mm *m, const struct page_set *set)
+{
+	struct vma_pages *v = calloc(m->n_vmas + 1, sizeof(*v));
+	size_t i = 0;
+
+	for (size_t k = 0; v && k < m->n_vmas; k++) {
+		const Sentry__Vma *a = m->vmas[k];
+
+		for (; i < m->n_pmas && m->pmas[i]->start < a->end; i++) {
+			const Sentry__Pma *p = m->pmas[i];
+			uint64_t from = MAX(p->start, a->start), to = MIN(p->end, a->end), off;
+
+			if (to > from && !add_overflow(p->off, from - p->start, &off)) {
+				v[k].private += (to - from) / PAGE_SIZE;
+				v[k].in_set += page_set_count(set, off / PAGE_SIZE, (to - from) / PAGE_SIZE);
+			}
+			if (p->end > a->end)
+				break;
+		}
+	}
+	return v;
+}
+
+const char *vma_name(struct image *im, const Sentry__Mm *m, const Sentry__Vma *v, struct strbuf *b)
+{
+	const Sentry__MmLayout *l = m->layout;
+
+	strbuf_reset(b);
+	if (v->name[0])
+		strbuf_adds(b, v->name);
+	else if (v->file)
+		name_file(im, v->file, b);
+	else if (l && v->start < m->brk && v->end > l->start_brk)
+		strbuf_adds(b, "[heap]");
+	else if (l && v->start <= l->start_stack && v->end > l->start_stack)
+		strbuf_adds(b, "[stack]");
+	else
+		strbuf_adds(b, "anonymous");
+	return b->data ? b->data : "";
+}

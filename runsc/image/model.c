@@ -137,6 +137,14 @@ int image_type_sums(const struct image *im, struct image_type_sum **ret, size_t 
 	return 0;
 }
 
+int image_print_json(const json_t *o, struct error **err)
+{
+	if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
+		return error_set(err, ferror(stdout) ? -EIO : -ENOMEM, "cannot print");
+	printf("\n");
+	return image_flush(err);
+}
+
 int image_flush(struct error **err)
 {
 	return fflush(stdout) || ferror(stdout) ? error_set(err, -errno, "cannot write") : 0;

@@ -65,13 +65,6 @@ static void add_timer(json_t *list, const char *kind, uint64_t id, int32_t pid, 
 	(void)json_array_append_new(list, o);
 }
 
-static int32_t group_pid(struct image *im, uint64_t tg)
-{
-	const Sentry__ThreadGroup *g = IMAGE_GET(im, tg, thread_group, ThreadGroup);
-
-	return g ? name_pid(im, g->pid) : 0;
-}
-
 /* Timers that are armed. */
 json_t *timer_list(struct image *im)
 {
@@ -79,7 +72,7 @@ json_t *timer_list(struct image *im)
 
 	image_each(im, id, itimers) {
 		const Sentry__Itimers *t = IMAGE_GET(im, id, itimers, Itimers);
-		int32_t pid = t ? group_pid(im, t->tg) : 0;
+		int32_t pid = t ? name_group_pid(im, t->tg) : 0;
 
 		if (t && t->real_expiry)
 			add_timer(list, "ITIMER_REAL", id, pid, t->real_expiry, t->real_interval, "monotonic");
@@ -93,7 +86,7 @@ json_t *timer_list(struct image *im)
 
 		for (size_t i = 0; t && i < t->n_timers; i++)
 			if (t->timers[i]->expiry)
-				add_timer(list, "timer_create", id, group_pid(im, t->tg), t->timers[i]->expiry,
+				add_timer(list, "timer_create", id, name_group_pid(im, t->tg), t->timers[i]->expiry,
 					  t->timers[i]->interval,
 					  t->timers[i]->cpu_pid	   ? "cpu" :
 					  t->timers[i]->realtime ? "realtime" :

@@ -12,23 +12,23 @@
 #include "schemas/task.pb-c.h"
 #include "schemas/vfs.pb-c.h"
 
-#define DEPTH_MAX 256
-
-/* Components from the inside out. */
-struct climb {
-	const char *names[DEPTH_MAX];
-	size_t n;
-	bool cut;
-};
-
-static bool climb_add(struct climb *c, const char *name)
+bool climb_add(struct climb *c, const char *name)
 {
-	if (c->n == DEPTH_MAX) {
+	if (c->n == CLIMB_MAX) {
 		c->cut = true;
 		return false;
 	}
 	c->names[c->n++] = name;
 	return true;
+}
+
+void climb_print(const struct climb *c, struct strbuf *b)
+{
+	strbuf_adds(b, c->cut ? "..." : "");
+	for (size_t i = c->n; i-- > 0;) {
+		strbuf_addc(b, '/');
+		strbuf_adds(b, c->names[i]);
+	}
 }
 
 /* Adds the names from @dentry up to, and not including, @stop or the root of the file system. */
@@ -43,16 +43,11 @@ static void climb_dentries(struct image *im, struct climb *c, uint64_t dentry, u
 	}
 }
 
-static void climb_print(const struct climb *c, struct strbuf *b)
+static void print(const struct climb *c, struct strbuf *b)
 {
-	if (c->cut)
-		strbuf_adds(b, "...");
-	else if (!c->n)
+	climb_print(c, b);
+	if (!c->n && !c->cut)
 		strbuf_addc(b, '/');
-	for (size_t i = c->n; i-- > 0;) {
-		strbuf_addc(b, '/');
-		strbuf_adds(b, c->names[i]);
-	}
 }
 
 void name_dentry(struct image *im, uint64_t dentry, struct strbuf *b)
@@ -60,14 +55,14 @@ void name_dentry(struct image *im, uint64_t dentry, struct strbuf *b)
 	struct climb c = {.n = 0};
 
 	climb_dentries(im, &c, dentry, 0);
-	climb_print(&c, b);
+	print(&c, b);
 }
 
 void name_path(struct image *im, uint64_t mount, uint64_t dentry, struct strbuf *b)
 {
 	struct climb c = {.n = 0};
 
-	for (int depth = 0; depth < DEPTH_MAX && !c.cut; depth++) {
+	for (int depth = 0; depth < CLIMB_MAX && !c.cut; depth++) {
 		const Sentry__Mount *m = IMAGE_GET(im, mount, mount, Mount);
 
 		climb_dentries(im, &c, dentry, m ? m->root : 0);
@@ -76,7 +71,7 @@ void name_path(struct image *im, uint64_t mount, uint64_t dentry, struct strbuf 
 		dentry = m->mountpoint;
 		mount = m->parent;
 	}
-	climb_print(&c, b);
+	print(&c, b);
 }
 
 void name_file(struct image *im, uint64_t file, struct strbuf *b)
@@ -101,6 +96,13 @@ int32_t name_pid(struct image *im, uint64_t pid)
 	const Sentry__Pid *p = IMAGE_GET(im, pid, pid, Pid);
 
 	return p && p->n_nr ? p->nr[0] : 0;
+}
+
+int32_t name_group_pid(struct image *im, uint64_t tg)
+{
+	const Sentry__ThreadGroup *g = IMAGE_GET(im, tg, thread_group, ThreadGroup);
+
+	return g ? name_pid(im, g->pid) : 0;
 }
 
 static void quoted(struct strbuf *b, const char *sep, const void *s, size_t len)
@@ -130,7 +132,7 @@ void name_object(struct image *im, uint64_t id, struct strbuf *b)
 		return;
 	}
 	case STATE_ID_thread_group:
-		strbuf_addf(b, " %d", name_pid(im, ((const Sentry__ThreadGroup *)m)->pid));
+		strbuf_addf(b, " %d", name_group_pid(im, id));
 		return;
 	case STATE_ID_pid:
 		strbuf_addf(b, " %d", name_pid(im, id));

@@ -6,6 +6,7 @@
 #include "runsc/image/image.h"
 #include "schemas/cred.pb-c.h"
 #include "schemas/file.pb-c.h"
+#include "schemas/hostfile.pb-c.h"
 #include "schemas/job.pb-c.h"
 #include "schemas/mm.pb-c.h"
 #include "schemas/pipe.pb-c.h"
@@ -65,6 +66,27 @@ static json_t *arguments(struct image *im, uint64_t mm)
 	return list;
 }
 
+static json_t *maps(struct image *im, const Sentry__Mm *m, const struct page_set *stored)
+{
+	_cleanup_free_ struct vma_pages *pages = vma_pages(m, stored);
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
+	json_t *list = json_array();
+
+	for (size_t i = 0; pages && i < m->n_vmas; i++) {
+		const Sentry__Vma *v = m->vmas[i];
+		const char perms[] = {v->prot & 1 ? 'r' : '-', v->prot & 2 ? 'w' : '-', v->prot & 4 ? 'x' : '-',
+				      v->flags & 1 ? 's' : 'p', '\0'};
+
+		(void)vma_name(im, m, v, &b);
+		(void)json_array_append_new(list, json_pack("{s:I, s:I, s:s, s:I, s:o, s:I, s:I}", "start",
+							    (json_int_t)v->start, "end", (json_int_t)v->end, "perms", perms,
+							    "offset", (json_int_t)v->off, "what", text_json_buf(&b), "private",
+							    (json_int_t)(pages[i].private * PAGE_SIZE), "stored",
+							    (json_int_t)(pages[i].in_set * PAGE_SIZE)));
+	}
+	return list;
+}
+
 static json_t *memory(struct image *im, uint64_t mm, const struct page_set *stored)
 {
 	const Sentry__Mm *m = IMAGE_GET(im, mm, mm, Mm);
@@ -87,11 +109,11 @@ static json_t *memory(struct image *im, uint64_t mm, const struct page_set *stor
 		resident += n;
 		kept += page_set_count(stored, m->pmas[i]->off / PAGE_SIZE, n);
 	}
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "mm", (json_int_t)mm, "mappings",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "mm", (json_int_t)mm, "mappings",
 			 (json_int_t)m->n_vmas, "size", (json_int_t)size, "private", (json_int_t)(resident * PAGE_SIZE),
 			 "stored", (json_int_t)(kept * PAGE_SIZE), "zero", (json_int_t)((resident - kept) * PAGE_SIZE),
 			 "shared_mappings", (json_int_t)shared, "file_mappings", (json_int_t)file, "peak",
-			 (json_int_t)m->hiwater_rss);
+			 (json_int_t)m->hiwater_rss, "maps", maps(im, m, stored));
 }
 
 /* What is behind a nameless file. */
@@ -102,8 +124,14 @@ static void describe(struct image *im, uint64_t id, struct strbuf *b)
 	const Sentry__FileBase *f = IMAGE_PART(im, id, file_base, FileBase);
 	_cleanup_strbuf_ struct strbuf path = STRBUF_INIT;
 
+	const Sentry__HostFile *h = IMAGE_GET(im, id, hostfile, HostFile);
+
 	if (s) {
 		socket_describe(im, s->sock, b);
+		return;
+	}
+	if (h) {
+		strbuf_addf(b, "host descriptor %d (%s)", h->index, image_mode_name(h->mode));
 		return;
 	}
 	name_file(im, id, &path);
@@ -188,13 +216,6 @@ static void add_leader(struct image *im, json_t *o, const Sentry__Task *t, const
 		(void)json_object_set_new(o, "files", files(im, t->files));
 }
 
-static int32_t pid_of_group(struct image *im, uint64_t tg)
-{
-	const Sentry__ThreadGroup *g = IMAGE_GET(im, tg, thread_group, ThreadGroup);
-
-	return g ? name_pid(im, g->pid) : 0;
-}
-
 static json_t *process(struct image *im, uint64_t id, const struct page_set *stored)
 {
 	const Sentry__ThreadGroup *tg = IMAGE_GET(im, id, thread_group, ThreadGroup);
@@ -211,7 +232,7 @@ static json_t *process(struct image *im, uint64_t id, const struct page_set *sto
 	for (size_t i = 0; i < tg->n_tasks; i++)
 		(void)json_array_append_new(threads, thread(im, tg->tasks[i]));
 	o = json_pack("{s:i, s:i, s:i, s:i, s:s, s:I, s:o}", "pid", name_pid(im, tg->pid), "ppid",
-		      pid_of_group(im, tg->parent), "pgid", pg ? name_pid(im, pg->id) : 0, "sid",
+		      name_group_pid(im, tg->parent), "pgid", pg ? name_pid(im, pg->id) : 0, "sid",
 		      s ? name_pid(im, s->id) : 0, "state",
 		      tg->state == 2 ? "Z" : tg->state == 1 ? "T" : leader ? task_state(leader) : "?", "group",
 		      (json_int_t)id, "threads", threads);

@@ -29,7 +29,7 @@ struct verify {
 		uint64_t objects, pages;
 	} sum; /* of the image */
 	size_t damages;
-	bool json;
+	bool json, allow_other;
 	json_t *list;
 	struct progress progress;
 };
@@ -106,7 +106,7 @@ static void check_files(struct verify *v)
 			if (!own && image_file_kind(e->d_name) != IMAGE_FILE_OTHER)
 				damage(v, "%s is left over: the manifest does not name it (`runsc image prune` removes it)",
 				       e->d_name);
-			else if (!own)
+			else if (!own && !v->allow_other)
 				damage(v, "%s does not belong to the image", e->d_name);
 		}
 	}
@@ -385,15 +385,14 @@ static int report(struct verify *v, struct error **err)
 	if (v->json) {
 		o = json_pack("{s:o, s:b, s:I, s:O}", "image", text_json(v->path, strlen(v->path)), "ok",
 			      v->damages == 0, "damages", (json_int_t)v->damages, "damage", v->list);
-		if (!o || json_dumpf(o, stdout, JSON_INDENT(2)) < 0)
-			return error_set(err, -ENOMEM, "cannot print");
-		printf("\n");
-	} else if (!v->damages) {
+		r = image_print_json(o, err);
+		return r < 0 ? r : v->damages != 0;
+	}
+	if (!v->damages)
 		printf("%s: complete and undamaged: %llu objects, %llu pages\n", v->path,
 		       (unsigned long long)v->sum.objects, (unsigned long long)v->sum.pages);
-	} else if (v->damages > DAMAGE_MAX) {
+	else if (v->damages > DAMAGE_MAX)
 		printf("%s: and %zu more\n", v->path, v->damages - DAMAGE_MAX);
-	}
 	r = image_flush(err);
 	return r < 0 ? r : v->damages != 0;
 }
@@ -410,6 +409,8 @@ int image_verify(struct globals *g, int argc, char **argv, struct error **err)
 	_cleanup_(verify_done) struct verify v = {.im.dir = IMAGE_DIR_INIT};
 	const struct flag flags[] = {
 		{"json", 0, FLAG_BOOL, &v.json, NULL, "{\"image\", \"ok\", \"damages\", \"damage\": [...]}"},
+		{"allow-other-files", 0, FLAG_BOOL, &v.allow_other, NULL,
+		 "files of others in the directory are no damage; left-over parts are"},
 		{0},
 	};
 	_cleanup_rest_ struct flags_rest rest = {0};
