@@ -267,13 +267,33 @@ static int exit_code(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static void record_exit(const struct boot *b, int status)
+/* @why: a sentence for who waits in the foreground; NULL: an end like any other. */
+static void record_exit(const struct boot *b, int status, const char *why)
 {
-	char line[48];
-	int n = snprintf(line, sizeof(line), "{\"status\":%d}\n", status);
+	char line[200];
+	int n = why ? snprintf(line, sizeof(line), "{\"status\":%d, \"why\":\"%s\"}\n", status, why) :
+		      snprintf(line, sizeof(line), "{\"status\":%d}\n", status);
 
 	if (pwrite(b->exit_fd, line, (size_t)n, 0) != n)
 		log_error("exit.json: %s", strerror(errno));
+}
+
+static struct boot *damaged_boot;
+
+/* The application must not see a wrong page, and the Sentry cannot go on without the right one. */
+static void image_damaged(void)
+{
+	static _Atomic bool once;
+
+	if (once) {
+		for (;;)
+			(void)pause();
+	}
+	once = true;
+	log_error("container %s ends: its image is damaged or cannot be read", damaged_boot->id);
+	record_exit(damaged_boot, SIGKILL, "its image is damaged or cannot be read (runsc image verify says where)");
+	control_server_announce_end(damaged_boot, SIGKILL);
+	_exit(128 + SIGKILL);
 }
 
 int cmd_boot(struct globals *g, int argc, char **argv, struct error **err)
@@ -298,12 +318,14 @@ int cmd_boot(struct globals *g, int argc, char **argv, struct error **err)
 		control_reply_error(CTL_FD, e);
 		_exit(1);
 	}
+	damaged_boot = &b;
+	sentry_on_image_damage(image_damaged);
 	r = sentry_wait(b.sentry, b.id, 0, &status, &e);
 	if (r < 0) {
 		log_error("waiting for init: %s", error_text(e));
 		status = 1 << 8;
 	}
-	record_exit(&b, status);
+	record_exit(&b, status, NULL);
 	/* The end of the process takes everything apart faster than sentry_destroy_container(). Waiters of exec'd processes are told first. */
 	(void)sentry_kill(b.sentry, b.id, 0, true, SIGKILL, NULL);
 	control_server_announce_end(&b, status);

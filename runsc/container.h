@@ -78,6 +78,8 @@ const char *container_status_name(enum container_status s);
 _must_check_ int container_load_spec(const struct container *c, struct oci_spec **ret, struct error **err);
 /* The stored exit status (a wait(2) status), or -ENODATA when the sandbox left none. */
 int container_exit_status(const struct container *c);
+/* Why it ended if that was the sandbox's doing, malloc'd; NULL: by itself. */
+char *container_exit_reason(const struct container *c);
 
 /* 0 when it is alive (not a zombie), else -ESRCH. */
 int proc_alive(const struct proc_id *p);

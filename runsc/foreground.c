@@ -83,6 +83,7 @@ static int foreground_run(struct created *x, int sigfd, struct error **err)
 	_cleanup_close_ int pidfd = pidfd_open(x->c->sandbox.pid, 0);
 	struct tty_relay relay;
 	bool tty = x->master >= 0;
+	_cleanup_free_ char *why = NULL;
 	char how[120];
 	int status = 0;
 
@@ -103,6 +104,9 @@ static int foreground_run(struct created *x, int sigfd, struct error **err)
 		return error_msg(err, -EIO, "container %s: the sandbox %s (its log: %s)", x->c->id, how,
 				 x->c->debug_log);
 	}
+	why = container_exit_reason(x->c);
+	if (why)
+		fprintf(stderr, "runsc: container %s was ended: %s\n", x->c->id, why);
 	return WEXITSTATUS(status);
 }
 

@@ -396,6 +396,11 @@ static int checkpoint_frozen(struct sentry *s, const struct sentry_image_fds *fd
 	return r;
 }
 
+void sentry_on_image_damage(void (*fn)(void))
+{
+	memfile_set_damage_hook(fn);
+}
+
 int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 		      struct sentry_ckpt_stats *ret, struct error **err)
 {

@@ -172,6 +172,10 @@ struct sentry_restore_opts {
 /* Makes the kernel and its platform; before the seccomp filter is installed (the platform may fork its template stub). */
 int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct error **err);
 
+/* @fn is called, by any thread and with any locks held, when the application needs a page whose content the image it was restored from cannot
+ * give, or not undamaged. It ends the process: wrong content must not be seen. Before this is called such a page fails the restore. */
+void sentry_on_image_damage(void (*fn)(void));
+
 /* Builds a container: mounts, devices, the init process loaded and ready but not run. */
 int sentry_create_container(struct sentry *s, const struct sentry_container *c, struct error **err);
 /* Lets the init process of container @id run. */
