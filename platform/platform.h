@@ -89,7 +89,7 @@ struct platform_ops {
 	 * final, by the thread that lives as long as the sandbox (stubs die with it). Capabilities may be dropped later. */
 	int (*new)(struct platform **ret, struct error **err);
 	void (*free)(struct platform *p);
-	void (*caps)(const struct platform *p, struct plat_caps *ret);
+	void (*caps)(const struct platform *p, struct plat_caps *ret); /* @p NULL: before new() */
 
 	int (*as_new)(struct platform *p, struct plat_as **ret);
 	/* No context may still be running in it. Contexts last run there may be freed or switched elsewhere later. */
