@@ -76,6 +76,15 @@ void foreground_loop(int event_fd, int sigfd, const struct container *c, pid_t p
 	}
 }
 
+static int recorded_exit(const struct container *c, struct error **err)
+{
+	int status = container_exit_status(c);
+
+	if (status < 0)
+		return error_msg(err, -EIO, "container %s: the sandbox died (its log: %s)", c->id, c->debug_log);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
 /* Waits for the end of a container started by this very process, relaying terminal and signals. Returns its exit code.
  */
 static int foreground_run(struct created *x, int sigfd, struct error **err)
@@ -95,9 +104,12 @@ static int foreground_run(struct created *x, int sigfd, struct error **err)
 		tty_relay_drain(&relay);
 		tty_relay_stop(&relay);
 	}
-	while (waitpid(x->c->sandbox.pid, &status, 0) < 0)
+	while (waitpid(x->c->sandbox.pid, &status, 0) < 0) {
+		if (errno == ECHILD) /* a template's fork, which its keeper reaps */
+			return recorded_exit(x->c, err);
 		if (errno != EINTR)
 			return error_set(err, -errno, "waiting for container %s", x->c->id);
+	}
 	if (WIFSIGNALED(status) || container_exit_status(x->c) < 0) {
 		sandbox_describe_death(status, how, sizeof(how));
 		return error_msg(err, -EIO, "container %s: the sandbox %s (its log: %s)", x->c->id, how,

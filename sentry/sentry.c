@@ -95,7 +95,7 @@ static int own_process(struct kernel *k, const struct sentry_config *cfg, struct
 		if (r < 0)
 			return error_msg(err, r, "--strace-syscalls: \"%s\": unknown system call or class", cfg->strace_calls);
 	}
-	r = k->pops->new(&k->plat, err);
+	r = k->pops->start ? k->pops->start(k->plat, err) : 0;
 	if (r < 0)
 		return error_prefix(err, "platform %s", k->pops->name);
 	return host_net_init(cfg, err);
@@ -118,7 +118,10 @@ int sentry_new_template(const struct sentry_config *cfg, struct sentry **ret, st
 	k->pops = platform_find(cfg->platform, err);
 	if (!k->pops)
 		return -ENOSYS;
-	k->pops->caps(NULL, &k->pcaps);
+	r = k->pops->new(&k->plat, err);
+	if (r < 0)
+		return error_prefix(err, "platform %s", k->pops->name);
+	k->pops->caps(k->plat, &k->pcaps);
 	cgroup_mem_init();
 	r = memfile_new(&k->mf);
 	if (r < 0)

@@ -172,7 +172,7 @@ struct sentry_restore_opts {
 int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct error **err);
 
 /*
- * A template: a kernel without a platform, for a process that will be forked and has no threads. sentry_load_template() fills it as far
+ * A template: a kernel whose platform is not started, for a process that will be forked and has no threads. sentry_load_template() fills it as far
  * as the image alone goes (checkpoint_begin_load()); @fds may be closed afterwards. Of @cfg only `platform` and sizes count; there is no
  * host_network. In the fork sentry_own_clone() then makes what one sandbox has for itself, where sentry_new() would have been called,
  * and sentry_restore() goes on without @fds.

@@ -24,7 +24,7 @@ struct saver;
 _must_check_ int checkpoint_begin(struct kernel *k, const struct sentry_ckpt_opts *o, struct saver **ret, struct error **err);
 _must_check_ int checkpoint_finish(struct saver *s, const struct sentry_image_fds *fds, struct sentry_ckpt_stats *st, struct error **err);
 /*
- * The first half of a load, into a fresh, frozen kernel that needs no platform yet: everything that depends on the image alone. The
+ * The first half of a load, into a fresh, frozen kernel whose platform need not be started: everything that depends on the image alone. The
  * manifest is checked first, then the objects are read and filled as far as they can be, and the index of pages. Afterwards the
  * process may be forked; each copy goes on with checkpoint_load(). On failure the process must end. @fds stay the caller's.
  */
