@@ -139,6 +139,7 @@ static int make_clone(struct clones *s, const char *id, struct error **err)
 	}
 	if (r < 0)
 		return r;
+	o.keep_at_start = true;
 	o.bundle = s->bundle;
 	o.spec_json = s->spec;
 	if (own_cgroup(s->spec, id) < 0 || suffixed(o.pid_file, '.', id, &o.pid_file) < 0 ||
