@@ -85,9 +85,12 @@ struct platform_ops {
 	/* 0, or -errno and in *@why one line saying what the host lacks. Called before new(), for a choice among several. NULL: the
 	 * platform to fall back on, whose new() says it. */
 	int (*probe)(const char **why);
-	/* Called once, single-threaded, before the sandbox's seccomp filter is installed, after its user, namespaces and root are
-	 * final, by the thread that lives as long as the sandbox (stubs die with it). Capabilities may be dropped later. */
+	/* Makes the object and nothing in the host. Until start() only caps(), ctx_new(), ctx_free(), and regs() of contexts that never
+	 * ran may be called; the process may be forked meanwhile, and then each copy starts its own. */
 	int (*new)(struct platform **ret, struct error **err);
+	/* Called once, single-threaded, before the sandbox's seccomp filter is installed, after its user, namespaces and root are
+	 * final, by the thread that lives as long as the sandbox (stubs die with it). Capabilities may be dropped later. May be NULL. */
+	int (*start)(struct platform *p, struct error **err);
 	void (*free)(struct platform *p);
 	void (*caps)(const struct platform *p, struct plat_caps *ret);
 

@@ -26,48 +26,64 @@
 #include "runsc/oci_seccomp.h"
 #include "state/manifest.h"
 
-#define CTL_FD    3
-#define FIXED_FDS 6 /* gofer, listen, exit, stdio x 3 */
-
-struct setup {
-	json_t *msg;
-	struct oci_spec *spec;
-	int fds[FD_SEND_MAX];
-	size_t nr_fds;
-	bool restore;
-	size_t nr_layers; /* of the image to restore */
-	struct oci_seccomp seccomp; /* linux.seccomp, compiled while that is still allowed */
-};
-
-static const char *setup_str(const struct setup *s, const char *key)
+const char *setup_str(const struct setup *s, const char *key)
 {
 	const char *v = json_string_value(json_object_get(s->msg, key));
 
 	return v ? v : "";
 }
 
-static bool setup_bool(const struct setup *s, const char *key)
+bool setup_bool(const struct setup *s, const char *key)
 {
 	return json_is_true(json_object_get(s->msg, key));
 }
 
-/* Descriptors of the image, ahead of the container's own. */
-static size_t nr_image_fds(const struct setup *s)
+size_t setup_image(const struct setup *s, const int *fds, struct sentry_image_fds *ret)
 {
-	return s->restore ? IMAGE_PARTS + 2 * s->nr_layers : 0;
+	static struct sentry_layer_fds layers[MANIFEST_LAYERS_MAX];
+
+	*ret = (struct sentry_image_fds){
+		.manifest = fds[IMAGE_MANIFEST],
+		.kernel = fds[IMAGE_KERNEL],
+		.index = fds[IMAGE_INDEX],
+		.pages = fds[IMAGE_PAGES],
+		.layers = layers,
+		.nr_layers = s->nr_layers,
+	};
+	fds += IMAGE_PARTS;
+	for (size_t i = 0; i < s->nr_layers; i++, fds += 2)
+		layers[i] = (struct sentry_layer_fds){fds[0], fds[1]};
+	return IMAGE_PARTS + 2 * s->nr_layers;
 }
 
-static int read_setup(struct setup *s, struct error **err)
+int setup_receive(struct setup *s, size_t fixed, struct error **err)
 {
 	int r = control_recv(CTL_FD, &s->msg, s->fds, FD_SEND_MAX, &s->nr_fds);
+	const char *op;
+	bool image;
 
 	if (r < 0)
 		return error_set(err, r, "setup message");
-	s->restore = !strcmp(setup_str(s, "op"), "restore");
-	if (s->restore)
+	op = setup_str(s, "op");
+	s->clone = !strcmp(op, "clone");
+	s->restore = s->clone || !strcmp(op, "restore");
+	image = !strcmp(op, "restore") || !strcmp(op, "template");
+	if (image)
 		s->nr_layers = (size_t)json_integer_value(json_object_get(s->msg, "layers"));
-	if (s->nr_layers > MANIFEST_LAYERS_MAX || s->nr_fds < FIXED_FDS + nr_image_fds(s))
+	if (s->nr_layers > MANIFEST_LAYERS_MAX)
+		return error_msg(err, -EPROTO, "setup message: too many layers");
+	s->fixed = fixed + (s->clone ? 1 : image ? IMAGE_PARTS + 2 * s->nr_layers : 0);
+	if (s->nr_fds < s->fixed)
 		return error_msg(err, -EPROTO, "setup message: descriptors are missing (%zu came)", s->nr_fds);
+	return 0;
+}
+
+int setup_read(struct setup *s, struct error **err)
+{
+	int r = setup_receive(s, FIXED_FDS, err);
+
+	if (r < 0)
+		return r;
 	r = oci_spec_from_json(json_object_get(s->msg, "spec"), "config.json", &s->spec, err);
 	if (r < 0)
 		return r;
@@ -113,13 +129,12 @@ static int confine(const struct setup *s, bool host_net, struct error **err)
 
 static int make_container(struct boot *b, const struct setup *s, struct error **err)
 {
-	size_t extra = FIXED_FDS + nr_image_fds(s);
 	struct arena a = {0};
 	struct sentry_ckpt_stats st = {0};
 	struct sentry_container c;
 	json_t *answer = NULL;
-	int r = boot_container_fill(&a, s->msg, s->spec, s->fds + 3, s->fds + extra, s->nr_fds - extra, s->fds[0], &c,
-				    err);
+	int r = boot_container_fill(&a, s->msg, s->spec, s->fds + 3, s->fds + s->fixed, s->nr_fds - s->fixed, s->fds[0],
+				    &c, err);
 
 	if (r == 0) {
 		c.seccomp = s->seccomp.prog;
@@ -127,27 +142,15 @@ static int make_container(struct boot *b, const struct setup *s, struct error **
 		c.seccomp_flags = s->seccomp.flags;
 	}
 	if (r == 0 && s->restore) {
-		struct sentry_layer_fds layers[MANIFEST_LAYERS_MAX];
-		struct sentry_image_fds img = {
-			.layers = layers,
-			.nr_layers = s->nr_layers,
-			.manifest = s->fds[FIXED_FDS + IMAGE_MANIFEST],
-			.kernel = s->fds[FIXED_FDS + IMAGE_KERNEL],
-			.index = s->fds[FIXED_FDS + IMAGE_INDEX],
-			.pages = s->fds[FIXED_FDS + IMAGE_PAGES],
-		};
-
 		struct restore_warnings warnings = RESTORE_WARNINGS_INIT;
 		struct sentry_restore_opts o = {.warn = restore_warn, .warn_arg = &warnings};
+		struct sentry_image_fds img;
 
-		for (size_t i = 0; i < s->nr_layers; i++) {
-			const int *fds = s->fds + FIXED_FDS + IMAGE_PARTS + 2 * i;
-
-			layers[i] = (struct sentry_layer_fds){fds[0], fds[1]};
-		}
+		if (!s->clone)
+			(void)setup_image(s, s->fds + FIXED_FDS, &img);
 		r = restore_opts_from_json(json_object_get(s->msg, "restore"), &o, err);
 		if (r == 0)
-			r = sentry_restore(b->sentry, &img, &c, &o, &st, err);
+			r = sentry_restore(b->sentry, s->clone ? NULL : &img, &c, &o, &st, err);
 		answer = json_pack("{s:b, s:I, s:I, s:I, s:I, s:o}", "ok", 1, "totalUs", (json_int_t)st.total_us,
 				   "pagesTotal", (json_int_t)st.pages_total, "objects", (json_int_t)st.objects, "bytes",
 				   (json_int_t)st.bytes, "warnings", restore_warnings_json(&warnings));
@@ -205,50 +208,43 @@ static void block_signals(void)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-static int boot_up(struct boot *b, struct setup *s, bool host_net, struct error **err)
+void setup_log(const struct setup *s)
 {
-	struct sentry_config cfg = {.host_network = host_net};
-	pthread_t th;
-	int r = isolate_unshare(host_net, err);
+	if (setup_bool(s, "log"))
+		log_init(2, setup_bool(s, "debug") || setup_bool(s, "strace") ? LOG_LVL_DEBUG : LOG_LVL_INFO);
+	else
+		log_init(2, LOG_LVL_ERROR);
+}
 
-	if (r == 0)
-		r = read_setup(s, err);
-	if (r < 0)
-		return r;
+int boot_take_setup(struct boot *b, struct setup *s, struct error **err)
+{
 	(void)setsid();
 	b->id = strdup(setup_str(s, "id"));
 	if (!b->id)
 		return error_set(err, -ENOMEM, "setup message");
 	b->exit_fd = s->fds[2];
 	take_terminal(b, s);
-	if (setup_bool(s, "log"))
-		log_init(2, setup_bool(s, "debug") || setup_bool(s, "strace") ? LOG_LVL_DEBUG : LOG_LVL_INFO);
-	else
-		log_init(2, LOG_LVL_ERROR);
-	if (host_net)
-		cfg.unprivileged_port = unprivileged_port();
-	/* A restored container has its filters in the image. */
-	if (!s->restore)
-		r = oci_seccomp_compile(json_object_get(json_object_get(s->spec->json, "linux"), "seccomp"), &s->seccomp, err);
-	if (r == 0)
-		r = confine(s, host_net, err);
-	if (r < 0)
-		return r;
-	cfg.platform = setup_str(s, "platform")[0] ? setup_str(s, "platform") : NULL;
-	cfg.strace = setup_bool(s, "strace");
-	if (cfg.strace) { /* kept: the message goes away */
-		cfg.strace_calls = strdup(setup_str(s, "straceCalls"));
-		cfg.strace_comms = strdup(setup_str(s, "straceComms"));
-		if (!cfg.strace_calls || !cfg.strace_comms)
-			return error_set(err, -ENOMEM, "setup message");
-	}
-	r = sentry_new(&cfg, &b->sentry, err);
-	if (r < 0)
-		return r;
-	r = seccomp_install_sentry(setup_bool(s, "debug"), host_net, err);
-	if (r < 0)
-		return r;
-	r = make_container(b, s, err);
+	setup_log(s);
+	return 0;
+}
+
+int setup_config(const struct setup *s, struct sentry_config *cfg, struct error **err)
+{
+	cfg->platform = setup_str(s, "platform")[0] ? setup_str(s, "platform") : NULL;
+	cfg->strace = setup_bool(s, "strace");
+	if (!cfg->strace)
+		return 0;
+	/* Kept: the message goes away. */
+	cfg->strace_calls = strdup(setup_str(s, "straceCalls"));
+	cfg->strace_comms = strdup(setup_str(s, "straceComms"));
+	return cfg->strace_calls && cfg->strace_comms ? 0 : error_set(err, -ENOMEM, "setup message");
+}
+
+int boot_finish(struct boot *b, struct setup *s, struct error **err)
+{
+	pthread_t th;
+	int r = make_container(b, s, err);
+
 	if (r < 0)
 		return r;
 	/* An idle sandbox is small. */
@@ -260,6 +256,33 @@ static int boot_up(struct boot *b, struct setup *s, bool host_net, struct error 
 	if (b->tty_fd >= 0 && pthread_create(&th, NULL, winsize_thread, b) == 0)
 		(void)pthread_detach(th);
 	return control_server_start(b, CTL_FD, s->fds[1], err);
+}
+
+static int boot_up(struct boot *b, struct setup *s, bool host_net, struct error **err)
+{
+	struct sentry_config cfg = {.host_network = host_net};
+	int r = isolate_unshare(host_net, err);
+
+	if (r == 0)
+		r = setup_read(s, err);
+	if (r == 0)
+		r = boot_take_setup(b, s, err);
+	if (r < 0)
+		return r;
+	if (host_net)
+		cfg.unprivileged_port = unprivileged_port();
+	/* A restored container has its filters in the image. */
+	if (!s->restore)
+		r = oci_seccomp_compile(json_object_get(json_object_get(s->spec->json, "linux"), "seccomp"), &s->seccomp, err);
+	if (r == 0)
+		r = confine(s, host_net, err);
+	if (r == 0)
+		r = setup_config(s, &cfg, err);
+	if (r == 0)
+		r = sentry_new(&cfg, &b->sentry, err);
+	if (r == 0)
+		r = seccomp_install_sentry(setup_bool(s, "debug"), host_net, err);
+	return r < 0 ? r : boot_finish(b, s, err);
 }
 
 static int exit_code(int status)
@@ -296,40 +319,54 @@ static void image_damaged(void)
 	_exit(128 + SIGKILL);
 }
 
-int cmd_boot(struct globals *g, int argc, char **argv, struct error **err)
+void boot_begin(struct boot *b, const char *comm)
 {
-	static struct boot b = {.tty_fd = -EBADF, .exit_fd = -EBADF};
-	struct error *e = NULL;
-	struct setup s = {0};
-	int status = 0, r;
-
-	(void)prctl(PR_SET_NAME, "runsc-sandbox");
-	mutex_init(&b.freezing, "boot.freezing");
-	mutex_init(&b.lock, "boot.lock");
-	cond_init(&b.changed);
+	(void)prctl(PR_SET_NAME, comm);
+	mutex_init(&b->freezing, "boot.freezing");
+	mutex_init(&b->lock, "boot.lock");
+	cond_init(&b->changed);
 	/* Anything that formats a time later must not look for a time zone file. */
 	(void)setenv("TZ", "UTC0", 1);
 	tzset();
 	crash_init();
 	block_signals();
-	r = boot_up(&b, &s, argc > 0 && !strcmp(argv[0], BOOT_HOST_NET), &e);
-	if (r < 0) {
-		log_error("%s", error_text(e));
-		control_reply_error(CTL_FD, e);
-		_exit(1);
-	}
-	damaged_boot = &b;
+}
+
+void boot_fail(struct error *err)
+{
+	log_error("%s", error_text(err));
+	control_reply_error(CTL_FD, err);
+	_exit(1);
+}
+
+void boot_serve(struct boot *b)
+{
+	_cleanup_error_ struct error *e = NULL;
+	int status = 0;
+
+	damaged_boot = b;
 	sentry_on_image_damage(image_damaged);
-	r = sentry_wait(b.sentry, b.id, 0, &status, &e);
-	if (r < 0) {
+	if (sentry_wait(b->sentry, b->id, 0, &status, &e) < 0) {
 		log_error("waiting for init: %s", error_text(e));
 		status = 1 << 8;
 	}
-	record_exit(&b, status, NULL);
+	record_exit(b, status, NULL);
 	/* The end of the process takes everything apart faster than sentry_destroy_container(). Waiters of exec'd processes are told first. */
-	(void)sentry_kill(b.sentry, b.id, 0, true, SIGKILL, NULL);
-	control_server_announce_end(&b, status);
+	(void)sentry_kill(b->sentry, b->id, 0, true, SIGKILL, NULL);
+	control_server_announce_end(b, status);
 	/* A checkpoint that was begun before the end is still worth its image. */
-	mutex_lock(&b.freezing);
+	mutex_lock(&b->freezing);
 	_exit(exit_code(status));
+}
+
+int cmd_boot(struct globals *g, int argc, char **argv, struct error **err)
+{
+	static struct boot b = BOOT_INIT;
+	struct error *e = NULL;
+	struct setup s = {0};
+
+	boot_begin(&b, "runsc-sandbox");
+	if (boot_up(&b, &s, argc > 0 && !strcmp(argv[0], BOOT_HOST_NET), &e) < 0)
+		boot_fail(e);
+	boot_serve(&b);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sandbox process: what boot.c, boot_container.c and control_server.c share. */
+/* The sandbox process: what boot.c, boot_container.c, control_server.c and template_main.c share. */
 #ifndef RUNSC_BOOT_H
 #define RUNSC_BOOT_H
 
@@ -7,7 +7,9 @@
 
 #include "base/arena.h"
 #include "base/mutex.h"
+#include "base/fd_util.h"
 #include "runsc/oci.h"
+#include "runsc/oci_seccomp.h"
 #include "runsc/sandbox.h"
 #include "sentry/sentry.h"
 
@@ -26,6 +28,45 @@ struct boot {
 	int status;
 	unsigned int answering; /* requests and waiters whose answer must be out before we exit */
 };
+
+#define BOOT_INIT {.tty_fd = -EBADF, .exit_fd = -EBADF}
+
+#define FIXED_FDS 6 /* gofer, listen, exit, stdio x 3 */
+
+/* The setup message: what to be. See send_sandbox_setup() for its descriptors. */
+struct setup {
+	json_t *msg;
+	struct oci_spec *spec;
+	int fds[FD_SEND_MAX];
+	size_t nr_fds, fixed; /* preserved descriptors come after @fixed others */
+	bool restore;
+	size_t nr_layers; /* of the image */
+	bool clone; /* a restore in a fork of a template: the log comes in place of the image */
+	struct oci_seccomp seccomp; /* linux.seccomp, compiled while that is still allowed */
+};
+
+/* A member of the message; "" or false when it is not there. */
+const char *setup_str(const struct setup *s, const char *key);
+bool setup_bool(const struct setup *s, const char *key);
+/* The message and its descriptors, of which there are @fixed besides those of an image or a log. */
+_must_check_ int setup_receive(struct setup *s, size_t fixed, struct error **err);
+/* The same, and the spec: what a sandbox gets. */
+_must_check_ int setup_read(struct setup *s, struct error **err);
+/* The descriptors of an image, which begin at @fds; how many there are. @ret's layers are valid until the next call. */
+size_t setup_image(const struct setup *s, const int *fds, struct sentry_image_fds *ret);
+/* How much is logged, to descriptor 2. */
+void setup_log(const struct setup *s);
+_must_check_ int setup_config(const struct setup *s, struct sentry_config *cfg, struct error **err);
+
+/* The steps of a sandbox's life; between them its process is confined (boot.c, template_main.c). */
+void boot_begin(struct boot *b, const char *comm);
+_must_check_ int boot_take_setup(struct boot *b, struct setup *s, struct error **err);
+/* Makes or restores the container, answers, serves control connections. */
+_must_check_ int boot_finish(struct boot *b, struct setup *s, struct error **err);
+/* Waits for the container's end and ends with its status. */
+_Noreturn void boot_serve(struct boot *b);
+/* Tells the log and the creator. */
+_Noreturn void boot_fail(struct error *err);
 
 /*
  * Fills @ret from a create/restore setup message; memory comes from @a. fds: see send_sandbox_setup(). The descriptors

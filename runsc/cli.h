@@ -76,6 +76,7 @@ COMMAND(exec);
 COMMAND(features);
 COMMAND(gofer);
 COMMAND(image);
+COMMAND(keeper);
 COMMAND(kill);
 COMMAND(list);
 COMMAND(pause);
@@ -86,6 +87,7 @@ COMMAND(run);
 COMMAND(spec);
 COMMAND(start);
 COMMAND(state);
+COMMAND(template);
 COMMAND(update);
 COMMAND(wait);
 

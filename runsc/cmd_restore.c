@@ -2,13 +2,14 @@
 /* runsc restore: a new sandbox and gofer from a bundle and an image; the container is running when this returns. */
 #include "runsc/lifecycle.h"
 #include "runsc/restore_clone.h"
+#include "runsc/template.h"
 
 int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 {
 	struct create_opts o = {0};
 	struct clone_opts clones = {.count = CLONES_AS_NAMED};
 	const char *file_check = NULL, *clock = NULL;
-	bool detach = false, keep = false;
+	bool detach = false, keep = false, template = false;
 	const struct flag flags[] = {
 		{"image-path", 0, FLAG_STR, &o.image_path, "DIR",
 		 "the image (checkpoint/ in the working directory); -: a stream from standard input"},
@@ -26,6 +27,8 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 		 "monotonic clocks: continue (default) where they stood, or include the time elapsed since the checkpoint"},
 		{"console-socket", 0, FLAG_STR, &o.console_socket, "SOCK", "receives the terminal's master"},
 		{"pid-file", 0, FLAG_STR, &o.pid_file, "FILE", "gets the pid whose exit status is the container's"},
+		{"template", 0, FLAG_BOOL, &template, NULL, "no container: a template NAME for --from-template"},
+		{"from-template", 0, FLAG_STR, &o.from_template, "NAME", "fork from this template instead of reading an image"},
 		{"clone", 0, FLAG_INT, &clones.count, "N", "N containers PREFIX-1 .. PREFIX-N, detached; prints their ids"},
 		{"clone-names", 0, FLAG_STR, &clones.names, "A,B,..", "containers of these names instead; no PREFIX"},
 		{"hostname", 0, FLAG_STR, &o.hostname, "NAME",
@@ -61,13 +64,19 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 	r = restore_opts_parse(file_check, clock, &o.restore, err);
 	if (r < 0)
 		return r;
-	if (!o.image_path || !o.image_path[0])
+	if (o.from_template && o.image_path)
+		return error_msg(err, -EINVAL, "--from-template: goes without --image-path, which is the template's");
+	if (!o.from_template && (!o.image_path || !o.image_path[0]))
 		o.image_path = "checkpoint";
 	if (rest.n && clones.names)
 		return error_msg(err, -EINVAL, "--clone-names: goes without a container id");
 	if (!rest.n && !clones.names)
 		return error_msg(err, -EINVAL, "an argument is missing (usage: runsc restore [flags] %s)",
 				 clones.count == CLONES_AS_NAMED ? "CONTAINER" : "PREFIX");
+	if (template && (o.from_template || clones.count != CLONES_AS_NAMED || clones.names))
+		return error_msg(err, -EINVAL, "--template: goes without --from-template and --clone");
+	if (template)
+		return template_create(g, rest.args[0], &o, err);
 	if (clones.count != CLONES_AS_NAMED || clones.names) {
 		clones.prefix = rest.args[0];
 		clones.create = o;

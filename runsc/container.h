@@ -11,6 +11,7 @@
  *
  * Status:  creating --create--> created --start--> running <--pause/resume--> paused; any of them becomes stopped when
  * the sandbox process is gone. `stopped` is therefore never stored: it is seen from the process (pid and start time).
+ * A template (restore --template) has the status template until its process is gone.
  */
 #ifndef RUNSC_CONTAINER_H
 #define RUNSC_CONTAINER_H
@@ -28,6 +29,7 @@ enum container_status {
 	CONTAINER_RUNNING,
 	CONTAINER_PAUSED,
 	CONTAINER_STOPPED,
+	CONTAINER_TEMPLATE, /* no container: template.h */
 	_CONTAINER_STATUS_MAX,
 	_CONTAINER_STATUS_INVALID = -EINVAL,
 };

@@ -82,44 +82,6 @@ int control_recv(int sock, json_t **ret, int *fds, size_t max_fds, size_t *nr_fd
 }
 
 /* A path of any length: the directory is named by its descriptor. */
-static socklen_t socket_address(const struct container *c, struct sockaddr_un *sa)
-{
-	memset(sa, 0, sizeof(*sa));
-	sa->sun_family = AF_UNIX;
-	(void)snprintf(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/control.sock", c->dirfd);
-	return sizeof(*sa);
-}
-
-int control_listen(const struct container *c, int *ret, struct error **err)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un sa;
-	socklen_t n = socket_address(c, &sa);
-
-	(void)unlinkat(c->dirfd, "control.sock", 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, n) < 0 || listen(fd, 128) < 0)
-		return error_set(err, -errno, "%s/control.sock", c->dir);
-	*ret = TAKE_FD(fd);
-	return 0;
-}
-
-int control_connect(const struct container *c, int *ret, struct error **err)
-{
-	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_un sa;
-	socklen_t n = socket_address(c, &sa);
-
-	if (fd < 0)
-		return error_set(err, -errno, "socket");
-	if (connect(fd, (struct sockaddr *)&sa, n) < 0) {
-		if (errno == ECONNREFUSED || errno == ENOENT)
-			return error_msg(err, -ESRCH, "container not running: \"%s\"", c->id);
-		return error_set(err, -errno, "%s/control.sock", c->dir);
-	}
-	*ret = TAKE_FD(fd);
-	return 0;
-}
-
 static int take_answer(json_t *msg, struct error **err)
 {
 	const char *text = json_string_value(json_object_get(msg, "error"));
@@ -128,6 +90,103 @@ static int take_answer(json_t *msg, struct error **err)
 	if (!text)
 		return 0;
 	return error_msg(err, code < 0 ? code : -EIO, "%s", text);
+}
+
+static socklen_t socket_address(const struct container *c, const char *name, struct sockaddr_un *sa)
+{
+	memset(sa, 0, sizeof(*sa));
+	sa->sun_family = AF_UNIX;
+	(void)snprintf(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/%s", c->dirfd, name);
+	return sizeof(*sa);
+}
+
+int control_listen(const struct container *c, const char *name, int *ret, struct error **err)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sa;
+	socklen_t n = socket_address(c, name, &sa);
+
+	(void)unlinkat(c->dirfd, name, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, n) < 0 || listen(fd, 128) < 0)
+		return error_set(err, -errno, "%s/%s", c->dir, name);
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+static int connect_to(int fd, const struct container *c, const char *name, struct error **err)
+{
+	struct sockaddr_un sa;
+	socklen_t n = socket_address(c, name, &sa);
+
+	if (fd < 0)
+		return error_set(err, -errno, "socket");
+	if (connect(fd, (struct sockaddr *)&sa, n) < 0) {
+		if (errno == ECONNREFUSED || errno == ENOENT)
+			return error_msg(err, -ESRCH, "container not running: \"%s\"", c->id);
+		return error_set(err, -errno, "%s/%s", c->dir, name);
+	}
+	return 0;
+}
+
+int control_connect(const struct container *c, int *ret, struct error **err)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r = connect_to(fd, c, CONTROL_SOCK, err);
+
+	if (r < 0)
+		return r;
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+int control_peek_sender(int sock, pid_t *ret)
+{
+	char byte, buf[CMSG_SPACE(sizeof(struct ucred))];
+	struct iovec iov = {&byte, 1};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = buf, .msg_controllen = sizeof(buf)};
+	struct cmsghdr *c;
+	struct ucred cred;
+	ssize_t n;
+
+	while ((n = recvmsg(sock, &m, MSG_PEEK)) < 0)
+		if (errno != EINTR)
+			return -errno;
+	c = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_CREDENTIALS || c->cmsg_len != CMSG_LEN(sizeof(cred)))
+		return n ? -EPROTO : -ECONNRESET;
+	memcpy(&cred, CMSG_DATA(c), sizeof(cred));
+	*ret = cred.pid;
+	return cred.pid > 0 ? 0 : -ESRCH;
+}
+
+int control_fork_begin(const struct container *c, const char *name, int *ret, struct error **err)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	_cleanup_(json_decrefp) json_t *hello = json_pack("{s:s}", "op", "hello");
+	int on = 1, r;
+
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		return error_set(err, -errno, "SO_PASSCRED");
+	r = connect_to(fd, c, name, err);
+	if (r < 0)
+		return r;
+	r = hello ? control_send(fd, hello, NULL, 0) : -ENOMEM;
+	if (r < 0)
+		return error_set(err, r, "%s/%s", c->dir, name);
+	*ret = TAKE_FD(fd);
+	return 0;
+}
+
+int control_fork_end(int sock, pid_t *ret_pid, struct error **err)
+{
+	_cleanup_(json_decrefp) json_t *a = NULL;
+	int off = 0, r = control_peek_sender(sock, ret_pid);
+
+	if (r == 0 && setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off)) < 0)
+		r = -errno;
+	if (r == 0)
+		r = control_recv(sock, &a, NULL, 0, NULL);
+	return r < 0 ? error_set(err, r, "no fork of the template answers") : take_answer(a, err);
 }
 
 int control_call(int sock, json_t *req, const int *fds, size_t nr_fds, json_t **ret, struct error **err)

@@ -76,29 +76,57 @@ void foreground_loop(int event_fd, int sigfd, const struct container *c, pid_t p
 	}
 }
 
+static int recorded_exit(const struct container *c, struct error **err)
+{
+	int status = container_exit_status(c);
+
+	if (status < 0)
+		return error_msg(err, -EIO, "container %s: the sandbox died (its log: %s)", c->id, c->debug_log);
+	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Of a process that is not our child nothing may be left, or its number may be another's by now. */
+static int open_sandbox(const struct container *c)
+{
+	int fd = pidfd_open(c->sandbox.pid, 0);
+	struct proc_id now;
+
+	if (fd < 0)
+		return -errno;
+	if (proc_identify(c->sandbox.pid, &now) < 0 || now.start != c->sandbox.start) {
+		(void)close(fd);
+		return -ESRCH;
+	}
+	return fd;
+}
+
 /* Waits for the end of a container started by this very process, relaying terminal and signals. Returns its exit code.
  */
 static int foreground_run(struct created *x, int sigfd, struct error **err)
 {
-	_cleanup_close_ int pidfd = pidfd_open(x->c->sandbox.pid, 0);
+	_cleanup_close_ int pidfd = open_sandbox(x->c);
 	struct tty_relay relay;
 	bool tty = x->master >= 0;
 	_cleanup_free_ char *why = NULL;
 	char how[120];
 	int status = 0;
 
-	if (pidfd < 0)
-		return error_set(err, -errno, "waiting for container %s", x->c->id);
+	if (pidfd < 0 && pidfd != -ESRCH)
+		return error_set(err, pidfd, "waiting for container %s", x->c->id);
 	if (tty)
 		tty_relay_start(&relay, x->master);
-	foreground_loop(pidfd, sigfd, x->c, 0, tty ? &relay : NULL);
+	if (pidfd >= 0)
+		foreground_loop(pidfd, sigfd, x->c, 0, tty ? &relay : NULL);
 	if (tty) {
 		tty_relay_drain(&relay);
 		tty_relay_stop(&relay);
 	}
-	while (waitpid(x->c->sandbox.pid, &status, 0) < 0)
+	while (waitpid(x->c->sandbox.pid, &status, 0) < 0) {
+		if (errno == ECHILD) /* a template's fork, which its keeper reaps */
+			return recorded_exit(x->c, err);
 		if (errno != EINTR)
 			return error_set(err, -errno, "waiting for container %s", x->c->id);
+	}
 	if (WIFSIGNALED(status) || container_exit_status(x->c) < 0) {
 		sandbox_describe_death(status, how, sizeof(how));
 		return error_msg(err, -EIO, "container %s: the sandbox %s (its log: %s)", x->c->id, how,

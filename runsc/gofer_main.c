@@ -21,18 +21,15 @@
 #include "gofer/server/seccomp.h"
 #include "runsc/cli.h"
 #include "runsc/control.h"
+#include "runsc/gofer_main.h"
 #include "runsc/isolate.h"
 
-#define CTL_FD 3
-
-/* What serving files for any user needs; no CAP_SYS_*. */
 #define CAP(c) (1ULL << (c))
-static const uint64_t gofer_caps = CAP(CAP_CHOWN) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_FOWNER) |
+const uint64_t gofer_caps = CAP(CAP_CHOWN) | CAP(CAP_DAC_OVERRIDE) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_FOWNER) |
 				   CAP(CAP_FSETID) | CAP(CAP_MKNOD) | CAP(CAP_SETFCAP) | CAP(CAP_SETGID) |
 				   CAP(CAP_SETUID);
 
-/* A private copy of the mount (tree) at @path: not affected by the unmounting of the old root. */
-static int clone_mount(const char *path, bool recursive)
+int gofer_clone_mount(const char *path, bool recursive)
 {
 	unsigned int flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0);
 	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path, flags);
@@ -40,6 +37,13 @@ static int clone_mount(const char *path, bool recursive)
 	if (fd < 0 && (errno == ENOSYS || errno == EINVAL || errno == EPERM))
 		fd = open(path, O_PATH | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+uint32_t gofer_export_flags(json_t *o)
+{
+	uint32_t flags = json_is_true(json_object_get(o, "readonly")) ? GOFER_READONLY : GOFER_BIND | GOFER_DEVICES;
+
+	return flags | (json_is_true(json_object_get(o, "shared")) ? GOFER_CONNECT : 0);
 }
 
 static int open_exports(json_t *list, struct gofer_export **ret, size_t *ret_n, struct error **err)
@@ -58,13 +62,8 @@ static int open_exports(json_t *list, struct gofer_export **ret, size_t *ret_n, 
 			free(e);
 			return error_msg(err, -EPROTO, "gofer: export %zu has no path", i);
 		}
-		if (json_is_true(json_object_get(o, "readonly")))
-			e[i].flags |= GOFER_READONLY;
-		else
-			e[i].flags |= GOFER_BIND | GOFER_DEVICES;
-		if (json_is_true(json_object_get(o, "shared")))
-			e[i].flags |= GOFER_CONNECT;
-		e[i].fd = clone_mount(path, json_is_true(json_object_get(o, "recursive")));
+		e[i].flags = gofer_export_flags(o);
+		e[i].fd = gofer_clone_mount(path, json_is_true(json_object_get(o, "recursive")));
 		if (e[i].fd < 0) {
 			int r = error_set(err, e[i].fd, "gofer: %s", path);
 
@@ -77,15 +76,20 @@ static int open_exports(json_t *list, struct gofer_export **ret, size_t *ret_n, 
 	return 0;
 }
 
+int *gofer_syscall_list(void)
+{
+	int *nrs = calloc(nr_gofer_syscalls, sizeof(*nrs));
+
+	for (size_t i = 0; nrs && i < nr_gofer_syscalls; i++)
+		nrs[i] = gofer_syscalls[i].nr;
+	return nrs;
+}
+
 static int install_filter(bool trap, struct error **err)
 {
-	_cleanup_free_ int *nrs = calloc(nr_gofer_syscalls, sizeof(*nrs));
+	_cleanup_free_ int *nrs = gofer_syscall_list();
 
-	if (!nrs)
-		return error_set(err, -ENOMEM, "gofer");
-	for (size_t i = 0; i < nr_gofer_syscalls; i++)
-		nrs[i] = gofer_syscalls[i].nr;
-	return seccomp_install_list(nrs, nr_gofer_syscalls, trap, err);
+	return nrs ? seccomp_install_list(nrs, nr_gofer_syscalls, trap, err) : error_set(err, -ENOMEM, "gofer");
 }
 
 static int gofer_up(int *ret_sock, int *ret_proc, struct gofer_export **ret_e, size_t *ret_n, struct error **err)
@@ -119,6 +123,15 @@ static int gofer_up(int *ret_sock, int *ret_proc, struct gofer_export **ret_e, s
 	return r < 0 ? error_prefix(err, "gofer") : 0;
 }
 
+void gofer_run(int sock, int proc, const struct gofer_export *exports, size_t n)
+{
+	int r = gofer_serve(sock, proc, exports, n);
+
+	if (r < 0)
+		log_error("gofer: %s", strerror(-r));
+	_exit(r < 0 ? 1 : 0);
+}
+
 int cmd_gofer(struct globals *g, int argc, char **argv, struct error **err)
 {
 	struct gofer_export *exports = NULL;
@@ -135,8 +148,5 @@ int cmd_gofer(struct globals *g, int argc, char **argv, struct error **err)
 		control_reply_error(CTL_FD, e);
 		_exit(1);
 	}
-	r = gofer_serve(sock, proc, exports, n);
-	if (r < 0)
-		log_error("gofer: %s", strerror(-r));
-	_exit(r < 0 ? 1 : 0);
+	gofer_run(sock, proc, exports, n);
 }

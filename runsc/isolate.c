@@ -87,7 +87,7 @@ static _Noreturn void child_exec(const struct spawn *s)
 /* Like fork(2); the other namespaces are made by the child, at the same time as its parent goes on. */
 static long clone_into(unsigned long flags)
 {
-	return syscall(SYS_clone, flags | CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+	return syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
 }
 
 int isolate_unshare(bool host_net, struct error **err)
@@ -113,7 +113,7 @@ static _Noreturn void sandbox_child(const struct spawn *sandbox, const struct sp
 		if (r < 0)
 			spawn_failed(sandbox, sandbox->ctl, "user namespace mapping", r);
 	}
-	pid = clone_into(0);
+	pid = clone_into(gofer->same_pids ? 0 : CLONE_NEWPID);
 	if (pid < 0)
 		spawn_failed(sandbox, sandbox->ctl, "cannot make the gofer's namespaces", -errno);
 	child_exec(pid == 0 ? gofer : sandbox);
@@ -137,7 +137,7 @@ int spawn_pair(const struct spawn *sandbox, const struct spawn *gofer, bool root
 	uid_t uid = geteuid();
 	gid_t gid = getegid();
 	/* CLONE_VFORK: when it returns, the gofer exists. */
-	long pid = clone_into(CLONE_VFORK | (rootless ? CLONE_NEWUSER : 0));
+	long pid = clone_into(CLONE_NEWPID | CLONE_VFORK | (rootless ? CLONE_NEWUSER : 0));
 
 	if (pid < 0)
 		return error_set(err, -errno, "cannot make the sandbox's namespaces%s",
@@ -253,6 +253,24 @@ int isolate_drop_all_host_net(bool rootless, uint64_t caps, struct error **err)
 		return error_set(err, -errno, "PR_SET_KEEPCAPS");
 	r = become_nobody(err);
 	return r < 0 ? r : drop_to(caps, err);
+}
+
+int isolate_drop_template(struct error **err)
+{
+	int r = become_nobody(err);
+
+	if (r < 0)
+		return r;
+	if (unshare(CLONE_NEWUSER) < 0)
+		return error_set(err, -errno, "a template needs a user namespace");
+	return drop_to(1ULL << CAP_SYS_ADMIN | 1ULL << CAP_SETPCAP, err);
+}
+
+int isolate_drop_clone(struct error **err)
+{
+	int r = set_caps(0);
+
+	return r < 0 ? error_set(err, r, "dropping capabilities") : 0;
 }
 
 static void raise_limit(__rlimit_resource_t what, rlim_t want)

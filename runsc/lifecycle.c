@@ -12,7 +12,9 @@
 #include "base/fd_util.h"
 #include "runsc/cgroup.h"
 #include "runsc/control.h"
+#include "runsc/image_dir.h"
 #include "runsc/stream.h"
+#include "runsc/template.h"
 #include "runsc/tty.h"
 
 void created_done(struct created *x)
@@ -232,9 +234,9 @@ static int open_terminal(const struct create_opts *o, const struct oci_process *
 	return r;
 }
 
-static int open_image(const struct create_opts *o, struct image_dir *img, struct created *x, struct error **err)
+int lifecycle_open_image(const struct create_opts *o, struct image_dir *img, bool *ret_ack, struct error **err)
 {
-	return path_is_stream(o->image_path) ? stream_receive_image(img, o->image_work_path, &x->ack, err) :
+	return path_is_stream(o->image_path) ? stream_receive_image(img, o->image_work_path, ret_ack, err) :
 					       image_dir_open(img, o->image_path, o->parent_path, err);
 }
 
@@ -255,20 +257,24 @@ static int start_sandbox(const struct globals *g, const struct create_opts *o, s
 	_cleanup_free_ int *extra = NULL;
 	_cleanup_close_ int slave = -EBADF, in = -EBADF;
 	_cleanup_image_ struct image_dir img = IMAGE_DIR_INIT;
+	_cleanup_container_ struct container *from = NULL;
 	struct sandbox_start s = {.g = g, .c = x->c, .spec = x->spec, .restore = &o->restore, .hostname = o->hostname};
 	int r;
 
 	r = open_stdin(o, &in, err);
-	if (r == 0 && o->image_path && !o->image)
-		r = open_image(o, &img, x, err);
+	if (r == 0 && o->from_template)
+		r = template_open(g, o->from_template, &from, err);
+	else if (r == 0 && o->image_path && !o->image)
+		r = lifecycle_open_image(o, &img, &x->ack, err);
 	if (r < 0)
 		return r;
-	if (o->image_path) {
-		const struct image_dir *from = o->image ? o->image : &img;
+	s.from = from;
+	if (o->image_path && !from) {
+		const struct image_dir *d = o->image ? o->image : &img;
 
-		s.image_fds = from->fds;
-		s.layers = from->layers;
-		s.nr_layers = from->nr_layers;
+		s.image_fds = d->fds;
+		s.layers = d->layers;
+		s.nr_layers = d->nr_layers;
 	}
 	r = collect_preserved_fds(o->preserve_fds, &extra, &s.nr_extra_fds, err);
 	if (r < 0)
@@ -405,7 +411,7 @@ int lifecycle_delete(const struct globals *g, struct container *c, bool force, s
 	int r;
 
 	if (c->status != CONTAINER_STOPPED && c->status != CONTAINER_CREATED && c->status != CONTAINER_CREATING &&
-	    !force)
+	    c->status != CONTAINER_TEMPLATE && !force)
 		return error_msg(err, -EBUSY, "container %s is not stopped: it is %s (kill it first, or use --force)",
 				 c->id, container_status_name(c->status));
 	proc_kill(&c->sandbox);

@@ -24,6 +24,7 @@ struct create_opts {
 	const char *image_path; /* restore from here ("-": a stream on standard input); NULL: create */
 	const char *image_work_path; /* where what came as a stream is kept; NULL: in memory */
 	const char *parent_path; /* where the image's parent is, if not where its link says */
+	const char *from_template; /* or from this template */
 	const struct image_dir *image; /* the same, opened by the caller; borrowed */
 	const char *hostname;   /* restore: --hostname; NULL: see sandbox_start */
 	const char *stdin_path; /* opened as the container's standard input; NULL: ours */
@@ -61,6 +62,9 @@ _must_check_ int hooks_run(const struct oci_spec *spec, enum oci_hook_kind kind,
 			   const char *status, struct error **err);
 /* startContainer hooks: inside the container, by control connection @ctl. */
 _must_check_ int hooks_run_inside(const struct oci_spec *spec, const struct container *c, int ctl, struct error **err);
+
+/* The image of image_path, a directory or a stream. *@ret_ack: its sender wants to hear that the container runs. */
+_must_check_ int lifecycle_open_image(const struct create_opts *o, struct image_dir *img, bool *ret_ack, struct error **err);
 
 /* Reads and parses <bundle>/config.json. */
 _must_check_ int bundle_read(const char *bundle, struct oci_spec **ret, struct error **err);

@@ -32,6 +32,8 @@ static const struct command commands[] = {
 	{ "features",   cmd_features,   "",                   "print what this runtime supports, as JSON" },
 	{ "boot",       cmd_boot,       "",                   NULL },
 	{ "gofer",      cmd_gofer,      "",                   NULL },
+	{ "keeper",     cmd_keeper,     "",                   NULL },
+	{ "template",   cmd_template,   "",                   NULL },
 	/* clang-format on */
 };
 

@@ -131,11 +131,15 @@ static int make_clone(struct clones *s, const char *id, struct error **err)
 	_cleanup_created_ struct created x = {.ctl = -EBADF, .master = -EBADF};
 	_cleanup_image_ struct image_dir img = IMAGE_DIR_INIT;
 	struct create_opts o = s->o->create;
-	int r = image_dir_reopen(&img, o.image, err);
+	int r = 0;
 
+	if (!o.from_template) {
+		r = image_dir_reopen(&img, o.image, err);
+		o.image = &img;
+	}
 	if (r < 0)
 		return r;
-	o.image = &img;
+	o.keep_at_start = true;
 	o.bundle = s->bundle;
 	o.spec_json = s->spec;
 	if (own_cgroup(s->spec, id) < 0 || suffixed(o.pid_file, '.', id, &o.pid_file) < 0 ||
@@ -284,16 +288,15 @@ int restore_clones(const struct globals *g, const struct clone_opts *o, struct e
 	r = bundle_read(s.bundle, &spec, err);
 	if (r == 0 && spec->process && spec->process->terminal && !(o->create.console_socket && o->create.console_socket[0]))
 		r = error_msg(err, -EINVAL, "process.terminal is set: clones need --console-socket");
-	if (r == 0)
-		r = path_is_stream(o->create.image_path) ?
-			    stream_receive_image(&img, o->create.image_work_path, &ack, err) :
-			    image_dir_open(&img, o->create.image_path, o->create.parent_path, err);
+	if (r == 0 && !o->create.from_template) {
+		r = lifecycle_open_image(&o->create, &img, &ack, err);
+		mine.create.image = &img;
+	}
 	if (r == 0 && ack)
 		r = error_msg(err, -EINVAL, "--clone: the sender waits for one container to run (checkpoint --ack)");
 	if (r < 0)
 		return r;
 	s.spec = json_incref(spec->json);
-	mine.create.image = &img;
 	s.o = &mine;
 	return run_workers(&s);
 }

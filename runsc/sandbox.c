@@ -17,8 +17,10 @@
 #include "base/fd_util.h"
 #include "runsc/cgroup.h"
 #include "runsc/control.h"
+#include "runsc/gofer_main.h"
 #include "runsc/isolate.h"
 #include "runsc/mount_plan.h"
+#include "runsc/template.h"
 
 struct starting {
 	int null_fd, sandbox_log, gofer_log;
@@ -37,20 +39,19 @@ static void starting_done(struct starting *t)
 		cleanup_closep(fds[i]);
 }
 
-/* Opens --debug-log (a file, or a directory when it ends in '/') or <state>/boot.log. */
-static int open_log(const struct sandbox_start *s, const char *who, char **ret_path, struct error **err)
+int sandbox_open_log(const struct globals *g, const struct container *c, const char *who, char **ret_path, struct error **err)
 {
-	const char *dl = s->g->debug_log;
+	const char *dl = g->debug_log;
 	_cleanup_free_ char *path = NULL;
 	int fd, n;
 
 	if (!dl || !dl[0]) {
-		n = asprintf(&path, "%s/boot.log", s->c->dir);
+		n = asprintf(&path, "%s/boot.log", c->dir);
 	} else if (dl[strlen(dl) - 1] == '/') {
 		fd = mkdir_parents(dl, 0755);
 		if (fd < 0)
 			return error_set(err, fd, "--debug-log %s", dl);
-		n = asprintf(&path, "%s%s.%s.log", dl, s->c->id, who);
+		n = asprintf(&path, "%s%s.%s.log", dl, c->id, who);
 	} else {
 		n = asprintf(&path, "%s", dl);
 	}
@@ -68,20 +69,14 @@ static int open_log(const struct sandbox_start *s, const char *who, char **ret_p
 	return fd;
 }
 
-static int open_all(const struct sandbox_start *s, struct starting *t, struct error **err)
+/* For processes that are executed; forks of a template have connections to it. */
+static int open_control(struct starting *t, struct error **err)
 {
 	int sp[2];
-	int r;
 
 	t->null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	if (t->null_fd < 0)
 		return error_set(err, -errno, "/dev/null");
-	t->sandbox_log = open_log(s, "boot", &s->c->debug_log, err);
-	if (t->sandbox_log < 0)
-		return t->sandbox_log;
-	t->gofer_log = open_log(s, "gofer", NULL, err);
-	if (t->gofer_log < 0)
-		return t->gofer_log;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sp) < 0)
 		return error_set(err, -errno, "socketpair");
 	t->ctl = sp[0];
@@ -90,13 +85,61 @@ static int open_all(const struct sandbox_start *s, struct starting *t, struct er
 		return error_set(err, -errno, "socketpair");
 	t->gofer_ctl = sp[0];
 	t->gofer_ctl_child = sp[1];
+	return 0;
+}
+
+static int open_all(const struct sandbox_start *s, struct starting *t, struct error **err)
+{
+	int r;
+
+	t->sandbox_log = sandbox_open_log(s->g, s->c, "boot", &s->c->debug_log, err);
+	if (t->sandbox_log < 0)
+		return t->sandbox_log;
+	t->gofer_log = sandbox_open_log(s->g, s->c, "gofer", NULL, err);
+	if (t->gofer_log < 0)
+		return t->gofer_log;
+	r = s->from ? 0 : open_control(t, err);
+	if (r < 0)
+		return r;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, t->p9) < 0)
 		return error_set(err, -errno, "socketpair");
-	r = control_listen(s->c, &t->listen_fd, err);
+	r = control_listen(s->c, CONTROL_SOCK, &t->listen_fd, err);
 	if (r < 0)
 		return r;
 	t->exit_fd = openat(s->c->dirfd, "exit.json", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	return t->exit_fd < 0 ? error_set(err, -errno, "%s/exit.json", s->c->dir) : 0;
+}
+
+/* A keeper has no mounts: those of a forked gofer come as descriptors. */
+static int send_forked_gofer_setup(const struct sandbox_start *s, struct starting *t, json_t *exports, struct error **err)
+{
+	_cleanup_(json_decrefp) json_t *m = json_pack("{s:s, s:O, s:b}", "id", s->c->id, "exports", exports, "debug", s->g->debug);
+	int fds[FD_SEND_MAX] = {t->p9[1], t->gofer_log};
+	size_t n = 2, i;
+	json_t *o;
+	int r = m ? 0 : error_set(err, -ENOMEM, "gofer setup");
+
+	json_array_foreach(exports, i, o)
+	{
+		const char *path = json_string_value(json_object_get(o, "path"));
+
+		if (r == 0 && n == FD_SEND_MAX)
+			r = error_msg(err, -E2BIG, "more than %d mounts of host files", FD_SEND_MAX - 2);
+		if (r < 0)
+			break;
+		fds[n] = gofer_clone_mount(path, json_is_true(json_object_get(o, "recursive")));
+		if (fds[n] < 0)
+			r = error_set(err, fds[n], "gofer: %s", path);
+		else
+			n++;
+	}
+	if (r == 0) {
+		r = control_send(t->gofer_ctl, m, fds, n);
+		r = r < 0 && r != -EPIPE && r != -ECONNRESET ? error_set(err, r, "gofer setup") : 0;
+	}
+	for (i = 2; i < n; i++)
+		(void)close(fds[i]);
+	return r;
 }
 
 static int send_gofer_setup(const struct sandbox_start *s, struct starting *t, json_t *exports, struct error **err)
@@ -126,14 +169,15 @@ static int send_sandbox_setup(const struct sandbox_start *s, struct starting *t,
 	size_t n = 0;
 	int r;
 
-	m = json_pack("{s:s, s:s, s:O, s:O, s:b, s:b, s:b, s:s, s:s, s:s, s:s, s:b}", "op", s->image_fds ? "restore" : "create",
+	m = json_pack("{s:s, s:s, s:O, s:O, s:b, s:b, s:b, s:s, s:s, s:s, s:s, s:b}", "op",
+		      s->from ? "clone" : s->image_fds ? "restore" : "create",
 		      "id", s->c->id, "spec", s->spec->json, "mounts", mounts, "debug", s->g->debug, "log",
 		      s->g->debug || s->g->strace || (s->g->debug_log && s->g->debug_log[0]), "strace", s->g->strace,
 		      "straceCalls", s->g->strace_calls ? s->g->strace_calls : "", "straceComms",
 		      s->g->strace_comms ? s->g->strace_comms : "",
 		      "platform", s->g->platform ? s->g->platform : "", "emptyDir", s->c->dir, "rootless",
 		      isolate_is_rootless(s->g->rootless));
-	if (!m || (s->image_fds && json_object_set_new(m, "restore", restore_opts_to_json(s->restore)) < 0) ||
+	if (!m || ((s->from || s->image_fds) && json_object_set_new(m, "restore", restore_opts_to_json(s->restore)) < 0) ||
 	    (s->image_fds && json_object_set_new(m, "layers", json_integer((json_int_t)s->nr_layers)) < 0) ||
 	    (s->hostname && add_hostname(s, m) < 0))
 		return error_set(err, -ENOMEM, "sandbox setup");
@@ -142,7 +186,9 @@ static int send_sandbox_setup(const struct sandbox_start *s, struct starting *t,
 	fds[n++] = t->exit_fd;
 	for (int i = 0; i < 3; i++)
 		fds[n++] = s->stdio[i];
-	for (int i = 0; s->image_fds && i < IMAGE_PARTS; i++)
+	if (s->from)
+		fds[n++] = t->sandbox_log;
+	for (int i = 0; !s->from && s->image_fds && i < IMAGE_PARTS; i++)
 		fds[n++] = s->image_fds[i];
 	for (size_t i = 0; s->image_fds && i < s->nr_layers; i++) {
 		fds[n++] = s->layers[i].index;
@@ -183,6 +229,11 @@ static int explain_failure(const struct sandbox_start *s, struct starting *t, in
 	}
 	if (r != -ECONNRESET)
 		return r;
+	if (s->from) { /* nobody's child here */
+		proc_kill(&s->c->sandbox);
+		return error_msg(err, -EIO, "container %s: the sandbox ended without an answer (its log: %s)", s->c->id,
+				 s->c->debug_log);
+	}
 	(void)kill(s->c->sandbox.pid, SIGKILL); /* it has closed its only line to us: it is dead or as good as */
 	if (waitpid(s->c->sandbox.pid, &status, 0) == s->c->sandbox.pid) {
 		sandbox_describe_death(status, how, sizeof(how));
@@ -216,8 +267,8 @@ static int choose_network(const struct sandbox_start *s, struct spawn *sandbox, 
 static int spawn_both(const struct sandbox_start *s, struct starting *t, struct error **err)
 {
 	char title[64], gofer_title[64];
-	struct spawn sandbox = {title, "boot", NULL, -EBADF, t->ctl_child, t->sandbox_log, t->null_fd};
-	struct spawn gofer = {gofer_title, "gofer", NULL, -EBADF, t->gofer_ctl_child, t->gofer_log, t->null_fd};
+	struct spawn sandbox = {title, "boot", NULL, -EBADF, false, t->ctl_child, t->sandbox_log, t->null_fd};
+	struct spawn gofer = {gofer_title, "gofer", NULL, -EBADF, false, t->gofer_ctl_child, t->gofer_log, t->null_fd};
 	pid_t pid, gofer_pid;
 	int r = choose_network(s, &sandbox, err);
 
@@ -243,10 +294,39 @@ static int spawn_both(const struct sandbox_start *s, struct starting *t, struct 
 	return r;
 }
 
-/* The gofer goes with its pid namespace's init, the sandbox. */
-static void reap_failed(struct container *c)
+/* Forks of a template and of its keeper, which begin at the same time. */
+static int fork_both(const struct sandbox_start *s, struct starting *t, struct error **err)
 {
-	if (c->sandbox.pid > 0) {
+	pid_t pid = 0;
+	char path[48], num[16];
+	int r = control_fork_begin(s->from, CONTROL_SOCK, &t->ctl, err);
+
+	if (r == 0)
+		r = control_fork_begin(s->from, TEMPLATE_GOFER_SOCK, &t->gofer_ctl, err);
+	if (r == 0)
+		r = control_fork_end(t->ctl, &pid, err);
+	if (r == 0 && proc_identify(pid, &s->c->sandbox) < 0)
+		r = error_msg(err, -EIO, "the fork ended at once");
+	if (r == 0)
+		r = control_fork_end(t->gofer_ctl, &s->c->gofer.pid, err);
+	if (r < 0)
+		return error_prefix(err, "template %s", s->from->id);
+	if (s->spec->process->has_oom) { /* a sandbox that is executed does it itself */
+		(void)snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)pid);
+		(void)snprintf(num, sizeof(num), "%d", s->spec->process->oom_score_adj);
+		(void)!write_string_at(AT_FDCWD, path, num);
+	}
+	return 0;
+}
+
+/* The gofer goes with its pid namespace's init, the sandbox, or with its connection to it. */
+static void reap_failed(const struct sandbox_start *s)
+{
+	struct container *c = s->c;
+
+	if (s->from) {
+		proc_kill(&c->sandbox);
+	} else if (c->sandbox.pid > 0) {
 		(void)kill(c->sandbox.pid, SIGKILL);
 		(void)waitpid(c->sandbox.pid, NULL, 0);
 	}
@@ -264,11 +344,11 @@ static int start_and_wait(const struct sandbox_start *s, struct starting *t, jso
 	if (r == 0)
 		r = open_all(s, t, err);
 	if (r == 0)
-		r = spawn_both(s, t, err);
+		r = s->from ? fork_both(s, t, err) : spawn_both(s, t, err);
 	if (r == 0)
 		r = cgroup_create(s->g, s->c, s->spec, err);
 	if (r == 0)
-		r = send_gofer_setup(s, t, plan.exports, err);
+		r = s->from ? send_forked_gofer_setup(s, t, plan.exports, err) : send_gofer_setup(s, t, plan.exports, err);
 	if (r == 0)
 		r = send_sandbox_setup(s, t, plan.mounts, err);
 	if (r < 0)
@@ -298,7 +378,7 @@ int sandbox_create(const struct sandbox_start *s, int *ret_ctl, json_t **ret_ans
 	int r = start_and_wait(s, &t, ret_answer, err);
 
 	if (r < 0) {
-		reap_failed(s->c);
+		reap_failed(s);
 		cgroup_remove(s->c);
 		return r;
 	}

@@ -20,6 +20,7 @@ struct sandbox_start {
 	int stdio[3]; /* [0] is the pty slave when the spec wants a terminal */
 	const int *extra_fds;
 	size_t nr_extra_fds;
+	const struct container *from; /* restore: the template to fork from; NULL: from image_fds */
 	const int *image_fds; /* IMAGE_PARTS descriptors: restore; NULL: create */
 	const struct sentry_layer_fds *layers; /* with image_fds: of the images it is a change of */
 	size_t nr_layers;
@@ -35,6 +36,10 @@ struct sandbox_start {
  * answer, which carries restore's statistics.
  */
 _must_check_ int sandbox_create(const struct sandbox_start *s, int *ret_ctl, json_t **ret_answer, struct error **err);
+
+/* Opens --debug-log (a file, or a directory when it ends in '/', then <id>.@who.log in it) or <state>/boot.log. *@ret_path may be NULL. */
+_must_check_ int sandbox_open_log(const struct globals *g, const struct container *c, const char *who, char **ret_path,
+				  struct error **err);
 
 /* "killed by its system call filter ..." and the like, for a sandbox that ended unexpectedly with wait status @status.
  */

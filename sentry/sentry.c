@@ -52,17 +52,22 @@ static uint64_t host_memory(void)
 	return (uint64_t)si.totalram * si.mem_unit;
 }
 
+static void kernel_configure(struct kernel *k, const struct sentry_config *cfg)
+{
+	k->cfg = *cfg;
+	if (!k->cfg.nr_cpus)
+		k->cfg.nr_cpus = host_cpus();
+	if (!k->cfg.total_memory)
+		k->cfg.total_memory = host_memory();
+}
+
 static struct kernel *kernel_new(const struct sentry_config *cfg)
 {
 	struct kernel *k = calloc(1, sizeof(*k));
 
 	if (!k)
 		return NULL;
-	k->cfg = *cfg;
-	if (!k->cfg.nr_cpus)
-		k->cfg.nr_cpus = host_cpus();
-	if (!k->cfg.total_memory)
-		k->cfg.total_memory = host_memory();
+	kernel_configure(k, cfg);
 	mutex_init(&k->tasks_mu, "kernel.tasks_mu");
 	mutex_init(&k->freeze_mu, "kernel.freeze_mu");
 	cond_init(&k->exit_cv);
@@ -81,7 +86,23 @@ static struct kernel *kernel_new(const struct sentry_config *cfg)
 	return k;
 }
 
-int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct error **err)
+/* What belongs to one sandbox: its platform, the host's network, what its command line asked for. */
+static int own_process(struct kernel *k, const struct sentry_config *cfg, struct error **err)
+{
+	int r;
+
+	if (cfg->strace) {
+		r = strace_setup(cfg->strace_calls, cfg->strace_comms);
+		if (r < 0)
+			return error_msg(err, r, "--strace-syscalls: \"%s\": unknown system call or class", cfg->strace_calls);
+	}
+	r = k->pops->start ? k->pops->start(k->plat, err) : 0;
+	if (r < 0)
+		return error_prefix(err, "platform %s", k->pops->name);
+	return host_net_init(cfg, err);
+}
+
+int sentry_new_template(const struct sentry_config *cfg, struct sentry **ret, struct error **err)
 {
 	struct sentry *s = calloc(1, sizeof(*s));
 	struct kernel *k = s ? kernel_new(cfg) : NULL;
@@ -95,11 +116,6 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	/* To give memory back, malloc would read a file in /proc, which the filter forbids: large blocks go back by munmap anyway. */
 	(void)mallopt(M_TRIM_THRESHOLD, INT_MAX);
 	s->k = k;
-	if (cfg->strace) {
-		r = strace_setup(cfg->strace_calls, cfg->strace_comms);
-		if (r < 0)
-			return error_msg(err, r, "--strace-syscalls: \"%s\": unknown system call or class", cfg->strace_calls);
-	}
 	k->pops = platform_find(cfg->platform, err);
 	if (!k->pops)
 		return -ENOSYS;
@@ -107,9 +123,6 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	if (r < 0)
 		return error_prefix(err, "platform %s", k->pops->name);
 	k->pops->caps(k->plat, &k->pcaps);
-	r = host_net_init(cfg, err);
-	if (r < 0)
-		return r;
 	cgroup_mem_init();
 	r = memfile_new(&k->mf);
 	if (r < 0)
@@ -120,6 +133,39 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 		return error_set(err, -ENOMEM, "cannot make the kernel");
 	*ret = s;
 	return 0;
+}
+
+int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct error **err)
+{
+	struct sentry *s = NULL;
+	int r = sentry_new_template(cfg, &s, err);
+
+	if (r == 0)
+		r = own_process(s->k, cfg, err);
+	if (r == 0)
+		*ret = s;
+	return r;
+}
+
+int sentry_load_template(struct sentry *s, const struct sentry_image_fds *fds, struct error **err)
+{
+	mutex_guard(&s->ctl_mu);
+	/* Frozen from before the first object exists until sentry_start(). */
+	kernel_freeze(s->k);
+	return checkpoint_begin_load(s->k, fds, &s->loading, err);
+}
+
+int sentry_own_clone(struct sentry *s, const struct sentry_config *cfg, struct error **err)
+{
+	int r;
+
+	mutex_guard(&s->ctl_mu);
+	kernel_configure(s->k, cfg);
+	kernel_random(&s->k->generation, sizeof(s->k->generation));
+	r = memfile_renew(s->k->mf);
+	if (r < 0)
+		return error_set(err, r, "cannot make the memory file");
+	return own_process(s->k, cfg, err);
 }
 
 int sentry_create_container(struct sentry *s, const struct sentry_container *sc, struct error **err)
@@ -423,10 +469,11 @@ int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const s
 	int64_t t0 = ktime_mono();
 	int r;
 
+	r = s->loading ? 0 : sentry_load_template(s, fds, err);
+	if (r < 0)
+		return r;
 	mutex_guard(&s->ctl_mu);
-	/* Frozen from before the first object exists until sentry_start(). */
-	kernel_freeze(s->k);
-	r = checkpoint_load(s->k, fds, sc, o, &st, err);
+	r = checkpoint_load(s->k, TAKE_PTR(s->loading), sc, o, &st, err);
 	if (r < 0)
 		return r;
 	s->restored = true;

@@ -175,6 +175,15 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 /* @fn is called, by any thread and with any locks held, when the application needs a page whose content the image it was restored from cannot
  * give, or not undamaged. It ends the process: wrong content must not be seen. Before this is called such a page fails the restore. */
 void sentry_on_image_damage(void (*fn)(void));
+/*
+ * A template: a kernel whose platform is not started, for a process that will be forked and has no threads. sentry_load_template() fills it as far
+ * as the image alone goes (checkpoint_begin_load()); @fds may be closed afterwards. Of @cfg only `platform` and sizes count; there is no
+ * host_network. In the fork sentry_own_clone() then makes what one sandbox has for itself, where sentry_new() would have been called,
+ * and sentry_restore() goes on without @fds.
+ */
+int sentry_new_template(const struct sentry_config *cfg, struct sentry **ret, struct error **err);
+int sentry_load_template(struct sentry *s, const struct sentry_image_fds *fds, struct error **err);
+int sentry_own_clone(struct sentry *s, const struct sentry_config *cfg, struct error **err);
 
 /* Builds a container: mounts, devices, the init process loaded and ready but not run. */
 int sentry_create_container(struct sentry *s, const struct sentry_container *c, struct error **err);
@@ -210,7 +219,7 @@ char *sentry_debug_json(struct sentry *s, const struct sentry_debug_opts *opts);
  * sandbox is running again as if nothing had happened (paused, if it was paused). */
 int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 		      struct sentry_ckpt_stats *ret, struct error **err);
-/* Loads an image into a fresh sentry (no container created yet). @c gives the new id, gofer, mounts (matched to the saved ones by
+/* Loads an image into a fresh sentry (no container created yet); @fds NULL: the image that a template has begun to load. @c gives the new id, gofer, mounts (matched to the saved ones by
  * destination), stdio and console in c->process.stdio; other fields of c->process are ignored. Tasks stay frozen until sentry_start(). @o: valid during the call. */
 int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_container *c,
 		   const struct sentry_restore_opts *o, struct sentry_ckpt_stats *ret, struct error **err);

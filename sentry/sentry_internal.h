@@ -9,6 +9,7 @@ struct sentry {
 	struct kernel *k;
 	struct mutex ctl_mu;
 	bool paused; /* guarded by ctl_mu */
+	struct loading *loading; /* an image that is half loaded: a template, or a clone that has just been forked from it */
 	bool restored; /* loaded and not yet let go; guarded by ctl_mu */
 };
 

@@ -65,7 +65,12 @@ enum state_phase { STATE_INIT, STATE_READ, STATE_ALLOC, STATE_LOAD, STATE_AFTER,
 /* @fd: read from its current position; or -1: from @mem, which must outlive the reader. */
 _must_check_ int state_reader_new(int fd, const void *mem, size_t len, const struct state_opts *o, struct state_reader **ret,
 				  struct error **err);
-/* Runs all phases. On failure the error reads "<type> <id>: <why>"; objects already made are abandoned. */
+/*
+ * The phases up to STATE_LOAD, without the types that load late: what depends on nothing but the image. A process that has come so far
+ * may be forked any number of times, and each of them goes on with state_reader_load(); nothing is read from @fd after this.
+ */
+_must_check_ int state_reader_begin(struct state_reader *r, struct error **err);
+/* Runs all phases, or those that state_reader_begin() has left. On failure the error reads "<type> <id>: <why>"; objects already made are abandoned. */
 _must_check_ int state_reader_load(struct state_reader *r, struct error **err);
 /* After a successful load: takes a reference on root number @n and stores it (or NULL) in *@ret. */
 _must_check_ int state_reader_root(struct state_reader *r, size_t n, const struct state_type *t, void **ret, struct error **err);

@@ -200,13 +200,15 @@ static int called(struct state_reader *r, size_t i, int x, const char *what)
 	return fail(r, i, x, why);
 }
 
-static int phase_load(struct state_reader *r)
+static int phase_load(struct state_reader *r, bool late)
 {
 	r->phase = STATE_LOAD;
 	for (size_t i = 0; i < r->nr; i++) {
 		struct entry *e = &r->entries[i];
 		int x;
 
+		if (e->type->load_late != late)
+			continue;
 		r->current = i;
 		x = called(r, i, e->type->load(r, e->obj, e->msg), "cannot be loaded");
 		if (x < 0)
@@ -236,7 +238,13 @@ static int phase_after(struct state_reader *r)
 	return 0;
 }
 
-int state_reader_load(struct state_reader *r, struct error **err)
+static int failed(struct state_reader *r, int x, struct error **err)
+{
+	r->phase = STATE_FAILED;
+	return error_msg(err, x, "%s", error_text(r->err));
+}
+
+int state_reader_begin(struct state_reader *r, struct error **err)
 {
 	int x;
 
@@ -245,12 +253,23 @@ int state_reader_load(struct state_reader *r, struct error **err)
 	if (x >= 0)
 		x = phase_alloc(r);
 	if (x >= 0)
-		x = phase_load(r);
+		x = phase_load(r, /* late= */ false);
+	return x < 0 ? failed(r, x, err) : 0;
+}
+
+int state_reader_load(struct state_reader *r, struct error **err)
+{
+	int x = r->phase == STATE_INIT ? state_reader_begin(r, err) : 0;
+
+	if (x < 0)
+		return x;
+	assert(r->phase == STATE_LOAD);
+	x = phase_load(r, /* late= */ true);
 	if (x >= 0)
 		x = phase_after(r);
-	r->phase = x < 0 ? STATE_FAILED : STATE_DONE;
 	if (x < 0)
-		return error_msg(err, x, "%s", error_text(r->err));
+		return failed(r, x, err);
+	r->phase = STATE_DONE;
 	return 0;
 }
 

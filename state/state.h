@@ -60,6 +60,9 @@ struct state_type {
 	int (*save)(struct state_writer *w, const void *obj, void *msg);
 	int (*load)(struct state_reader *r, void *obj, const void *msg);
 	int (*after_load)(struct state_reader *r, void *obj); /* may be NULL */
+	/* load() wants more than the message: descriptors, the gofer, the time. It is then called after every load() that does not, and
+	 * in a process that has these; the others may be called long before (state_reader_begin()), in a process that is forked afterwards. */
+	bool load_late;
 	/* Reference counting, used by state_deref() and the loader. NULL for objects that are not counted: then alloc()'s
 	 * object belongs to whoever links it. */
 	void (*get)(void *obj);

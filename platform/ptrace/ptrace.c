@@ -89,8 +89,6 @@ static void as_destroy(struct plat_as *as)
 static int pt_new(struct platform **ret, struct error **err)
 {
 	struct platform *p = calloc(1, sizeof(*p));
-	struct sigaction chld;
-	int r;
 
 	if (!p)
 		return error_set(err, -ENOMEM, "ptrace platform");
@@ -100,18 +98,20 @@ static int pt_new(struct platform **ret, struct error **err)
 	cond_init(&p->done);
 	list_init(&p->reqs);
 	list_init(&p->pool);
+	*ret = p;
+	return 0;
+}
+
+static int pt_start(struct platform *p, struct error **err)
+{
+	struct sigaction chld;
+
 	/* Or every stop of every stub would send us a SIGCHLD. */
 	if (sigaction(SIGCHLD, NULL, &chld) == 0 && !(chld.sa_flags & SA_NOCLDSTOP)) {
 		chld.sa_flags |= SA_NOCLDSTOP;
 		(void)sigaction(SIGCHLD, &chld, NULL);
 	}
-	r = ptrace_template_start(p, err);
-	if (r < 0) {
-		free(p);
-		return r;
-	}
-	*ret = p;
-	return 0;
+	return ptrace_template_start(p, err);
 }
 
 static void pt_free(struct platform *p)
@@ -760,6 +760,7 @@ static int pt_switch_to(struct plat_ctx *c, struct plat_as *as, struct plat_trap
 const struct platform_ops ptrace_platform_ops = {
 	.name = "ptrace",
 	.new = pt_new,
+	.start = pt_start,
 	.free = pt_free,
 	.caps = pt_caps,
 	.as_new = pt_as_new,

@@ -2,8 +2,11 @@
 /* The host calls of the ptrace platform after new(), for the sandbox's filter. */
 #include "platform/ptrace/seccomp.h"
 
+#include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+
+#include "platform/ptrace/ptrace_internal.h"
 
 const int platform_ptrace_syscalls[] = {
 	SYS_ptrace, /* requests below */
@@ -26,3 +29,14 @@ const long platform_ptrace_requests[] = {
 	PTRACE_GETREGSET, PTRACE_SETREGSET, PTRACE_GETSIGINFO, PTRACE_GET_SYSCALL_INFO, PTRACE_POKEUSER,
 	-1,
 };
+
+const int platform_ptrace_stub_syscalls[] = {
+	/* the template on its way */
+	SYS_getppid, SYS_prlimit64, SYS_capset, SYS_seccomp,
+	/* what stubs are made to do */
+	SYS_pause, SYS_exit_group,
+	SYS_time, SYS_gettimeofday, SYS_getcpu, /* on the vsyscall page: answered by the stub's own filter, if no other forbids them */
+	-1,
+};
+
+const unsigned long platform_ptrace_stub_clones[] = { CLONE_FILES, STUB_FORK_FLAGS, STUB_THREAD_FLAGS, 0 };

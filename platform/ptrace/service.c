@@ -158,7 +158,7 @@ void service_stop(struct platform *p)
 	mutex_unlock(&p->mu);
 	if (p->service_up)
 		(void)pthread_join(p->service, NULL);
-	else
+	else if (p->template > 0) /* it was started */
 		tracee_kill(p->template);
 	p->service_up = false;
 }

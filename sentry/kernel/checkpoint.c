@@ -2,8 +2,9 @@
 /*
  * Loading the whole kernel; saving is checkpoint_save.c.
  *
- * Load:  manifest and its requirements, parts, objects (all phases of state.h), pages attached lazily, then files re-attached, threads
- *        made. Timers were armed by their owners while the timer thread is frozen. The caller thaws.
+ * Load:  manifest and its requirements, parts, objects as far as the image alone fills them, indexes of pages: a template stops here and
+ *        is forked. Then, with descriptors, gofer and time of the new container, the rest of the phases of state.h, pages attached
+ *        lazily, files re-attached, threads made. Timers were armed by their owners while the timer thread is frozen. The caller thaws.
  */
 #include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/checkpoint.h"
@@ -111,39 +112,63 @@ static int check_small(struct pages_reader *pr, struct error **err)
 	return 0;
 }
 
-static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, struct restore_ctx *ctx, struct sentry_ckpt_stats *st,
-			struct error **err)
+struct loading {
+	struct state_reader *rd;
+	struct pages_reader *pr;
+	int64_t created_ns; /* of the image */
+};
+
+int checkpoint_begin_load(struct kernel *k, const struct sentry_image_fds *fds, struct loading **ret, struct error **err)
 {
+	struct restore_ctx nobody = { .k = k };
+	_cleanup_manifest_ struct manifest m = { 0 };
 	struct state_opts o = { .ctx = k };
-	struct pages_reader *pr = NULL;
-	struct state_reader *rd = NULL;
+	struct loading *l;
+	int r = check_manifest(fds, &m, err);
+
+	if (r < 0)
+		return r;
+	k->base = image_base_new(&m, fds->manifest);
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return error_set(err, -ENOMEM, "restore");
+	l->created_ns = m.created_ns;
+	k->restore = &nobody;
+	r = state_reader_new(fds->kernel, NULL, 0, &o, &l->rd, err);
+	if (r == 0)
+		r = state_reader_begin(l->rd, err);
+	k->restore = NULL;
+	if (r == 0)
+		r = open_pages(fds, &l->pr, err);
+	if (r == 0)
+		r = check_small(l->pr, err);
+	if (r == 0)
+		*ret = l;
+	return r;
+}
+
+static int load_objects(struct kernel *k, struct loading *l, struct sentry_ckpt_stats *st, struct error **err)
+{
 	struct state_stats stats;
 	struct kernel *root;
-	int r;
+	int r = state_reader_load(l->rd, err);
 
-	r = state_reader_new(fds->kernel, NULL, 0, &o, &rd, err);
-	if (r == 0)
-		r = state_reader_load(rd, err);
-	if (r < 0 && ctx->why) {
+	if (r < 0 && k->restore->why) {
 		if (err)
 			error_freep(err);
-		return error_msg(err, r, "%s", ctx->why);
+		return error_msg(err, r, "%s", k->restore->why);
 	}
 	if (r == 0)
-		r = state_reader_root(rd, 0, &kernel_state_type, (void **)&root, err);
+		r = state_reader_root(l->rd, 0, &kernel_state_type, (void **)&root, err);
 	if (r < 0)
 		return r;
-	state_reader_stats(rd, &stats);
+	state_reader_stats(l->rd, &stats);
 	st->objects = stats.objects;
-	r = open_pages(fds, &pr, err);
-	if (r == 0)
-		r = check_small(pr, err);
-	if (r < 0)
-		return r;
-	r = memfile_attach_pages(k->mf, pr, -1); /* its descriptors are the process's, to its end */
+	r = memfile_attach_pages(k->mf, l->pr, -1); /* its descriptors are the process's, to its end */
 	if (r < 0)
 		return error_set(err, r, "pages.img does not fit the objects of kernel.img");
-	(void)state_reader_free(rd);
+	(void)state_reader_free(l->rd);
+	free(l);
 	return 0;
 }
 
@@ -213,17 +238,13 @@ static int adopt_container(struct kernel *k, const struct restore_ctx *ctx, stru
 	return 0;
 }
 
-int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_container *sc,
-		    const struct sentry_restore_opts *o, struct sentry_ckpt_stats *st, struct error **err)
+int checkpoint_load(struct kernel *k, struct loading *l, const struct sentry_container *sc, const struct sentry_restore_opts *o,
+		    struct sentry_ckpt_stats *st, struct error **err)
 {
 	struct restore_ctx ctx = { .k = k, .sc = sc, .opts = o };
-	_cleanup_manifest_ struct manifest m = { 0 };
-	int r = check_manifest(fds, &m, err);
+	int r;
 
-	if (r < 0)
-		return r;
-	ctx.created = m.created_ns;
-	k->base = image_base_new(&m, fds->manifest);
+	ctx.created = l->created_ns;
 	if (sc->gofer_fd >= 0) {
 		r = p9_client_new(sc->gofer_fd, &ctx.gofer);
 		if (r < 0)
@@ -234,7 +255,7 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 	if (!ctx.file_checks)
 		return error_set(err, -ENOMEM, "restore");
 	k->restore = &ctx;
-	r = load_objects(k, fds, &ctx, st, err);
+	r = load_objects(k, l, st, err);
 	if (r == 0)
 		r = file_checks_run(ctx.file_checks, o, err);
 	file_checks_free(TAKE_PTR(ctx.file_checks));

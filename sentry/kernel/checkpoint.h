@@ -27,8 +27,15 @@ struct saver;
  * once, with sentry.ctl_mu held from before _begin(). After a failure the kernel is as good as before. */
 _must_check_ int checkpoint_begin(struct kernel *k, const struct sentry_ckpt_opts *o, struct saver **ret, struct error **err);
 _must_check_ int checkpoint_finish(struct saver *s, const struct sentry_image_fds *fds, struct sentry_ckpt_stats *st, struct error **err);
-/* Into a fresh, frozen kernel. On success task threads exist, parked. On failure the process must end. */
-_must_check_ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_container *sc,
+/*
+ * The first half of a load, into a fresh, frozen kernel whose platform need not be started: everything that depends on the image alone. The
+ * manifest is checked first, then the objects are read and filled as far as they can be, and the index of pages. Afterwards the
+ * process may be forked; each copy goes on with checkpoint_load(). On failure the process must end. @fds stay the caller's.
+ */
+struct loading;
+_must_check_ int checkpoint_begin_load(struct kernel *k, const struct sentry_image_fds *fds, struct loading **ret, struct error **err);
+/* The rest; frees @l. On success task threads exist, parked. On failure the process must end. */
+_must_check_ int checkpoint_load(struct kernel *k, struct loading *l, const struct sentry_container *sc,
 				 const struct sentry_restore_opts *o, struct sentry_ckpt_stats *st, struct error **err);
 
 #endif

@@ -267,6 +267,7 @@ const struct state_type kernel_state_type = {
 	.alloc = kernel_alloc,
 	.save = kernel_save,
 	.load = kernel_load,
+	.load_late = true,
 	.after_load = kernel_after_load,
 	.get = kernel_ref_nop,
 	.put = kernel_ref_nop,

@@ -74,6 +74,27 @@ static void mf_free(struct rangemap *m, struct range *r)
 
 static const struct rangemap_ops mf_ops = { mf_split, mf_can_merge, mf_free };
 
+/* A new file of *@size bytes, or fewer: then *@size says how many. */
+static int make_file(uint64_t *size)
+{
+	/* Application code runs from it, so it must stay executable whatever vm.memfd_noexec says; old kernels lack the flag. */
+	int fd = memfd_create("runsc-memory", MFD_CLOEXEC | MFD_EXEC);
+
+	if (fd < 0 && errno == EINVAL)
+		fd = memfd_create("runsc-memory", MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* A sparse size costs nothing; RLIMIT_FSIZE may forbid the whole. */
+	for (; ftruncate(fd, (off_t)*size) < 0; *size /= 2)
+		if (*size <= CHUNK_SIZE) {
+			int r = -errno;
+
+			(void)close(fd);
+			return r;
+		}
+	return fd;
+}
+
 int memfile_new(struct memfile **ret)
 {
 	struct memfile *mf = calloc(1, sizeof(*mf));
@@ -81,31 +102,36 @@ int memfile_new(struct memfile **ret)
 	if (!mf)
 		return -ENOMEM;
 	safecopy_init();
-	/* Application code runs from it, so it must stay executable whatever vm.memfd_noexec says; old kernels lack the flag. */
-	mf->fd = memfd_create("runsc-memory", MFD_CLOEXEC | MFD_EXEC);
-	if (mf->fd < 0 && errno == EINVAL)
-		mf->fd = memfd_create("runsc-memory", MFD_CLOEXEC);
+	mf->size = MAX_CHUNKS * CHUNK_SIZE;
+	mf->fd = make_file(&mf->size);
 	if (mf->fd < 0) {
-		int r = -errno;
+		int r = mf->fd;
 
 		free(mf);
 		return r;
 	}
-	/* A sparse size costs nothing; RLIMIT_FSIZE may forbid the whole. */
-	for (mf->size = MAX_CHUNKS * CHUNK_SIZE; ftruncate(mf->fd, (off_t)mf->size) < 0; mf->size /= 2)
-		if (mf->size <= CHUNK_SIZE) {
-			int r = -errno;
-
-			(void)close(mf->fd);
-			free(mf);
-			return r;
-		}
 	mf->limit = mf->size;
 	mutex_init(&mf->mu, "memfile.mu");
 	rangemap_init(&mf->allocs, &mf_ops);
 	memfile_content_init(mf);
 	*ret = mf;
 	return 0;
+}
+
+int memfile_renew(struct memfile *mf)
+{
+	uint64_t size = mf->size;
+	int fd, r;
+
+	for (size_t i = 0; i < MAX_CHUNKS; i++)
+		if (atomic_load(&mf->chunk[i]))
+			return -EBUSY;
+	fd = make_file(&size);
+	if (fd < 0)
+		return fd;
+	r = size < mf->size ? -EFBIG : dup3(fd, mf->fd, O_CLOEXEC) < 0 ? -errno : 0;
+	(void)close(fd);
+	return r;
 }
 
 static void drop_all(struct rangemap *m)

@@ -20,6 +20,9 @@
 struct memfile;
 
 _must_check_ int memfile_new(struct memfile **ret);
+/* In a process that was forked from the one that made @mf: a file of its own in the place of the one that it shares. Nothing may have
+ * touched content yet; ranges may have been adopted. -EBUSY: something has. */
+_must_check_ int memfile_renew(struct memfile *mf);
 void memfile_free(struct memfile *mf);
 int memfile_fd(const struct memfile *mf);
 /* Allocates @len bytes (page multiple), zeroed, contiguous, one reference each page. *@ret_off is the offset. @huge: prefer 2 MiB

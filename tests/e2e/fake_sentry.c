@@ -158,6 +158,21 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	return 0;
 }
 
+int sentry_new_template(const struct sentry_config *cfg, struct sentry **ret, struct error **err)
+{
+	return error_msg(err, -ENOSYS, "templates need our kernel");
+}
+
+int sentry_load_template(struct sentry *s, const struct sentry_image_fds *fds, struct error **err)
+{
+	return error_msg(err, -ENOSYS, "templates need our kernel");
+}
+
+int sentry_own_clone(struct sentry *s, const struct sentry_config *cfg, struct error **err)
+{
+	return error_msg(err, -ENOSYS, "templates need our kernel");
+}
+
 static json_t *from_strv(char *const *v)
 {
 	json_t *a = json_array();

@@ -95,7 +95,7 @@ int main(int argc, char **argv)
 	memcpy(mem, loop_code, sizeof(loop_code));
 	memcpy(mem + 64, touch_code, sizeof(touch_code));
 	ops = platform_find(argc > 1 ? argv[1] : NULL, &err);
-	if (!ops || ops->new(&plat, &err) < 0) {
+	if (!ops || ops->new(&plat, &err) < 0 || ops->start(plat, &err) < 0) {
 		fprintf(stderr, "%s\n", error_text(err));
 		return 1;
 	}

@@ -928,7 +928,7 @@ static void as_a_sentry_without_capabilities(void **state)
 
 		(void)alarm(20);
 		/* The template is made with capabilities, used without: as the sandbox does. */
-		if (ops->new(&plat, NULL) < 0)
+		if (ops->new(&plat, NULL) < 0 || ops->start(plat, NULL) < 0)
 			_exit(1);
 		if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || syscall(SYS_capset, &hdr, none) < 0)
 			_exit(2);
@@ -982,7 +982,7 @@ static void under_its_own_seccomp_list(void **state)
 		pthread_t th;
 
 		(void)alarm(20);
-		if (ops->new(&plat, NULL) < 0 || filter_self() < 0)
+		if (ops->new(&plat, NULL) < 0 || ops->start(plat, NULL) < 0 || filter_self() < 0)
 			_exit(1);
 		LOAD(b_avx);
 		w.as = new_as();
@@ -1029,7 +1029,7 @@ static void stubs_die_with_the_sentry(void **state)
 		pid_t k;
 
 		(void)alarm(20);
-		if (ops->new(&plat, NULL) < 0)
+		if (ops->new(&plat, NULL) < 0 || ops->start(plat, NULL) < 0)
 			_exit(1);
 		LOAD(b_loop);
 		as = new_as();
@@ -1070,7 +1070,7 @@ static int setup(void **state)
 		return -1;
 	mem = mmap(NULL, 16 * PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
 	ops = platform_find("ptrace", &err);
-	if (!ops || ops->new(&plat, &err) < 0) {
+	if (!ops || ops->new(&plat, &err) < 0 || ops->start(plat, &err) < 0) {
 		print_error("%s\n", error_text(err));
 		return -1;
 	}

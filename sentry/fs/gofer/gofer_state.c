@@ -90,6 +90,7 @@ const struct state_type gofer_sb_state_type = {
 	.alloc = sb_alloc,
 	.save = sb_save,
 	.load = sb_load,
+	.load_late = true,
 	.get = sb_state_get,
 	.put = sb_state_put,
 };

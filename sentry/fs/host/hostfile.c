@@ -377,6 +377,7 @@ const struct state_type hostfile_state_type = {
 	.alloc = hostfile_alloc,
 	.save = hostfile_save,
 	.load = hostfile_load,
+	.load_late = true,
 	.get = file_state_get,
 	.put = file_state_put,
 };

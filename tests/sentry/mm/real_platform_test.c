@@ -125,7 +125,7 @@ int main(void)
 	struct error *err = NULL;
 
 	ops = platform_find(NULL, &err);
-	if (ops && ops->new(&plat, &err) < 0)
+	if (ops && (ops->new(&plat, &err) < 0 || ops->start(plat, &err) < 0))
 		ops = NULL;
 	error_free(err);
 	return cmocka_run_group_tests(tests, NULL, NULL);
