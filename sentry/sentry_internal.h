@@ -7,6 +7,7 @@
 
 struct sentry {
 	struct kernel *k;
+	struct mutex ckpt_mu; /* one checkpoint at a time; outside ctl_mu */
 	struct mutex ctl_mu;
 	bool paused; /* guarded by ctl_mu */
 	bool restored; /* loaded and not yet let go; guarded by ctl_mu */
