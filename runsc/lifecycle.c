@@ -234,7 +234,7 @@ static int open_terminal(const struct create_opts *o, const struct oci_process *
 
 static int open_image(const struct create_opts *o, struct image_dir *img, struct created *x, struct error **err)
 {
-	return path_is_stream(o->image_path) ? stream_receive_image(img, o->image_work_path, &x->ack, err) :
+	return path_is_stream(o->image_path) ? stream_receive_image(img, o->image_work_path, "restore", &x->ack, err) :
 					       image_dir_open(img, o->image_path, o->parent_path, err);
 }
 

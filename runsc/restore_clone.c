@@ -286,7 +286,7 @@ int restore_clones(const struct globals *g, const struct clone_opts *o, struct e
 		r = error_msg(err, -EINVAL, "process.terminal is set: clones need --console-socket");
 	if (r == 0)
 		r = path_is_stream(o->create.image_path) ?
-			    stream_receive_image(&img, o->create.image_work_path, &ack, err) :
+			    stream_receive_image(&img, o->create.image_work_path, "restore", &ack, err) :
 			    image_dir_open(&img, o->create.image_path, o->create.parent_path, err);
 	if (r == 0 && ack)
 		r = error_msg(err, -EINVAL, "--clone: the sender waits for one container to run (checkpoint --ack)");

@@ -22,7 +22,7 @@ struct receiver {
 	const char *work_path;
 	struct stream_progress progress;
 	uint64_t bytes;
-	bool ack;
+	bool may_ack, ack;
 };
 
 static const char *const names[STREAM_PARTS] = {"", "inventory", "kernel", "index", "pages"};
@@ -38,7 +38,7 @@ static int open_nameless(const char *dir, const char *name, struct error **err)
 		return fd < 0 ? error_set(err, -errno, "memory for the image") : fd;
 	}
 	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	return fd < 0 ? error_set(err, -errno, "--image-work-path %s", dir) : fd;
+	return fd < 0 ? error_set(err, -errno, "temporary file in %s", dir) : fd;
 }
 
 static ssize_t read_input(void *ctx, void *buf, size_t n, struct error **err)
@@ -70,7 +70,7 @@ static int begin(void *ctx, uint32_t flags, struct error **err)
 	struct stat in, out;
 
 	rc->ack = flags & STREAM_FLAG_ACK;
-	if (!rc->ack)
+	if (!rc->ack || !rc->may_ack)
 		return 0;
 	if (fstat(STDIN_FILENO, &in) < 0 || fstat(STDOUT_FILENO, &out) < 0 ||
 	    (!S_ISSOCK(in.st_mode) && !S_ISSOCK(out.st_mode) && !S_ISFIFO(out.st_mode)))
@@ -164,9 +164,9 @@ static void seal(const struct image_dir *d)
 	}
 }
 
-int stream_receive_image(struct image_dir *d, const char *work_path, bool *ret_ack, struct error **err)
+int stream_receive_image(struct image_dir *d, const char *work_path, const char *verb, bool *ret_ack, struct error **err)
 {
-	struct receiver rc = {.d = d, .work_path = work_path, .progress = {.verb = "restore"}};
+	struct receiver rc = {.d = d, .work_path = work_path, .may_ack = ret_ack, .progress = {.verb = verb}};
 	struct stream_reader rd = {
 		.read = read_input, .store = store, .begin = begin, .ctx = &rc, .max_total = memory_limit(work_path)};
 	_cleanup_guard_ struct stream_guard guard = {0};
@@ -174,7 +174,7 @@ int stream_receive_image(struct image_dir *d, const char *work_path, bool *ret_a
 	int r;
 
 	if (isatty(STDIN_FILENO))
-		return error_msg(err, -EINVAL, "--image-path -: standard input is a terminal, not a stream");
+		return error_msg(err, -EINVAL, "standard input is a terminal, not an image stream");
 	stream_guard_begin(&guard);
 	d->path = "standard input";
 	r = stream_receive(&rd, &pos, err);
@@ -182,9 +182,10 @@ int stream_receive_image(struct image_dir *d, const char *work_path, bool *ret_a
 	if (r == 0)
 		r = order_layers(d, err);
 	if (r < 0)
-		return error_prefix(err, "--image-path -");
+		return error_prefix(err, "standard input");
 	seal(d);
-	*ret_ack = rc.ack;
+	if (ret_ack)
+		*ret_ack = rc.ack;
 	return 0;
 }
 
