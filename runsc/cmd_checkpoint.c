@@ -8,17 +8,11 @@
 #include <unistd.h>
 
 #include "runsc/compression.h"
+#include "runsc/checkpoint.h"
 #include "runsc/control.h"
 #include "runsc/image_dir.h"
 #include "runsc/lifecycle.h"
 #include "runsc/stream.h"
-
-struct ckpt_opts {
-	const char *image_path, *work_path, *compression, *parent_path;
-	bool leave_running, pre_dump, print_stats, ack, file_digest;
-	int64_t timeout;
-	int level;
-};
 
 /* Says with every failure what has become of the container. */
 static int failed(struct container *c, struct error **err)
@@ -30,12 +24,12 @@ static int failed(struct container *c, struct error **err)
 	return error_prefix(err, "container %s goes on running", c->id);
 }
 
-static json_t *request(const struct ckpt_opts *o, bool leave, const char *parent_hash)
+json_t *checkpoint_request(const struct ckpt_opts *o, bool leave, const char *parent_hash)
 {
 	json_t *m = json_pack("{s:s, s:b, s:i, s:b}", "op", "checkpoint", "leaveRunning", leave, "compression", o->level, "fileDigest",
 			      o->file_digest);
 
-	if (m && parent_hash && json_object_set_new(m, "parent", json_string(parent_hash)) < 0) {
+	if (m && parent_hash && parent_hash[0] && json_object_set_new(m, "parent", json_string(parent_hash)) < 0) {
 		json_decref(m);
 		return NULL;
 	}
@@ -72,7 +66,7 @@ static int checkpoint(struct globals *g, struct container *c, const struct ckpt_
 		r = image_dir_parent_hash(o->image_path, o->parent_path, hash, err);
 	if (r < 0)
 		return r;
-	r = control_call(ctl, request(o, leave, o->parent_path ? hash : NULL), img.fds, IMAGE_PARTS, &answer, err);
+	r = control_call(ctl, checkpoint_request(o, leave, o->parent_path ? hash : NULL), img.fds, IMAGE_PARTS, &answer, err);
 	if (r < 0)
 		return failed(c, err);
 	incremental = json_is_true(json_object_get(answer, "incremental"));
@@ -99,28 +93,24 @@ static int checkpoint(struct globals *g, struct container *c, const struct ckpt_
 	return 0;
 }
 
-static int check_stream(const struct ckpt_opts *o, struct stream_send_opts *ret, struct error **err)
+static int check_stream(const struct ckpt_opts *o, struct error **err)
 {
 	if (!path_is_stream(o->image_path))
 		return o->ack ? error_msg(err, -EINVAL, "--ack: only a stream (--image-path -) has somebody who could acknowledge it") : 0;
-	if (o->pre_dump)
-		return error_msg(err, -EINVAL, "--pre-dump: a stream (--image-path -) must be complete");
-	if (o->parent_path)
-		return error_msg(err, -EINVAL, "--parent-path: a stream (--image-path -) must be complete");
+	if (o->pre_dump || o->parent_path)
+		return error_msg(err, -EINVAL, "--%s: a stream (--image-path -) is complete", o->pre_dump ? "pre-dump" : "parent-path");
 	if (o->timeout < 0 || o->timeout > INT32_MAX)
 		return error_msg(err, -EINVAL, "--stream-timeout: %lld is out of range", (long long)o->timeout);
-	*ret = (struct stream_send_opts){.leave_running = o->leave_running,
-					 .level = o->level,
-					 .ack = o->ack,
-					 .timeout = o->timeout,
-					 .work_path = o->work_path};
-	return stream_check_output(ret, err);
+	if (o->rounds < -1 || o->rounds >= STREAM_MAX_ROUNDS)
+		return error_msg(err, -EINVAL, "--pre-copy: %lld is not between 0 and %u", (long long)o->rounds, STREAM_MAX_ROUNDS - 1);
+	if (o->downtime < 0 || o->downtime > INT32_MAX)
+		return error_msg(err, -EINVAL, "--downtime: %lld is out of range", (long long)o->downtime);
+	return stream_check_output(o->ack, err);
 }
 
 int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 {
-	struct ckpt_opts o = {.timeout = STREAM_TIMEOUT};
-	struct stream_send_opts so;
+	struct ckpt_opts o = {.timeout = STREAM_TIMEOUT, .rounds = -1, .downtime = STREAM_DOWNTIME};
 	const struct flag flags[] = {
 		{"image-path", 0, FLAG_STR, &o.image_path, "DIR",
 		 "where to write (checkpoint/ in the working directory); -: a stream to standard output"},
@@ -138,7 +128,10 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		{"ack", 0, FLAG_BOOL, &o.ack, NULL,
 		 "stream: the container ends when the receiver confirms (on the same socket, or standard input)"},
 		{"stream-timeout", 0, FLAG_INT, &o.timeout, "SECONDS",
-		 "stream: give up when nobody reads for so long while the container is stopped (60; 0: never)"},
+		 "stream: give up when nobody reads for so long (60; 0: never)"},
+		{"pre-copy", 0, FLAG_INT, &o.rounds, "ROUNDS",
+		 "stream: send memory so often, at most, while the container runs (8; into a file 0)"},
+		{"downtime", 0, FLAG_INT, &o.downtime, "MS", "stream: stop for the rest when it is sent in so long (50)"},
 		{"tcp-established", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: connections inside the sandbox are kept"},
 		{"tcp-skip-in-flight", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect"},
 		{"tcp-close", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect"},
@@ -170,7 +163,7 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		o.parent_path = NULL;
 	r = compression_parse(o.compression, &o.level, err);
 	if (r == 0)
-		r = check_stream(&o, &so, err);
+		r = check_stream(&o, err);
 	if (r == 0)
 		r = container_open(g, rest.args[0], CONTAINER_EXCLUSIVE, &c, err);
 	if (r < 0)
@@ -178,5 +171,5 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 	if (c->status != CONTAINER_RUNNING && c->status != CONTAINER_PAUSED)
 		return error_msg(err, -ESRCH, "container not running: \"%s\" is %s", c->id,
 				 container_status_name(c->status));
-	return path_is_stream(o.image_path) ? stream_checkpoint(c, &so, err) : checkpoint(g, c, &o, err);
+	return path_is_stream(o.image_path) ? stream_checkpoint(c, &o, err) : checkpoint(g, c, &o, err);
 }

@@ -236,7 +236,7 @@ static int open_terminal(const struct create_opts *o, const struct oci_process *
 
 int lifecycle_open_image(const struct create_opts *o, struct image_dir *img, bool *ret_ack, struct error **err)
 {
-	return path_is_stream(o->image_path) ? stream_receive_image(img, o->image_work_path, ret_ack, err) :
+	return path_is_stream(o->image_path) ? stream_receive_image(img, o->image_work_path, "restore", ret_ack, err) :
 					       image_dir_open(img, o->image_path, o->parent_path, err);
 }
 

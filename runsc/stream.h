@@ -13,11 +13,13 @@
 
 #include <signal.h>
 
+#include "runsc/checkpoint.h"
 #include "runsc/image_dir.h"
 #include "state/image_stream.h"
 
-#define STREAM_PATH    "-"
-#define STREAM_TIMEOUT 60 /* seconds, the default of --stream-timeout */
+#define STREAM_TIMEOUT  60 /* seconds, the default of --stream-timeout */
+#define STREAM_ROUNDS   8  /* the default of --pre-copy */
+#define STREAM_DOWNTIME 50 /* milliseconds, the default of --downtime */
 
 static inline bool path_is_stream(const char *path)
 {
@@ -55,23 +57,17 @@ void stream_progress_end(struct stream_progress *p);
 
 /* --- stream_send.c --- */
 
-struct stream_send_opts {
-	bool leave_running;
-	int level;             /* of compression */
-	bool ack;              /* the container ends when the receiver says that its own runs */
-	int64_t timeout;       /* seconds without progress while the container is stopped; 0: any time */
-	const char *work_path; /* for dump.log; NULL: none */
-};
 /* Refuses a standard output that no stream should go to, before anything is done. */
-_must_check_ int stream_check_output(const struct stream_send_opts *o, struct error **err);
-/* The caller holds the container's lock. */
-_must_check_ int stream_checkpoint(struct container *c, const struct stream_send_opts *o, struct error **err);
+_must_check_ int stream_check_output(bool ack, struct error **err);
+/* The caller holds the container's lock, which is given up while rounds are sent that do not stop it. */
+_must_check_ int stream_checkpoint(struct container *c, const struct ckpt_opts *o, struct error **err);
 
 /* --- stream_recv.c --- */
 
-/* Reads standard input to the end mark. @d then has the descriptors of the parts and no directory. @work_path: where the
- * files without a name are; NULL or "": in memory. */
-_must_check_ int stream_receive_image(struct image_dir *d, const char *work_path, bool *ret_ack, struct error **err);
+/* Reads standard input to the end mark. @d then has the descriptors of the parts and of earlier rounds, and no directory. @work_path: where
+ * the files without a name are; NULL or "": in memory. @verb: for progress. @ret_ack (NULL: it does not matter): the sender waits for
+ * stream_send_ack(). */
+_must_check_ int stream_receive_image(struct image_dir *d, const char *work_path, const char *verb, bool *ret_ack, struct error **err);
 /* The container runs: tells a sender that asked for it. */
 _must_check_ int stream_send_ack(struct error **err);
 

@@ -22,7 +22,7 @@ struct receiver {
 	const char *work_path;
 	struct stream_progress progress;
 	uint64_t bytes;
-	bool ack;
+	bool may_ack, ack;
 };
 
 static const char *const names[STREAM_PARTS] = {"", "inventory", "kernel", "index", "pages"};
@@ -38,7 +38,7 @@ static int open_nameless(const char *dir, const char *name, struct error **err)
 		return fd < 0 ? error_set(err, -errno, "memory for the image") : fd;
 	}
 	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	return fd < 0 ? error_set(err, -errno, "--image-work-path %s", dir) : fd;
+	return fd < 0 ? error_set(err, -errno, "temporary file in %s", dir) : fd;
 }
 
 static ssize_t read_input(void *ctx, void *buf, size_t n, struct error **err)
@@ -70,7 +70,7 @@ static int begin(void *ctx, uint32_t flags, struct error **err)
 	struct stat in, out;
 
 	rc->ack = flags & STREAM_FLAG_ACK;
-	if (!rc->ack)
+	if (!rc->ack || !rc->may_ack)
 		return 0;
 	if (fstat(STDIN_FILENO, &in) < 0 || fstat(STDOUT_FILENO, &out) < 0 ||
 	    (!S_ISSOCK(in.st_mode) && !S_ISSOCK(out.st_mode) && !S_ISFIFO(out.st_mode)))
@@ -79,19 +79,66 @@ static int begin(void *ctx, uint32_t flags, struct error **err)
 	return 0;
 }
 
+/* The next round has begun: what there is belongs to an ancestor of the image. */
+static int keep_round(struct receiver *rc, struct error **err)
+{
+	struct image_dir *d = rc->d;
+
+	if (d->nr_layers == ARRAY_SIZE(d->layers))
+		return error_msg(err, -EFBIG, "the stream has more than %zu rounds", ARRAY_SIZE(d->layers));
+	d->layers[d->nr_layers++] = (struct sentry_layer_fds){TAKE_FD(d->fds[IMAGE_INDEX]), TAKE_FD(d->fds[IMAGE_PAGES])};
+	return 0;
+}
+
 static int store(void *ctx, const struct stream_chunk *c, const void *data, struct error **err)
 {
 	struct receiver *rc = ctx;
 	int *fd = &rc->d->fds[part_of[c->part]], r;
 
-	if (c->round)
-		return error_msg(err, -ENOTSUP, "the stream has several rounds, which this build does not read");
+	r = c->round > rc->d->nr_layers ? keep_round(rc, err) : 0;
+	if (r < 0)
+		return r;
 	if (*fd < 0)
 		*fd = open_nameless(rc->work_path, names[c->part], err);
 	if (*fd < 0)
 		return *fd;
 	r = pwrite_full(*fd, data, c->len, c->offset);
 	return r < 0 ? error_set(err, r, "%s", rc->work_path && rc->work_path[0] ? rc->work_path : "memory for the image") : 0;
+}
+
+static void drop_layer(struct sentry_layer_fds *l)
+{
+	cleanup_closep(&l->index);
+	cleanup_closep(&l->pages);
+	l->index = l->pages = -EBADF;
+}
+
+/*
+ * Rounds came in the order of time; of an image's ancestors the nearest is first, and it has only those that it needs: a round that left
+ * nothing to the one before it is complete in itself. Whether they are what the manifest says is found out where it is for directories.
+ */
+static int order_layers(struct image_dir *d, struct error **err)
+{
+	_cleanup_manifest_ struct manifest m = {0};
+	int fd = d->fds[IMAGE_MANIFEST], r = manifest_read(fd, &m, err);
+
+	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = error_set(err, -errno, "manifest");
+	if (r == 0 && (r = manifest_hash(fd, d->hash)) < 0)
+		r = error_set(err, r, "manifest");
+	if (r == 0 && m.nr_layers > d->nr_layers)
+		r = error_msg(err, -EINVAL, "the stream has %zu rounds, its image needs %zu", d->nr_layers + 1, m.nr_layers + 1);
+	if (r < 0)
+		return r;
+	for (size_t i = 0, j = d->nr_layers; i + 1 < j; i++) {
+		struct sentry_layer_fds l = d->layers[--j];
+
+		d->layers[j] = d->layers[i];
+		d->layers[i] = l;
+	}
+	while (d->nr_layers > m.nr_layers)
+		drop_layer(&d->layers[--d->nr_layers]);
+	return 0;
 }
 
 /* What may be kept in memory: a sender must not be able to make this machine swap itself to death. */
@@ -107,13 +154,19 @@ static uint64_t memory_limit(const char *work_path)
 /* An image must not change while containers restored from it run. */
 static void seal(const struct image_dir *d)
 {
+	const int seals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+
 	for (int i = 0; i < IMAGE_PARTS; i++)
-		(void)fcntl(d->fds[i], F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+		(void)fcntl(d->fds[i], F_ADD_SEALS, seals);
+	for (size_t i = 0; i < d->nr_layers; i++) {
+		(void)fcntl(d->layers[i].index, F_ADD_SEALS, seals);
+		(void)fcntl(d->layers[i].pages, F_ADD_SEALS, seals);
+	}
 }
 
-int stream_receive_image(struct image_dir *d, const char *work_path, bool *ret_ack, struct error **err)
+int stream_receive_image(struct image_dir *d, const char *work_path, const char *verb, bool *ret_ack, struct error **err)
 {
-	struct receiver rc = {.d = d, .work_path = work_path, .progress = {.verb = "restore"}};
+	struct receiver rc = {.d = d, .work_path = work_path, .may_ack = ret_ack, .progress = {.verb = verb}};
 	struct stream_reader rd = {
 		.read = read_input, .store = store, .begin = begin, .ctx = &rc, .max_total = memory_limit(work_path)};
 	_cleanup_guard_ struct stream_guard guard = {0};
@@ -121,15 +174,18 @@ int stream_receive_image(struct image_dir *d, const char *work_path, bool *ret_a
 	int r;
 
 	if (isatty(STDIN_FILENO))
-		return error_msg(err, -EINVAL, "--image-path -: standard input is a terminal, not a stream");
+		return error_msg(err, -EINVAL, "standard input is a terminal, not an image stream");
 	stream_guard_begin(&guard);
 	d->path = "standard input";
 	r = stream_receive(&rd, &pos, err);
 	stream_progress_end(&rc.progress);
+	if (r == 0)
+		r = order_layers(d, err);
 	if (r < 0)
-		return error_prefix(err, "--image-path -");
+		return error_prefix(err, "standard input");
 	seal(d);
-	*ret_ack = rc.ack;
+	if (ret_ack)
+		*ret_ack = rc.ack;
 	return 0;
 }
 

@@ -2,8 +2,9 @@
 /*
  * The Sentry's entry points for its process. See sentry.h.
  *
- * Locks: ctl_mu is the outermost lock of all: it serialises everything that makes containers or processes, pauses, saves. Waiting for
- * exits and signalling take no ctl_mu, so that they work while a checkpoint is written.
+ * Locks: ckpt_mu (one checkpoint at a time) > ctl_mu > all others. ctl_mu serialises everything that makes containers or processes,
+ * pauses, saves; not what a checkpoint writes behind a container that runs on. Waiting for exits and signalling take no ctl_mu, so
+ * that they work while a checkpoint is written.
  */
 #include "sentry/sentry.h"
 
@@ -110,6 +111,7 @@ int sentry_new_template(const struct sentry_config *cfg, struct sentry **ret, st
 
 	if (!k)
 		return error_set(err, -ENOMEM, "cannot make the kernel");
+	mutex_init(&s->ckpt_mu, "sentry.ckpt_mu");
 	mutex_init(&s->ctl_mu, "sentry.ctl_mu");
 	/* A fixed number of arenas: else the second thread would open /sys to count CPUs, which the filter kills; and less memory. */
 	(void)mallopt(M_ARENA_MAX, 2);
@@ -413,12 +415,14 @@ static int checkpoint_running(struct sentry *s, const struct sentry_image_fds *f
 	struct saver *saver;
 	int r;
 
+	mutex_lock(&s->ctl_mu);
 	kernel_freeze(s->k);
 	st->freeze_us = (uint64_t)(ktime_mono() - t0) / 1000;
 	r = check_alive(s->k, err);
 	if (r == 0)
 		r = checkpoint_begin(s->k, o, &saver, err);
 	kernel_thaw(s->k);
+	mutex_unlock(&s->ctl_mu);
 	st->paused_us = (uint64_t)(ktime_mono() - t0) / 1000;
 	return r == 0 ? checkpoint_finish(saver, fds, st, err) : r;
 }
@@ -429,6 +433,7 @@ static int checkpoint_frozen(struct sentry *s, const struct sentry_image_fds *fd
 	int64_t t0 = ktime_mono();
 	int r;
 
+	mutex_guard(&s->ctl_mu);
 	kernel_freeze(s->k);
 	st->freeze_us = (uint64_t)(ktime_mono() - t0) / 1000;
 	r = check_alive(s->k, err);
@@ -454,7 +459,7 @@ int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, cons
 	int64_t t0 = ktime_mono();
 	int r;
 
-	mutex_guard(&s->ctl_mu);
+	mutex_guard(&s->ckpt_mu);
 	r = o->leave_running ? checkpoint_running(s, fds, o, &st, err) : checkpoint_frozen(s, fds, o, &st, err);
 	st.total_us = (uint64_t)(ktime_mono() - t0) / 1000;
 	if (r == 0)

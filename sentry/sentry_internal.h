@@ -7,6 +7,7 @@
 
 struct sentry {
 	struct kernel *k;
+	struct mutex ckpt_mu; /* one checkpoint at a time; outside ctl_mu */
 	struct mutex ctl_mu;
 	bool paused; /* guarded by ctl_mu */
 	struct loading *loading; /* an image that is half loaded: a template, or a clone that has just been forked from it */

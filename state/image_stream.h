@@ -24,7 +24,7 @@
 #define STREAM_HEADER 32
 #define STREAM_CHUNK_HEADER 32
 #define STREAM_CHUNK_MAX ((size_t)1 << 20)
-#define STREAM_MAX_ROUNDS 64u
+#define STREAM_MAX_ROUNDS 65u /* MANIFEST_LAYERS_MAX and the image itself */
 #define STREAM_MAX_MANIFEST ((uint64_t)2 << 20)
 #define STREAM_MAX_KERNEL ((uint64_t)4 << 30)
 #define STREAM_MAX_TOTAL ((uint64_t)1 << 48)

@@ -16,6 +16,8 @@ static const struct command verbs[] = {
 	{ "extract", image_extract, "DIR [PATH|#ID]",      "a file of a tmpfs or of the overlay's memory layer; --list of them" },
 	{ "diff",    image_diff,    "A B",                 "what changed between two images: objects, pages, files" },
 	{ "merge",   image_merge,   "DIR... DST",          "write an incremental image (the newest DIR) as a complete one" },
+	{ "pack",    image_pack,    "DIR >STREAM",         "an image, with those it is a change of, as a stream for restore --image-path -" },
+	{ "unpack",  image_unpack,  "DIR <STREAM",         "a stream as an image directory; --compression" },
 	{ "prune",   image_prune,   "DIR",                 "remove what an image directory holds beyond its image" },
 	/* clang-format on */
 };

@@ -11,7 +11,7 @@
 
 #define CHUNK_PAGES 4096
 
-static int copy_file(int from, int to, uint64_t size, const char *name, struct error **err)
+int image_copy_file(int from, int to, uint64_t size, const char *name, struct error **err)
 {
 	const size_t chunk = (size_t)1 << 20;
 	_cleanup_free_ unsigned char *buf = malloc(chunk);
@@ -87,7 +87,7 @@ static void drop_layers(struct manifest *m)
 	m->nr_layers = 0;
 }
 
-static int copy_into(struct image *im, struct image_dir *to, int level, struct error **err)
+int image_copy_into(struct image *im, struct image_dir *to, int level, struct error **err)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	struct state_stats kernel = {
@@ -107,7 +107,7 @@ static int copy_into(struct image *im, struct image_dir *to, int level, struct e
 		r = pages_writer_finish(pw, &pages, err);
 	pages_writer_free(pw);
 	if (r >= 0)
-		r = copy_file(im->dir.fds[IMAGE_KERNEL], to->fds[IMAGE_KERNEL], im->m.kernel.size, "kernel.img", err);
+		r = image_copy_file(im->dir.fds[IMAGE_KERNEL], to->fds[IMAGE_KERNEL], im->m.kernel.size, "kernel.img", err);
 	if (r < 0)
 		return r;
 	manifest_set_parts(&im->m, &kernel, &pages);
@@ -121,7 +121,7 @@ int image_copy(struct image *im, const char *dst, int level, struct error **err)
 	int r = image_dir_begin(&to, dst, err);
 
 	if (r >= 0)
-		r = copy_into(im, &to, level, err);
+		r = image_copy_into(im, &to, level, err);
 	return r < 0 ? r : image_dir_commit(&to, NULL, err);
 }
 

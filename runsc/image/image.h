@@ -24,9 +24,11 @@ IMAGE_VERB(diff);
 IMAGE_VERB(extract);
 IMAGE_VERB(inspect);
 IMAGE_VERB(merge);
+IMAGE_VERB(pack);
 IMAGE_VERB(prune);
 IMAGE_VERB(show);
 IMAGE_VERB(tree);
+IMAGE_VERB(unpack);
 IMAGE_VERB(verify);
 
 /* cmd_parse() for the sub-verbs. */
@@ -52,6 +54,8 @@ _must_check_ int image_open_at(const char *path, const char *parent, unsigned in
 /* Steps of opening, for those who want to go on after a failure: sizes and sums of all parts; the chain of page stores. */
 _must_check_ int image_check_parts(const struct image *im, struct error **err);
 _must_check_ int image_open_pages(struct image *im, struct error **err);
+/* The rest of image_open(), for an image whose path and directory are set. */
+_must_check_ int image_load(struct image *im, unsigned int what, struct error **err);
 void image_done(struct image *im);
 #define _cleanup_opened_image_ _cleanup_(image_done)
 
@@ -232,5 +236,9 @@ void progress_end(struct progress *p);
 
 /* Writes the whole image (opened with WITH_PAGES) to directory @dst; the parts of im->m become those of the copy. */
 _must_check_ int image_copy(struct image *im, const char *dst, int level, struct error **err);
+/* The same into a directory that was begun and is then to be committed. */
+_must_check_ int image_copy_into(struct image *im, struct image_dir *to, int level, struct error **err);
+/* The first @size bytes of a file, to the position of @to. */
+_must_check_ int image_copy_file(int from, int to, uint64_t size, const char *name, struct error **err);
 
 #endif

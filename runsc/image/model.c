@@ -37,22 +37,26 @@ int image_open_pages(struct image *im, struct error **err)
 	return 0;
 }
 
-int image_open_at(const char *path, const char *parent, unsigned int what, struct image *im, struct error **err)
+int image_load(struct image *im, unsigned int what, struct error **err)
 {
-	int r;
+	int r = manifest_read(im->dir.fds[IMAGE_MANIFEST], &im->m, err);
 
-	*im = (struct image){.path = path, .dir = IMAGE_DIR_INIT};
-	r = image_dir_open(&im->dir, path, parent, err);
-	if (r < 0)
-		return r;
-	r = manifest_read(im->dir.fds[IMAGE_MANIFEST], &im->m, err);
 	if (r >= 0)
 		r = image_check_parts(im, err);
 	if (r >= 0 && what & WITH_RECORDS)
 		r = catalog_read(im->dir.fds[IMAGE_KERNEL], NULL, 0, NULL, NULL, NULL, &im->cat, err);
 	if (r >= 0 && what & WITH_PAGES)
 		r = image_open_pages(im, err);
-	return r < 0 ? error_prefix(err, "image %s", path) : 0;
+	return r < 0 ? error_prefix(err, "image %s", im->path) : 0;
+}
+
+int image_open_at(const char *path, const char *parent, unsigned int what, struct image *im, struct error **err)
+{
+	int r;
+
+	*im = (struct image){.path = path, .dir = IMAGE_DIR_INIT};
+	r = image_dir_open(&im->dir, path, parent, err);
+	return r < 0 ? r : image_load(im, what, err);
 }
 
 int image_open(const char *path, unsigned int what, struct image *im, struct error **err)
