@@ -32,43 +32,97 @@ int image_copy_file(int from, int to, uint64_t size, const char *name, struct er
 	return 0;
 }
 
-/* Two buffers: one is read while the writer's threads work on the other. */
-static int copy_pages(struct image *im, struct pages_writer *pw, struct error **err)
-{
-	_cleanup_free_ unsigned char *a = aligned_alloc(PAGE_SIZE, CHUNK_PAGES * PAGE_SIZE);
-	_cleanup_free_ unsigned char *b = aligned_alloc(PAGE_SIZE, CHUNK_PAGES * PAGE_SIZE);
-	_cleanup_page_set_ struct page_set stored = {0};
-	unsigned char *buf = a;
-	struct progress p;
-	struct pages_run run;
-	int r = page_set_stored(&stored, im->pages);
+/* As many runs as fit, one behind the other. */
+struct batch {
+	unsigned char *data; /* CHUNK_PAGES pages */
+	struct pages_run *runs; /* as many at most */
+	size_t nr, pages;
+};
 
-	if (!a || !b || r < 0)
-		return error_set(err, -ENOMEM, "cannot copy pages");
-	progress_begin(&p, "writing pages", page_set_total(&stored));
-	for (uint64_t at = 0; r >= 0 && pages_reader_run_at(im->pages, at, &run); at = run.file_page + run.npages) {
-		run.npages = MIN(run.npages, (uint64_t)CHUNK_PAGES);
-		r = pages_read(im->pages, run.file_page, run.npages, buf);
-		if (r < 0) {
-			r = error_set(err, r, "%s: cannot read page %llu and those behind it", im->path,
-				      (unsigned long long)run.file_page);
-			break;
-		}
+static bool batch_new(struct batch *b)
+{
+	b->data = aligned_alloc(PAGE_SIZE, CHUNK_PAGES * PAGE_SIZE);
+	b->runs = calloc(CHUNK_PAGES, sizeof(*b->runs));
+	return b->data && b->runs;
+}
+
+static void batch_done(struct batch *b)
+{
+	free(b->data);
+	free(b->runs);
+}
+
+/* Reads from page *@at on until the batch is full. */
+static int batch_read(struct image *im, struct batch *b, uint64_t *at, struct error **err)
+{
+	struct pages_run run;
+
+	b->nr = b->pages = 0;
+	while (b->pages < CHUNK_PAGES && pages_reader_run_at(im->pages, *at, &run)) {
+		int r;
+
+		run.npages = MIN(run.npages, (uint64_t)(CHUNK_PAGES - b->pages));
+		r = pages_read(im->pages, run.file_page, run.npages, b->data + b->pages * PAGE_SIZE);
+		if (r < 0)
+			return error_set(err, r, "%s: cannot read page %llu and those behind it", im->path,
+					 (unsigned long long)run.file_page);
+		b->runs[b->nr++] = run;
+		b->pages += run.npages;
+		*at = run.file_page + run.npages;
+	}
+	return 0;
+}
+
+/* The data must stay until the writer is drained. */
+static int batch_write(const struct batch *b, struct pages_writer *pw)
+{
+	const unsigned char *p = b->data;
+	int r = 0;
+
+	for (size_t i = 0; i < b->nr && r == 0; i++) {
+		r = pages_writer_add(pw, b->runs[i].file_page, p, b->runs[i].npages);
+		p += b->runs[i].npages * PAGE_SIZE;
+	}
+	return r;
+}
+
+/* Two batches: one is read while the writer's threads work on the other. */
+static int copy_batches(struct image *im, struct pages_writer *pw, struct batch *b, struct progress *p, struct error **err)
+{
+	uint64_t at = 0;
+
+	for (int i = 0;; i = !i) {
+		int r = batch_read(im, &b[i], &at, err);
+
+		if (r < 0)
+			return r;
 		r = pages_writer_drain(pw);
 		if (r >= 0)
-			r = pages_writer_add(pw, run.file_page, buf, run.npages);
+			r = batch_write(&b[i], pw);
 		if (r < 0)
-			r = error_set(err, r, "cannot write pages");
-		buf = buf == a ? b : a;
-		progress_add(&p, run.npages);
+			return error_set(err, r, "cannot write pages");
+		if (!b[i].nr)
+			return 0;
+		progress_add(p, b[i].pages);
 	}
-	if (r >= 0) {
-		r = pages_writer_drain(pw);
-		r = r < 0 ? error_set(err, r, "cannot write pages") : 0;
-	} else {
-		(void)!pages_writer_drain(pw); /* the buffers go */
-	}
+}
+
+static int copy_pages(struct image *im, struct pages_writer *pw, struct error **err)
+{
+	_cleanup_(batch_done) struct batch a = {0}, b = {0};
+	_cleanup_page_set_ struct page_set stored = {0};
+	struct batch both[2];
+	struct progress p;
+	int r;
+
+	if (!batch_new(&a) || !batch_new(&b) || page_set_stored(&stored, im->pages) < 0)
+		return error_set(err, -ENOMEM, "cannot copy pages");
+	both[0] = a;
+	both[1] = b;
+	progress_begin(&p, "writing pages", page_set_total(&stored));
+	r = copy_batches(im, pw, both, &p, err);
 	progress_end(&p);
+	(void)!pages_writer_drain(pw); /* the memory goes; a failure is sticky */
 	return r;
 }
 

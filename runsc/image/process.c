@@ -5,13 +5,20 @@
 
 #include "runsc/image/image.h"
 #include "schemas/cred.pb-c.h"
+#include "schemas/epoll.pb-c.h"
+#include "schemas/eventfd.pb-c.h"
 #include "schemas/file.pb-c.h"
 #include "schemas/hostfile.pb-c.h"
+#include "schemas/inotify.pb-c.h"
+#include "schemas/io_uring.pb-c.h"
 #include "schemas/job.pb-c.h"
 #include "schemas/mm.pb-c.h"
+#include "schemas/pidfd.pb-c.h"
 #include "schemas/pipe.pb-c.h"
+#include "schemas/signalfd.pb-c.h"
 #include "schemas/socket.pb-c.h"
 #include "schemas/task.pb-c.h"
+#include "schemas/timerfd.pb-c.h"
 #include "schemas/vfs.pb-c.h"
 
 #define ARGS_MAX 4096
@@ -116,6 +123,33 @@ static json_t *memory(struct image *im, uint64_t mm, const struct page_set *stor
 			 (json_int_t)m->hiwater_rss, "maps", maps(im, m, stored));
 }
 
+/* What a descriptor without content has instead. */
+static void describe_counts(struct image *im, uint64_t id, struct strbuf *b)
+{
+	const Sentry__EventFd *ev = IMAGE_GET(im, id, eventfd, EventFd);
+	const Sentry__Epoll *ep = IMAGE_GET(im, id, epoll, Epoll);
+	const Sentry__Inotify *in = IMAGE_GET(im, id, inotify, Inotify);
+	const Sentry__TimerFd *t = IMAGE_GET(im, id, timerfd, TimerFd);
+	const Sentry__PidFd *p = IMAGE_GET(im, id, pidfd, PidFd);
+	const Sentry__SignalFd *s = IMAGE_GET(im, id, signalfd, SignalFd);
+	const Sentry__Uring *u = IMAGE_GET(im, id, uring, Uring);
+
+	if (ev)
+		strbuf_addf(b, " count %llu", (unsigned long long)ev->count);
+	if (ep)
+		strbuf_addf(b, " watching %zu, ready %zu", ep->n_items, ep->n_ready);
+	if (in)
+		strbuf_addf(b, " watches %zu, events %zu", in->n_watches, in->n_queue);
+	if (t)
+		strbuf_addf(b, " %s, ticks %llu", t->armed ? "armed" : "disarmed", (unsigned long long)t->ticks);
+	if (p)
+		strbuf_addf(b, " of %d", name_pid(im, p->pid));
+	if (s)
+		strbuf_addf(b, " mask 0x%llx", (unsigned long long)s->mask);
+	if (u)
+		strbuf_addf(b, " entries %u, in flight %zu", u->sq_entries, u->n_reqs);
+}
+
 /* What is behind a nameless file. */
 static void describe(struct image *im, uint64_t id, struct strbuf *b)
 {
@@ -135,6 +169,7 @@ static void describe(struct image *im, uint64_t id, struct strbuf *b)
 		return;
 	}
 	name_file(im, id, &path);
+	describe_counts(im, id, &path);
 	if (p && f && !(f->path && f->path->dentry))
 		strbuf_addf(&path, ":[%llu]", (unsigned long long)p->pipe);
 	strbuf_add(b, path.data ? path.data : "", path.len);

@@ -22,6 +22,7 @@
 #include "runsc/image/diff.h"
 #include "runsc/image/image.h"
 #include "state/crc32c.h"
+#include "state/record.h"
 #include "tests/fakes/hostile.h"
 
 static char dir[64];
@@ -160,6 +161,64 @@ static void real_image(void **state)
 	}
 }
 
+/* Records of the given types and bytes with right checksums, the first is the root. */
+struct raw {
+	const struct state_type *type;
+	const void *data;
+	size_t len;
+};
+
+static void make_records(const struct raw *v, size_t n, struct strbuf *ret)
+{
+	struct state_out out = { .fd = -1, .name = "test" };
+	struct record_writer *w;
+
+	assert_int_equal(record_writer_new(&out, 1, &w, NULL), 0);
+	for (size_t i = 0; i < n; i++)
+		assert_int_equal(record_write(w, v[i].type->id, i + 1, v[i].data, v[i].len, NULL), 0);
+	assert_int_equal(record_write(w, RECORD_TYPE_ROOTS, 0, "\1\0\0\0\0\0\0\0", 8, NULL), 0);
+	assert_int_equal(record_writer_finish(w, NULL), 0);
+	record_writer_free(w);
+	strbuf_add(ret, out.mem, out.size);
+	free(out.mem);
+}
+
+/* What `runsc image ...` printed, malloc'd. */
+static char *output_of(int want, const char *a, const char *b, const char *c)
+{
+	int old = dup(STDOUT_FILENO), fd = open(path_of("out"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+	char *text = NULL;
+
+	assert_true(old >= 0 && fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0);
+	assert_int_equal(verb(a, b, c, NULL), want);
+	assert_true(dup2(old, STDOUT_FILENO) >= 0);
+	close(old);
+	close(fd);
+	assert_int_equal(read_file_at(AT_FDCWD, path_of("out"), 1 << 20, &text, NULL), 0);
+	return text;
+}
+
+static void verify_references(void **state)
+{
+	_cleanup_strbuf_ struct strbuf k = STRBUF_INIT;
+	_cleanup_free_ char *text = NULL;
+	/* A kernel whose group 1 is a mm, group 2 does not exist, pid namespace is right; a field nobody knows; and one that nobody refers to. */
+	const struct raw v[] = { { &kernel_state_type, "\x0a\x02\x02\x63\x18\x03", 6 },
+				 { &mm_state_type, "", 0 },
+				 { &pid_ns_state_type, "", 0 },
+				 { &eventfd_state_type, "\xf8\x3f\x01", 3 } };
+
+	make_records(v, ARRAY_SIZE(v), &k);
+	make_image("a", &k, 0);
+	text = output_of(1, "verify", path_of("a"), NULL);
+	assert_non_null(strstr(text, ": kernel.img: kernel 1: groups[0] refers to object 2 as a ThreadGroup, but it is a mm\n"));
+	assert_non_null(strstr(text, ": kernel.img: kernel 1: groups[1] refers to object 99, which does not exist\n"));
+	assert_non_null(strstr(text, ": kernel.img: object 4: unknown field 1023 of EventFd: written by a newer build\n"));
+	assert_non_null(strstr(text, ": kernel.img: eventfd 4: nothing refers to it\n"));
+	assert_non_null(strstr(text, ": kernel.img has 4 objects, the manifest says 1\n"));
+	assert_null(strstr(text, "root_pid_ns"));
+}
+
 /* Overlapping, huge and backward ranges cost nothing and count right. */
 static void page_sets(void **state)
 {
@@ -221,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_type),
 		cmocka_unit_test(real_image),
+		cmocka_unit_test(verify_references),
 		cmocka_unit_test(page_sets),
 		cmocka_unit_test(text),
 	};
