@@ -14,6 +14,7 @@ Every mode verifies each checksum it passes; the first thing that is wrong ends 
 import argparse
 import collections
 import ctypes
+import hashlib
 import json
 import os
 import struct
@@ -219,6 +220,14 @@ def read_records(data, part):
     return list(split_records(bytes(raw)))
 
 
+def part_of(data, version, like):
+    """The Part of a manifest for a file of these bytes; with a digest if @like has one."""
+    part = dict(like, version=version, size=len(data), crc=crc32c(data))
+    if like.get("digest"):
+        part["digest"] = hashlib.blake2b(data, digest_size=32).digest()
+    return part
+
+
 def pack_records(records):
     """The reverse of read_records()."""
     raw = bytearray()
@@ -279,6 +288,8 @@ class Image:
             raise ImageError("%s: %d bytes, the manifest says %d" % (name, len(data), part["size"] if part else 0))
         if summed and crc32c(data) != part["crc"]:
             raise ImageError("%s: checksum does not match the manifest" % name)
+        if part.get("digest") and hashlib.blake2b(data, digest_size=32).digest() != part["digest"]:
+            raise ImageError("%s: digest does not match the manifest" % name)
         return data
 
     def _ancestors(self, own_hash):
