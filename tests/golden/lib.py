@@ -17,7 +17,7 @@ LIMIT = 60  # seconds; for a busy machine
 
 # The bundle is part of every golden image's contract: an image names its mounts and, on them, directories. So nothing here may
 # change, only be added beside it for new sets. No regular file outside is
-# open in a golden image, but what its program has made on /ckpt, which is in expect.json ("outside").
+# open in a golden image, but what its program has made on /ckpt, which is in NAME.json ("outside").
 DIRECTORIES = ("bin", "dev", "proc", "sys", "tmp", "ckpt", "guest", "etc")
 CAPS = ["CAP_" + c for c in """CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE
 NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_CHROOT SYS_PTRACE SYS_ADMIN SYS_NICE SYS_RESOURCE SYS_TIME
@@ -173,11 +173,9 @@ def images():
     for group in sorted(os.listdir(HERE)):
         if not os.path.isdir(os.path.join(HERE, group)):
             continue
-        for name in sorted(os.listdir(os.path.join(HERE, group))):
-            d = os.path.join(HERE, group, name)
-            if os.path.exists(os.path.join(d, "expect.json")):
-                with open(os.path.join(d, "expect.json")) as f:
-                    yield group, name, d, json.load(f)
+        for name in sorted(n[:-5] for n in os.listdir(os.path.join(HERE, group)) if n.endswith(".json")):
+            with open(os.path.join(HERE, group, name + ".json")) as f:
+                yield group, name, os.path.join(HERE, group, name), json.load(f)
 
 
 def scratch(prefix):
