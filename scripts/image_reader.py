@@ -9,11 +9,12 @@ state/types.def alone. It needs Python and libzstd.so.1 (which dpkg needs, too),
     scripts/image_reader.py --pages DIR      one line for each entry of the index
     scripts/image_reader.py --page N DIR     the 4096 bytes of a page of the memory file, to standard output
 
-Every mode verifies each checksum it passes; the first thing that is wrong ends it with one line and status 1.
+DIR may also be a file that a stream was written to (`runsc checkpoint --image-path - ID >FILE`). Every mode verifies each checksum it passes; the first thing that is wrong ends it with one line and status 1.
 """
 import argparse
 import collections
 import ctypes
+import hashlib
 import json
 import os
 import struct
@@ -26,7 +27,6 @@ import proto_schema
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PAGE = 4096
 RECORD_ROOTS, RECORD_END = 0xfffffffe, 0xffffffff
-PARTS = (("kernel", "kernel", 1), ("index", "index", 1), ("pages", "pages", 1))  # field of the manifest, stem of the name, version
 
 
 class ImageError(Exception):
@@ -219,6 +219,14 @@ def read_records(data, part):
     return list(split_records(bytes(raw)))
 
 
+def part_of(data, version, like):
+    """The Part of a manifest for a file of these bytes; with a digest if @like has one."""
+    part = dict(like, version=version, size=len(data), crc=crc32c(data))
+    if like.get("digest"):
+        part["digest"] = hashlib.blake2b(data, digest_size=32).digest()
+    return part
+
+
 def pack_records(records):
     """The reverse of read_records()."""
     raw = bytearray()
@@ -256,44 +264,109 @@ def split_records(raw):
     raise ImageError("kernel.img: no end mark")
 
 
+class Directory:
+    """Where the bytes of an image are: files of a directory, its ancestors' behind links."""
+
+    def __init__(self, path):
+        self.path = path
+        self.manifest = read_file(path, "inventory.img")
+        self.hash = part_hash(self.manifest)
+
+    def part(self, stem):
+        return read_file(self.path, "%s-%s.img" % (stem, self.hash))
+
+    def parent(self, layer):
+        link = os.path.join(self.path, "parent-" + self.hash)
+        if not os.path.islink(link):
+            raise ImageError("%s: no such link to the parent image" % link)
+        up = Directory(os.path.join(self.path, os.readlink(link)))
+        if up.hash != layer["hash"]:
+            raise ImageError("%s: is another image than the one that the manifest names" % up.path)
+        return up
+
+
+class Stream:
+    """The same in one file, as `runsc checkpoint --image-path -` writes it; a round is the parent of the next one."""
+
+    NUMBERS = {"manifest": 1, "kernel": 2, "index": 3, "pages": 4}
+
+    def __init__(self, path, parts=None, round_=None):
+        self.path = path
+        if parts is None:
+            with open(path, "rb") as f:
+                parts, round_ = self._split(f.read())
+        self.parts, self.round = parts, round_
+        self.manifest = self.part("manifest") if (1, round_) in parts else b""
+
+    @staticmethod
+    def _split(data):
+        if len(data) < 32 or data[:8] != b"RUNSCSTR" or struct.unpack_from("<I", data, 28)[0] != crc32c(data[:28]):
+            raise ImageError("not a stream of runsc")
+        version, flags = struct.unpack_from("<II", data, 8)
+        if version != 1 or flags & ~1 or any(data[16:28]):
+            raise ImageError("a stream of version %d, flags %#x" % (version, flags))
+        pos, count, total, parts = 32, 0, 0, {}
+        while True:
+            head = data[pos:pos + 32]
+            if len(head) != 32 or struct.unpack_from("<I", head, 28)[0] != crc32c(head[:28]):
+                raise ImageError("the chunk at offset %d is damaged, or the stream has no end" % pos)
+            part, round_, offset, size, crc, zero = struct.unpack_from("<IIQIII", head)
+            body = data[pos + 32:pos + 32 + size]
+            if len(body) != size or crc32c(body) != crc or zero or not size:
+                raise ImageError("the chunk at offset %d is damaged" % pos)
+            pos += 32 + size
+            if part == 0:
+                break
+            have = parts.setdefault((part, round_), bytearray())
+            if part > 4 or offset != len(have):
+                raise ImageError("the chunk before offset %d is not the next of its part" % pos)
+            have += body
+            count, total = count + 1, total + size
+        if pos != len(data) or offset != total or size != 8 or struct.unpack("<Q", body)[0] != count:
+            raise ImageError("the end of the stream does not fit its chunks")
+        return parts, round_
+
+    def part(self, stem):
+        got = self.parts.get((self.NUMBERS[stem], self.round))
+        if got is None:
+            raise ImageError("round %d of the stream has no part %s" % (self.round, stem))
+        return bytes(got)
+
+    def parent(self, layer):
+        return Stream(self.path, self.parts, self.round - 1)
+
+
 class Image:
-    def __init__(self, directory, schema=None, types=None):
-        self.directory = directory
+    """@path: a directory, or a file that a stream was written to."""
+
+    def __init__(self, path, schema=None, types=None):
+        self.path = path
         self.schema = schema or proto_schema.Schema(os.path.join(TOP, "schemas"))
         self.types = types or proto_schema.load_types(os.path.join(TOP, "state/types.def"))
-        data = read_file(directory, "inventory.img")
-        self.manifest = unpack_manifest(self.schema, data)
-        self.parts = {}
-        for field, stem, _ in PARTS:
-            name = "%s-%s.img" % (stem, part_hash(data))
-            self.parts[field] = self._part(directory, name, self.manifest[field], field != "pages")
-        parent = self._ancestors(part_hash(data))
-        self.pages = Pages(self.parts["index"], self.parts["pages"], self.manifest["index"], self.manifest["pages"], parent)
+        source = Directory(path) if os.path.isdir(path) else Stream(path)
+        self.manifest = unpack_manifest(self.schema, source.manifest)
+        self.parts = {stem: self._part(source, stem, self.manifest[stem]) for stem in ("kernel", "index", "pages")}
+        self.pages = Pages(self.parts["index"], self.parts["pages"], self.manifest["index"], self.manifest["pages"], self._ancestors(source))
         self.records = read_records(self.parts["kernel"], self.manifest["kernel"])
         self._check()
 
     @staticmethod
-    def _part(directory, name, part, summed):
-        data = read_file(directory, name)
+    def _part(source, stem, part):
+        data = source.part(stem)
         if not part or len(data) != part["size"]:
-            raise ImageError("%s: %d bytes, the manifest says %d" % (name, len(data), part["size"] if part else 0))
-        if summed and crc32c(data) != part["crc"]:
-            raise ImageError("%s: checksum does not match the manifest" % name)
+            raise ImageError("%s: %d bytes, the manifest says %d" % (stem, len(data), part["size"] if part else 0))
+        if stem != "pages" and crc32c(data) != part["crc"]:
+            raise ImageError("%s: checksum does not match the manifest" % stem)
+        if part.get("digest") and hashlib.blake2b(data, digest_size=32).digest() != part["digest"]:
+            raise ImageError("%s: digest does not match the manifest" % stem)
         return data
 
-    def _ancestors(self, own_hash):
+    def _ancestors(self, source):
         """The Pages of the image that this one is a change of, which have their own parent; None when it is complete."""
-        directory, parts_hash, found, parent = self.directory, own_hash, [], None
+        found, parent = [], None
         for layer in self.manifest["layers"]:
-            link = os.path.join(directory, "parent-" + parts_hash)
-            if not os.path.islink(link):
-                raise ImageError("%s: no such link to the parent image" % link)
-            directory = os.path.join(directory, os.readlink(link))
-            parts_hash = part_hash(read_file(directory, "inventory.img"))
-            if parts_hash != layer["hash"]:
-                raise ImageError("%s: is another image than the one that the manifest names" % directory)
-            found.append((layer, self._part(directory, "index-%s.img" % parts_hash, layer["index"], True),
-                          self._part(directory, "pages-%s.img" % parts_hash, layer["pages"], False)))
+            source = source.parent(layer)
+            found.append((layer, self._part(source, "index", layer["index"]), self._part(source, "pages", layer["pages"])))
         for layer, index, pages in reversed(found):
             parent = Pages(index, pages, layer["index"], layer["pages"], parent)
         return parent
@@ -335,7 +408,7 @@ class Image:
     def summary(self):
         counts = collections.Counter(name for name, _, _ in self.objects())
         self.verify_pages()
-        return {"directory": self.directory, "product": self.manifest["product"], "platform": self.manifest["platform"],
+        return {"image": self.path, "product": self.manifest["product"], "platform": self.manifest["platform"],
                 "objects": self.manifest["objects"], "pages": self.pages.stored, "raw": self.pages.raw,
                 "bytes": sum(len(d) for d in self.parts.values()), "types": dict(sorted(counts.items()))}
 
