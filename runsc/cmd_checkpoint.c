@@ -110,6 +110,7 @@ static int check_stream(const struct ckpt_opts *o, struct stream_send_opts *ret,
 	if (o->timeout < 0 || o->timeout > INT32_MAX)
 		return error_msg(err, -EINVAL, "--stream-timeout: %lld is out of range", (long long)o->timeout);
 	*ret = (struct stream_send_opts){.leave_running = o->leave_running,
+					 .file_digest = o->file_digest,
 					 .level = o->level,
 					 .ack = o->ack,
 					 .timeout = o->timeout,

@@ -56,7 +56,7 @@ void stream_progress_end(struct stream_progress *p);
 /* --- stream_send.c --- */
 
 struct stream_send_opts {
-	bool leave_running;
+	bool leave_running, file_digest;
 	int level;             /* of compression */
 	bool ack;              /* the container ends when the receiver says that its own runs */
 	int64_t timeout;       /* seconds without progress while the container is stopped; 0: any time */

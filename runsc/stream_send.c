@@ -346,8 +346,8 @@ static int send_stream(struct sender *s, json_t **answer, struct error **err)
 	if (r == 0) {
 		s->frozen = true;
 		r = run_request(s,
-				json_pack("{s:s, s:b, s:i}", "op", "checkpoint", "leaveRunning", s->o->leave_running, "compression",
-					  s->o->level),
+				json_pack("{s:s, s:b, s:i, s:b}", "op", "checkpoint", "leaveRunning", s->o->leave_running, "compression",
+					  s->o->level, "fileDigest", s->o->file_digest),
 				answer, err);
 	}
 	if (r == 0)
