@@ -235,22 +235,21 @@ static int check_one(const struct entry *e, const struct sentry_restore_opts *o,
 
 	if (diff < 0) {
 		file_check_name(&b, e->mount, e->path);
-		return error_set(err, diff, "%s cannot be read to be compared", b.data ? b.data : "a file");
+		strbuf_addf(&b, " (%s) cannot be compared: %s", use_text(e), strerror(-diff));
+		v = o->file_check == SENTRY_FILE_CHECK_WARN || !e->map ? WARN : REFUSE;
+	} else {
+		v = judge(e, o->file_check, diff, grown);
+		if (v == FINE)
+			return 0;
+		describe(&b, e, diff);
 	}
-	v = judge(e, o->file_check, diff, grown);
-	if (v == FINE)
-		return 0;
-	describe(&b, e, diff);
 	if (strbuf_error(&b) < 0)
 		return error_set(err, -ENOMEM, "comparing files");
 	log_warn("%s", b.data);
-	if (v == WARN) {
-		if (o->warn)
-			o->warn(o->warn_arg, b.data);
-		return 0;
-	}
-	if (!(*refused)++)
+	if (v == REFUSE && !(*refused)++)
 		strbuf_adds(first, b.data);
+	else if (v == WARN && o->warn)
+		o->warn(o->warn_arg, b.data);
 	return 0;
 }
 
