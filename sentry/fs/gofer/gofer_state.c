@@ -70,6 +70,8 @@ static int sb_load(struct state_reader *r, void *obj, const void *msg)
 
 	(void)snprintf(why, sizeof(why), "the bundle has no bind mount or root for \"%.200s\"", m->destination);
 	e = state_check(r, m->sb_base != NULL, "no super block base");
+	if (e >= 0 && k->restore && !(mnt && k->restore->gofer) && !k->restore->why)
+		k->restore->why = strdup(why);
 	if (e >= 0)
 		e = state_check(r, mnt && k->restore->gofer, why);
 	if (e < 0)
