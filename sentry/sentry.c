@@ -471,7 +471,7 @@ int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const s
 		   const struct sentry_restore_opts *o, struct sentry_ckpt_stats *ret, struct error **err)
 {
 	struct sentry_ckpt_stats st = { 0 };
-	int64_t t0 = ktime_mono();
+	int64_t t0 = ktime_mono() - ktime_offset(); /* the host's: ours is about to jump */
 	int r;
 
 	r = s->loading ? 0 : sentry_load_template(s, fds, err);
@@ -482,7 +482,7 @@ int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const s
 	if (r < 0)
 		return r;
 	s->restored = true;
-	st.total_us = (uint64_t)((ktime_mono() - t0)) / 1000;
+	st.total_us = (uint64_t)(ktime_mono() - ktime_offset() - t0) / 1000;
 	*ret = st;
 	return 0;
 }

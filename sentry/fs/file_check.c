@@ -149,8 +149,6 @@ static enum verdict judge(const struct entry *e, enum sentry_file_check policy, 
 		return REFUSE;
 	if (policy == SENTRY_FILE_CHECK_WARN)
 		return WARN;
-	if (!e->map)
-		return FINE; /* a name in the image, no more */
 	if (!(diff & (DIFF_SIZE | DIFF_CONTENT)))
 		return WARN;
 	if (is_mapped(e))
@@ -187,8 +185,6 @@ static const char *use_text(const struct entry *e)
 {
 	if (is_mapped(e))
 		return "mapped";
-	if (!e->map)
-		return "not open";
 	if (e->use & USE_READ)
 		return e->use & USE_WRITE ? "open for reading and writing" : "open for reading";
 	return e->use & USE_WRITE ? "open for writing" : "open for appending";
@@ -235,22 +231,21 @@ static int check_one(const struct entry *e, const struct sentry_restore_opts *o,
 
 	if (diff < 0) {
 		file_check_name(&b, e->mount, e->path);
-		return error_set(err, diff, "%s cannot be read to be compared", b.data ? b.data : "a file");
+		strbuf_addf(&b, " (%s) cannot be compared: %s", use_text(e), strerror(-diff));
+		v = o->file_check == SENTRY_FILE_CHECK_WARN ? WARN : REFUSE;
+	} else {
+		v = judge(e, o->file_check, diff, grown);
+		if (v == FINE)
+			return 0;
+		describe(&b, e, diff);
 	}
-	v = judge(e, o->file_check, diff, grown);
-	if (v == FINE)
-		return 0;
-	describe(&b, e, diff);
 	if (strbuf_error(&b) < 0)
 		return error_set(err, -ENOMEM, "comparing files");
 	log_warn("%s", b.data);
-	if (v == WARN) {
-		if (o->warn)
-			o->warn(o->warn_arg, b.data);
-		return 0;
-	}
-	if (!(*refused)++)
+	if (v == REFUSE && !(*refused)++)
 		strbuf_adds(first, b.data);
+	else if (v == WARN && o->warn)
+		o->warn(o->warn_arg, b.data);
 	return 0;
 }
 
@@ -263,7 +258,11 @@ int file_checks_run(struct file_checks *c, const struct sentry_restore_opts *o, 
 	if (o->file_check == SENTRY_FILE_CHECK_OFF)
 		return 0;
 	list_for_each(e, &c->entries, node) {
-		int r = check_one(e, o, &first, &refused, err);
+		int r;
+
+		if (!e->map)
+			continue; /* a name in the image, no more: an open(2) later finds what is there then */
+		r = check_one(e, o, &first, &refused, err);
 
 		if (r < 0)
 			return r;

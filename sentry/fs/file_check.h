@@ -12,7 +12,7 @@
  *           Warns of the rest: another time of modification, a file that has only grown since (the same file, or its beginning is proven by a
  *           digest) and is not mapped, and files that are only written. A log that is only appended to and has grown is as it should be.
  *
- * A digest that fits proves that nothing has changed, whatever the times say. A file that nothing uses is compared under strict and warn only.
+ * A digest that fits proves that nothing has changed, whatever the times say. Files that nothing has open or mapped are not compared.
  * Single-threaded: part of loading an image.
  */
 #ifndef SENTRY_FS_FILE_CHECK_H

@@ -110,11 +110,13 @@ static int64_t bandwidth_tick(struct cg_bandwidth *b)
 	int64_t now = ktime_mono(), period = (int64_t)cg->cpu_period * 1000, quota = (int64_t)cg->cpu_quota * 1000, all = used(cg), mine;
 
 	if (now >= b->next_period) {
-		int64_t periods = 1 + (now - b->next_period) / period;
+		int64_t periods = 1 + (now - b->next_period) / period, paid;
 
 		if (all != b->used_at_start || b->throttled)
 			cg->nr_periods += (uint64_t)periods;
-		b->debt += all - b->used_at_start - quota * periods;
+		if (mul_overflow(quota, periods, &paid)) /* a restore with --clock=elapsed may skip years */
+			paid = INT64_MAX / 2;
+		b->debt += all - b->used_at_start - paid;
 		b->debt = MAX(b->debt, (int64_t)0);
 		b->used_at_start = all;
 		b->period_start = now;

@@ -70,6 +70,8 @@ static int sb_load(struct state_reader *r, void *obj, const void *msg)
 
 	(void)snprintf(why, sizeof(why), "the bundle has no bind mount or root for \"%.200s\"", m->destination);
 	e = state_check(r, m->sb_base != NULL, "no super block base");
+	if (e >= 0 && k->restore && !(mnt && k->restore->gofer) && !k->restore->why)
+		k->restore->why = strdup(why);
 	if (e >= 0)
 		e = state_check(r, mnt && k->restore->gofer, why);
 	if (e < 0)
@@ -140,6 +142,7 @@ static int save_seen(struct state_writer *w, struct gofer_inode *g, Sentry__Gofe
 	int fd = g->fd_rw >= 0 ? g->fd_rw : g->fd_ro;
 	struct p9_attr a;
 	struct stat st;
+	int e;
 
 	if (fd >= 0) {
 		if (fstat(fd, &st) < 0)
@@ -162,8 +165,12 @@ static int save_seen(struct state_writer *w, struct gofer_inode *g, Sentry__Gofe
 		return 0;
 	}
 	m->digest.data = state_zalloc(w, 1, FILE_DIGEST_SIZE);
-	m->digest.len = FILE_DIGEST_SIZE;
-	return gofer_digest(&g->i, m->seen_size, m->digest.data);
+	e = gofer_digest(&g->i, m->seen_size, m->digest.data);
+	if (e == 0)
+		m->digest.len = FILE_DIGEST_SIZE;
+	else
+		log_warn("file %s of mount %s gets no digest: %s", m->path, gofer_s(g->i.sb)->destination, strerror(-e));
+	return 0;
 }
 
 static int inode_save(struct state_writer *w, const void *obj, void *msg)

@@ -166,13 +166,28 @@ int proc_show_filesystems(struct pctx *c, struct strbuf *b)
 	return 0;
 }
 
+/* The driver whose line comes after that of @after (NULL: the first): several may serve one major under one name. */
+static const struct dev_driver *next_line(bool block, const struct dev_driver *after)
+{
+	const struct dev_driver *best = NULL;
+
+	for (const struct dev_driver *d = dev_next(NULL); d; d = dev_next(d)) {
+		if (d->block != block || (after && (d->major < after->major || (d->major == after->major && strcmp(d->name, after->name) <= 0))))
+			continue;
+		if (!best || d->major < best->major || (d->major == best->major && strcmp(d->name, best->name) < 0))
+			best = d;
+	}
+	return best;
+}
+
 int proc_show_devices(struct pctx *c, struct strbuf *b)
 {
 	for (int block = 0; block < 2; block++) {
+		const struct dev_driver *d = NULL;
+
 		strbuf_adds(b, block ? "\nBlock devices:\n" : "Character devices:\n");
-		for (const struct dev_driver *d = dev_next(NULL); d; d = dev_next(d))
-			if (d->block == (block == 1))
-				strbuf_addf(b, "%3u %s\n", d->major, d->name);
+		while ((d = next_line(block, d)))
+			strbuf_addf(b, "%3u %s\n", d->major, d->name);
 	}
 	return 0;
 }

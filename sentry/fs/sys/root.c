@@ -43,10 +43,19 @@ static int show_uevent_seqnum(struct pctx *c, struct strbuf *b)
 	return 0;
 }
 
-static const struct pnode virtual_net[] = { PN_DIR("net", 0755, none, .dyn = &sys_net_dyn), { 0 } };
+/* What uevents of restores are about. */
+static const struct pnode sysgenid_kids[] = {
+	TEXT("dev", "10:125"), /* SYSGENID_MINOR */
+	TEXT("uevent", "MAJOR=10\nMINOR=125\nDEVNAME=sysgenid\nDEVMODE=0666"),
+	{ 0 },
+};
+static const struct pnode misc_dir[] = { PN_DIR("sysgenid", 0755, sysgenid_kids), { 0 } };
+static const struct pnode virtual_dir[] = {
+	PN_DIR("misc", 0755, misc_dir), PN_DIR("net", 0755, none, .dyn = &sys_net_dyn), { 0 },
+};
 static const struct pnode class_dir[] = { PN_DIR("net", 0755, none, .dyn = &sys_net_dyn), PN_DIR("block", 0755, none), { 0 } };
 static const struct pnode system_dir[] = { PN_DIR("cpu", 0755, sysfs_cpu_children, .dyn = &sysfs_cpu_dyn), PN_DIR("node", 0755, node_dir), { 0 } };
-static const struct pnode devices[] = { PN_DIR("system", 0755, system_dir), PN_DIR("virtual", 0755, virtual_net), { 0 } };
+static const struct pnode devices[] = { PN_DIR("system", 0755, system_dir), PN_DIR("virtual", 0755, virtual_dir), { 0 } };
 static const struct pnode thp[] = {
 	TEXT("enabled", "always [madvise] never"),
 	TEXT("defrag", "always defer defer+madvise [madvise] never"),
