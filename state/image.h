@@ -36,6 +36,7 @@ struct state_stats {
 	uint64_t raw_bytes; /* before compression */
 	uint64_t file_bytes;
 	uint32_t file_crc; /* crc32c of the whole file, for the manifest */
+	unsigned char file_digest[32]; /* its digest (digest.h), when it was written */
 };
 
 struct state_root {
