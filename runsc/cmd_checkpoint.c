@@ -10,12 +10,14 @@
 #include "runsc/compression.h"
 #include "runsc/control.h"
 #include "runsc/image_dir.h"
+#include "runsc/image_sign.h"
 #include "runsc/lifecycle.h"
 #include "runsc/stream.h"
 
 struct ckpt_opts {
 	const char *image_path, *work_path, *compression, *parent_path;
-	bool leave_running, pre_dump, print_stats, ack, file_digest;
+	const char *sign; /* key file */
+	bool leave_running, pre_dump, print_stats, ack, file_digest, digest;
 	int64_t timeout;
 	int level;
 };
@@ -32,8 +34,8 @@ static int failed(struct container *c, struct error **err)
 
 static json_t *request(const struct ckpt_opts *o, bool leave, const char *parent_hash)
 {
-	json_t *m = json_pack("{s:s, s:b, s:i, s:b}", "op", "checkpoint", "leaveRunning", leave, "compression", o->level, "fileDigest",
-			      o->file_digest);
+	json_t *m = json_pack("{s:s, s:b, s:i, s:b, s:b}", "op", "checkpoint", "leaveRunning", leave, "compression", o->level, "fileDigest",
+			      o->file_digest, "digests", o->digest || o->sign);
 
 	if (m && parent_hash && json_object_set_new(m, "parent", json_string(parent_hash)) < 0) {
 		json_decref(m);
@@ -63,15 +65,20 @@ static int checkpoint(struct globals *g, struct container *c, const struct ckpt_
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	_cleanup_close_ int ctl = -EBADF;
 	bool leave = o->leave_running || o->pre_dump, incremental;
+	_cleanup_sign_key_ struct sign_key key = {0};
 	char hash[MANIFEST_HASH + 1];
-	int r = control_connect(c, &ctl, err);
+	int r = o->sign ? sign_key_load(o->sign, true, &key, err) : 0; /* before anybody waits */
 
+	if (r == 0)
+		r = control_connect(c, &ctl, err);
 	if (r == 0)
 		r = image_dir_begin(&img, o->image_path, err);
 	if (r == 0 && o->parent_path)
 		r = image_dir_parent_hash(o->image_path, o->parent_path, hash, err);
 	if (r < 0)
 		return r;
+	if (o->sign)
+		img.sign = &key;
 	r = control_call(ctl, request(o, leave, o->parent_path ? hash : NULL), img.fds, IMAGE_PARTS, &answer, err);
 	if (r < 0)
 		return failed(c, err);
@@ -103,6 +110,8 @@ static int check_stream(const struct ckpt_opts *o, struct stream_send_opts *ret,
 {
 	if (!path_is_stream(o->image_path))
 		return o->ack ? error_msg(err, -EINVAL, "--ack: only a stream (--image-path -) has somebody who could acknowledge it") : 0;
+	if (o->sign || o->digest)
+		return error_msg(err, -EINVAL, "--sign, --digest: a stream (--image-path -) is not signed; what carries it is to be trusted");
 	if (o->pre_dump)
 		return error_msg(err, -EINVAL, "--pre-dump: a stream (--image-path -) must be complete");
 	if (o->parent_path)
@@ -130,6 +139,8 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		 "none (default; fastest restore), zstd, or zstd:LEVEL (1..19)"},
 		{"file-digest", 0, FLAG_BOOL, &o.file_digest, NULL,
 		 "record a digest of every file outside that is in use, for restore --file-check"},
+		{"sign", 0, FLAG_STR, &o.sign, "FILE", "sign the image with this secret key (runsc image keygen makes one)"},
+		{"digest", 0, FLAG_BOOL, &o.digest, NULL, "store what runsc image sign needs to sign it later"},
 		{"pre-dump", 0, FLAG_BOOL, &o.pre_dump, NULL,
 		 "leave the container running, as --leave-running; to be the parent of the image that follows"},
 		{"parent-path", 0, FLAG_STR, &o.parent_path, "DIR",

@@ -12,6 +12,8 @@
 #include "base/fd_util.h"
 #include "runsc/cgroup.h"
 #include "runsc/control.h"
+#include "runsc/image_dir.h"
+#include "runsc/image_sign.h"
 #include "runsc/stream.h"
 #include "runsc/tty.h"
 
@@ -255,7 +257,8 @@ static int start_sandbox(const struct globals *g, const struct create_opts *o, s
 	_cleanup_free_ int *extra = NULL;
 	_cleanup_close_ int slave = -EBADF, in = -EBADF;
 	_cleanup_image_ struct image_dir img = IMAGE_DIR_INIT;
-	struct sandbox_start s = {.g = g, .c = x->c, .spec = x->spec, .restore = &o->restore, .hostname = o->hostname};
+	struct sentry_restore_opts restore = o->restore;
+	struct sandbox_start s = {.g = g, .c = x->c, .spec = x->spec, .restore = &restore, .hostname = o->hostname};
 	int r;
 
 	r = open_stdin(o, &in, err);
@@ -266,6 +269,9 @@ static int start_sandbox(const struct globals *g, const struct create_opts *o, s
 	if (o->image_path) {
 		const struct image_dir *from = o->image ? o->image : &img;
 
+		r = verify_take_signature(from, &restore, err);
+		if (r < 0)
+			return r;
 		s.image_fds = from->fds;
 		s.layers = from->layers;
 		s.nr_layers = from->nr_layers;

@@ -138,6 +138,7 @@ struct sentry_image_fds {
 };
 
 struct sentry_ckpt_opts {
+	bool digests; /* of all pages, so that the image can be signed */
 	bool leave_running;
 	int compression_level; /* zstd level; 0: raw page-aligned pages */
 	/* Hash of an image (manifest_hash()): when it is the one this kernel was last saved to or restored from, only what has changed is
@@ -160,10 +161,20 @@ enum sentry_clock {
 	SENTRY_CLOCK_ELAPSED, /* they include it, as after a suspend */
 };
 
+/* What of an image is checked. Bounds and formats always are. */
+enum sentry_verify {
+	SENTRY_VERIFY_SUMS, /* every checksum: pages when they are first used, small images before the start */
+	SENTRY_VERIFY_OFF,
+	SENTRY_VERIFY_SIGNATURE, /* SUMS, and a signature by the given key, and every digest it stands for */
+};
+
 /* How sentry_restore() goes about it. All zero: the defaults. runsc/restore_opts.c carries it from the command line to the sandbox. */
 struct sentry_restore_opts {
 	enum sentry_file_check file_check;
 	enum sentry_clock clock;
+	enum sentry_verify verify;
+	unsigned char verify_key[32], signature[92]; /* for SIGNATURE: the public key, and signature_len bytes of the signature file */
+	size_t signature_len;
 	/* Told of what does not fit but does not fail the restore: one line, no newline, the caller's to copy. May be NULL. */
 	void (*warn)(void *arg, const char *line);
 	void *warn_arg;

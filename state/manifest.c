@@ -32,9 +32,9 @@ static const char magic[8] = "RUNSCINV";
 
 void manifest_set_parts(struct manifest *m, const struct state_stats *kernel, const struct pages_stats *pages)
 {
-	m->kernel = (struct manifest_part){ RECORD_FILE_VERSION, kernel->file_bytes, kernel->file_crc, true };
+	m->kernel = (struct manifest_part){ RECORD_FILE_VERSION, kernel->file_bytes, kernel->file_crc, kernel->has_digest };
 	memcpy(m->kernel.digest, kernel->file_digest, DIGEST_BYTES);
-	m->index = (struct manifest_part){ pages->index_version, pages->index_bytes, pages->index_crc, true };
+	m->index = (struct manifest_part){ pages->index_version, pages->index_bytes, pages->index_crc, pages->has_digest };
 	memcpy(m->index.digest, pages->index_digest, DIGEST_BYTES);
 	m->pages = (struct manifest_part){ PAGES_VERSION, pages->pages_bytes, 0 };
 	m->objects = kernel->objects;

@@ -33,7 +33,8 @@ struct pages_stats {
 	uint64_t chain_bytes; /* reader: pages_bytes of all layers */
 	uint32_t index_version; /* of the file: for the manifest, as the next */
 	uint32_t index_crc; /* crc32c of the whole index file */
-	unsigned char index_digest[32]; /* its digest (digest.h), when it was written */
+	bool has_digest; /* when it was written */
+	unsigned char index_digest[32]; /* of the whole index file (digest.h) */
 };
 
 /* --- writer --- */
@@ -73,6 +74,7 @@ _must_check_ int pages_reader_open(int fd_index, int fd_pages, struct pages_read
 /* The same with the reader of its parent, which becomes the new reader's on success (NULL: it has none). An index with inherited pages needs one. */
 _must_check_ int pages_reader_open_layer(int fd_index, int fd_pages, struct pages_reader *parent, struct pages_reader **ret, struct error **err);
 struct pages_reader *pages_reader_free(struct pages_reader *pr);
+bool pages_reader_has_digests(const struct pages_reader *pr); /* all layers have */
 /* From now on frames are checked against their digests, too, in all layers. -ENOKEY: a layer has none. Before anything is read. */
 _must_check_ int pages_reader_require_digests(struct pages_reader *pr, struct error **err);
 /* Checksums are not looked at from now on (all layers). Bounds are. */

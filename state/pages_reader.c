@@ -249,14 +249,21 @@ int pages_reader_open_layer(int fd_index, int fd_pages, struct pages_reader *par
 	return 0;
 }
 
+bool pages_reader_has_digests(const struct pages_reader *pr)
+{
+	for (; pr; pr = pr->parent)
+		if (!pr->digests)
+			return false;
+	return true;
+}
+
 int pages_reader_require_digests(struct pages_reader *pr, struct error **err)
 {
+	if (!pages_reader_has_digests(pr))
+		return error_msg(err, -ENOKEY, "pages.idx has no digests of the pages (checkpoint --sign or --digest makes them)");
 	digest_setup();
-	for (; pr; pr = pr->parent) {
-		if (!pr->digests)
-			return error_msg(err, -ENOKEY, "pages.idx has no digests of the pages (checkpoint --sign or --digest makes them)");
+	for (; pr; pr = pr->parent)
 		pr->strict = true;
-	}
 	return 0;
 }
 

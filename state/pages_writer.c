@@ -618,6 +618,7 @@ static int write_index(struct pages_writer *pw, struct pages_stats *st, struct e
 	if (r >= 0)
 		r = state_out_write(&out, body, len, err);
 	digest_end(&digest, st->index_digest);
+	st->has_digest = true;
 	st->index_bytes = out.size;
 	st->index_crc = out.crc;
 	return r;

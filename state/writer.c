@@ -361,8 +361,10 @@ int state_writer_finish(struct state_writer *w, struct state_stats *ret, struct 
 			.file_bytes = w->out.size,
 			.file_crc = w->out.crc,
 		};
-	if (ret)
+	if (ret) {
+		ret->has_digest = true;
 		digest_end(&w->digest, ret->file_digest);
+	}
 	return 0;
 }
 

@@ -17,6 +17,8 @@ static const struct command verbs[] = {
 	{ "diff",    image_diff,    "A B",                 "what changed between two images: objects, pages, files" },
 	{ "merge",   image_merge,   "DIR... DST",          "write an incremental image (the newest DIR) as a complete one" },
 	{ "prune",   image_prune,   "DIR",                 "remove what an image directory holds beyond its image" },
+	{ "keygen",  image_keygen,  "FILE",                "make a key: FILE to sign with, FILE.pub to check with" },
+	{ "sign",    image_sign,    "DIR",                 "sign an image that was made with checkpoint --digest or --sign" },
 	/* clang-format on */
 };
 

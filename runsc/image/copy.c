@@ -94,6 +94,7 @@ static int copy_into(struct image *im, struct image_dir *to, int level, struct e
 		.objects = im->m.objects,
 		.file_bytes = im->m.kernel.size,
 		.file_crc = im->m.kernel.crc,
+		.has_digest = im->m.kernel.has_digest,
 	};
 	struct pages_stats pages;
 	struct pages_writer *pw;
@@ -102,6 +103,11 @@ static int copy_into(struct image *im, struct image_dir *to, int level, struct e
 
 	if (r < 0)
 		return r;
+	memcpy(kernel.file_digest, im->m.kernel.digest, sizeof(kernel.file_digest));
+	if (pages_reader_has_digests(im->pages) && pages_writer_want_digests(pw) < 0) {
+		pages_writer_free(pw);
+		return error_set(err, -ENOMEM, "cannot copy pages");
+	}
 	r = copy_pages(im, pw, err);
 	if (r >= 0)
 		r = pages_writer_finish(pw, &pages, err);

@@ -23,9 +23,11 @@ IMAGE_VERB(convert);
 IMAGE_VERB(diff);
 IMAGE_VERB(extract);
 IMAGE_VERB(inspect);
+IMAGE_VERB(keygen);
 IMAGE_VERB(merge);
 IMAGE_VERB(prune);
 IMAGE_VERB(show);
+IMAGE_VERB(sign);
 IMAGE_VERB(tree);
 IMAGE_VERB(verify);
 

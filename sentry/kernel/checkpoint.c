@@ -34,10 +34,11 @@
 #include "state/manifest.h"
 #include "state/pages.h"
 
-static int check_manifest(const struct sentry_image_fds *fds, struct manifest *m, struct error **err)
+static int check_manifest(const struct sentry_image_fds *fds, const struct sentry_restore_opts *ro, struct manifest *m, struct error **err)
 {
+	const struct manifest_auth auth = { ro->verify_key, ro->signature, ro->signature_len };
 	struct manifest have = { 0 };
-	int r = manifest_read(fds->manifest, m, err);
+	int r = manifest_read_signed(fds->manifest, ro->verify == SENTRY_VERIFY_SIGNATURE ? &auth : NULL, m, err);
 
 	if (r < 0)
 		return r;
@@ -46,6 +47,9 @@ static int check_manifest(const struct sentry_image_fds *fds, struct manifest *m
 		return error_set(err, r, "cannot describe this machine");
 	r = manifest_check_features(m, &have, err);
 	cpu_manifest_done(&have);
+	if (r == 0 && ro->verify == SENTRY_VERIFY_SIGNATURE)
+		r = manifest_require_digests(m, err);
+	m->trusted = ro->verify == SENTRY_VERIFY_OFF;
 	if (r == 0)
 		r = manifest_check_parts(m, fds->kernel, fds->index, fds->pages, err);
 	if (r == 0 && fds->nr_layers != m->nr_layers)
@@ -95,12 +99,22 @@ static void give_host_fds(const struct sentry_container *sc)
 
 /* Pages are checked when they are first used, since looking at all would take time. Where it takes none, damage is better known before
  * anything runs. */
-static int check_small(struct pages_reader *pr, struct error **err)
+static int check_pages(struct pages_reader *pr, enum sentry_verify verify, struct error **err)
 {
 	struct pages_stats st;
 	struct pages_run run;
 	struct pages_view v;
 
+	if (verify == SENTRY_VERIFY_OFF) {
+		pages_reader_trust(pr);
+		return 0;
+	}
+	if (verify == SENTRY_VERIFY_SIGNATURE) {
+		int r = pages_reader_require_digests(pr, err);
+
+		if (r < 0)
+			return r;
+	}
 	pages_reader_stats(pr, &st);
 	if (st.chain_bytes > SMALL_BYTES)
 		return 0;
@@ -137,7 +151,7 @@ static int load_objects(struct kernel *k, const struct sentry_image_fds *fds, st
 	st->objects = stats.objects;
 	r = open_pages(fds, &pr, err);
 	if (r == 0)
-		r = check_small(pr, err);
+		r = check_pages(pr, ctx->opts->verify, err);
 	if (r < 0)
 		return r;
 	r = memfile_attach_pages(k->mf, pr, -1); /* its descriptors are the process's, to its end */
@@ -218,7 +232,7 @@ int checkpoint_load(struct kernel *k, const struct sentry_image_fds *fds, const 
 {
 	struct restore_ctx ctx = { .k = k, .sc = sc, .opts = o };
 	_cleanup_manifest_ struct manifest m = { 0 };
-	int r = check_manifest(fds, &m, err);
+	int r = check_manifest(fds, o, &m, err);
 
 	if (r < 0)
 		return r;
