@@ -449,16 +449,26 @@ bool container_is_abandoned(const struct container *c)
 	return st.st_size == 0;
 }
 
-int container_exit_status(const struct container *c)
+static json_t *load_exit(const struct container *c)
 {
 	_cleanup_free_ char *text = NULL;
-	_cleanup_(json_decrefp) json_t *o = NULL;
-	json_t *v;
 	size_t len;
 
-	if (read_file_at(c->dirfd, "exit.json", 4096, &text, &len) < 0)
-		return -ENODATA;
-	o = json_loadb(text, len, 0, NULL);
-	v = json_object_get(o, "status");
+	return read_file_at(c->dirfd, "exit.json", 4096, &text, &len) < 0 ? NULL : json_loadb(text, len, 0, NULL);
+}
+
+int container_exit_status(const struct container *c)
+{
+	_cleanup_(json_decrefp) json_t *o = load_exit(c);
+	json_t *v = json_object_get(o, "status");
+
 	return json_is_integer(v) ? (int)json_integer_value(v) : -ENODATA;
+}
+
+char *container_exit_error(const struct container *c)
+{
+	_cleanup_(json_decrefp) json_t *o = load_exit(c);
+	const char *v = json_string_value(json_object_get(o, "error"));
+
+	return v ? strdup(v) : NULL;
 }

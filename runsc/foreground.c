@@ -99,6 +99,10 @@ static int foreground_run(struct created *x, int sigfd, struct error **err)
 		if (errno != EINTR)
 			return error_set(err, -errno, "waiting for container %s", x->c->id);
 	if (WIFSIGNALED(status) || container_exit_status(x->c) < 0) {
+		_cleanup_free_ char *why = container_exit_error(x->c);
+
+		if (why)
+			return error_msg(err, -EIO, "container %s: %s", x->c->id, why);
 		sandbox_describe_death(status, how, sizeof(how));
 		return error_msg(err, -EIO, "container %s: the sandbox %s (its log: %s)", x->c->id, how,
 				 x->c->debug_log);

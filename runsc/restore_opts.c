@@ -73,7 +73,6 @@ int restore_opts_from_json(json_t *j, struct sentry_restore_opts *o, struct erro
 {
 	json_int_t check = json_integer_value(json_object_get(j, "fileCheck"));
 	json_int_t clock = json_integer_value(json_object_get(j, "clock"));
-
 	json_int_t verify = json_integer_value(json_object_get(j, "verify"));
 	ssize_t sig = from_hex(json_object_get(j, "signature"), o->signature, sizeof(o->signature));
 

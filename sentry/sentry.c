@@ -111,6 +111,7 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	if (r < 0)
 		return r;
 	cgroup_mem_init();
+	memfile_set_damage_hook(cfg->on_damage ? cfg->on_damage : abort);
 	r = memfile_new(&k->mf);
 	if (r < 0)
 		return error_set(err, r, "cannot make the memory file");

@@ -116,6 +116,9 @@ struct sentry_config {
 	uint32_t unprivileged_port; /* with host_network: its net.ipv4.ip_unprivileged_port_start */
 	size_t nr_cpus; /* as shown to applications; 0: the host's affinity */
 	uint64_t total_memory; /* as shown to applications; 0: the host's */
+	/* A page of the image that was restored turned out to be damaged or unreadable when it was first used. Called on any thread, with
+	 * locks held, before the application sees anything of it; must end the process. NULL: it is aborted. */
+	void (*on_damage)(void);
 };
 
 /* Progress and result of a checkpoint or restore, in microseconds of host monotonic time unless said otherwise. */
