@@ -208,6 +208,18 @@ static void block_signals(void)
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
+static int damage_fd = -EBADF;
+
+/* Whoever restored us reads the reason from exit.json. Nothing is taken apart: the application must not run for another instruction. */
+static _Noreturn void image_is_damaged(void)
+{
+	static const char why[] = "{\"error\":\"" IMAGE_DAMAGED "\"}\n";
+
+	log_error("%s", IMAGE_DAMAGED);
+	(void)!pwrite(damage_fd, why, sizeof(why) - 1, 0);
+	_exit(128 + SIGBUS); /* as of a process whose memory has failed */
+}
+
 void setup_log(const struct setup *s)
 {
 	if (setup_bool(s, "log"))
@@ -222,7 +234,7 @@ int boot_take_setup(struct boot *b, struct setup *s, struct error **err)
 	b->id = strdup(setup_str(s, "id"));
 	if (!b->id)
 		return error_set(err, -ENOMEM, "setup message");
-	b->exit_fd = s->fds[2];
+	b->exit_fd = damage_fd = s->fds[2];
 	take_terminal(b, s);
 	setup_log(s);
 	return 0;
@@ -231,6 +243,7 @@ int boot_take_setup(struct boot *b, struct setup *s, struct error **err)
 int setup_config(const struct setup *s, struct sentry_config *cfg, struct error **err)
 {
 	cfg->platform = setup_str(s, "platform")[0] ? setup_str(s, "platform") : NULL;
+	cfg->on_damage = image_is_damaged;
 	cfg->strace = setup_bool(s, "strace");
 	if (!cfg->strace)
 		return 0;
@@ -290,33 +303,13 @@ static int exit_code(int status)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-/* @why: a sentence for who waits in the foreground; NULL: an end like any other. */
-static void record_exit(const struct boot *b, int status, const char *why)
+static void record_exit(const struct boot *b, int status)
 {
-	char line[200];
-	int n = why ? snprintf(line, sizeof(line), "{\"status\":%d, \"why\":\"%s\"}\n", status, why) :
-		      snprintf(line, sizeof(line), "{\"status\":%d}\n", status);
+	char line[48];
+	int n = snprintf(line, sizeof(line), "{\"status\":%d}\n", status);
 
 	if (pwrite(b->exit_fd, line, (size_t)n, 0) != n)
 		log_error("exit.json: %s", strerror(errno));
-}
-
-static struct boot *damaged_boot;
-
-/* The application must not see a wrong page, and the Sentry cannot go on without the right one. */
-static void image_damaged(void)
-{
-	static _Atomic bool once;
-
-	if (once) {
-		for (;;)
-			(void)pause();
-	}
-	once = true;
-	log_error("container %s ends: its image is damaged or cannot be read", damaged_boot->id);
-	record_exit(damaged_boot, SIGKILL, "its image is damaged or cannot be read (runsc image verify says where)");
-	control_server_announce_end(damaged_boot, SIGKILL);
-	_exit(128 + SIGKILL);
 }
 
 void boot_begin(struct boot *b, const char *comm)
@@ -344,13 +337,11 @@ void boot_serve(struct boot *b)
 	_cleanup_error_ struct error *e = NULL;
 	int status = 0;
 
-	damaged_boot = b;
-	sentry_on_image_damage(image_damaged);
 	if (sentry_wait(b->sentry, b->id, 0, &status, &e) < 0) {
 		log_error("waiting for init: %s", error_text(e));
 		status = 1 << 8;
 	}
-	record_exit(b, status, NULL);
+	record_exit(b, status);
 	/* The end of the process takes everything apart faster than sentry_destroy_container(). Waiters of exec'd processes are told first. */
 	(void)sentry_kill(b->sentry, b->id, 0, true, SIGKILL, NULL);
 	control_server_announce_end(b, status);

@@ -13,11 +13,14 @@
 #include "runsc/sandbox.h"
 #include "sentry/sentry.h"
 
+/* What is said when a page of the image is not what it was, and found so only now. */
+#define IMAGE_DAMAGED "the image is damaged: pages.img has changed or cannot be read where a page was first used; the container was ended"
+
 struct boot {
 	struct sentry *sentry;
 	const char *id;
 	int tty_fd;  /* slave of the container's host terminal, our controlling terminal; -EBADF: none */
-	int exit_fd; /* exit.json */
+	int exit_fd; /* exit.json, see container.h */
 
 	struct mutex freezing; /* held over start, pause, resume and a checkpoint up to its commit; before lock */
 	struct mutex lock;     /* leaf: the fields below */

@@ -9,7 +9,8 @@
 
 struct ckpt_opts {
 	const char *image_path, *work_path, *compression, *parent_path;
-	bool leave_running, pre_dump, print_stats, file_digest;
+	const char *sign; /* key file */
+	bool leave_running, pre_dump, print_stats, file_digest, digest;
 	int level; /* of compression */
 	/* Streams. */
 	int64_t rounds;   /* at most, while the container runs; -1: STREAM_ROUNDS, but none into a file */

@@ -11,6 +11,7 @@
 #include "runsc/checkpoint.h"
 #include "runsc/control.h"
 #include "runsc/image_dir.h"
+#include "runsc/image_sign.h"
 #include "runsc/lifecycle.h"
 #include "runsc/stream.h"
 
@@ -26,8 +27,8 @@ static int failed(struct container *c, struct error **err)
 
 json_t *checkpoint_request(const struct ckpt_opts *o, bool leave, const char *parent_hash)
 {
-	json_t *m = json_pack("{s:s, s:b, s:i, s:b}", "op", "checkpoint", "leaveRunning", leave, "compression", o->level, "fileDigest",
-			      o->file_digest);
+	json_t *m = json_pack("{s:s, s:b, s:i, s:b, s:b}", "op", "checkpoint", "leaveRunning", leave, "compression", o->level, "fileDigest",
+			      o->file_digest, "digests", o->digest || o->sign);
 
 	if (m && parent_hash && parent_hash[0] && json_object_set_new(m, "parent", json_string(parent_hash)) < 0) {
 		json_decref(m);
@@ -57,15 +58,20 @@ static int checkpoint(struct globals *g, struct container *c, const struct ckpt_
 	_cleanup_(json_decrefp) json_t *answer = NULL;
 	_cleanup_close_ int ctl = -EBADF;
 	bool leave = o->leave_running || o->pre_dump, incremental;
+	_cleanup_sign_key_ struct sign_key key = {0};
 	char hash[MANIFEST_HASH + 1];
-	int r = control_connect(c, &ctl, err);
+	int r = o->sign ? sign_key_load(o->sign, true, &key, err) : 0; /* before anybody waits */
 
+	if (r == 0)
+		r = control_connect(c, &ctl, err);
 	if (r == 0)
 		r = image_dir_begin(&img, o->image_path, err);
 	if (r == 0 && o->parent_path)
 		r = image_dir_parent_hash(o->image_path, o->parent_path, hash, err);
 	if (r < 0)
 		return r;
+	if (o->sign)
+		img.sign = &key;
 	r = control_call(ctl, checkpoint_request(o, leave, o->parent_path ? hash : NULL), img.fds, IMAGE_PARTS, &answer, err);
 	if (r < 0)
 		return failed(c, err);
@@ -99,6 +105,8 @@ static int check_stream(const struct ckpt_opts *o, struct error **err)
 		return o->ack ? error_msg(err, -EINVAL, "--ack: only a stream (--image-path -) has somebody who could acknowledge it") : 0;
 	if (o->pre_dump || o->parent_path)
 		return error_msg(err, -EINVAL, "--%s: a stream (--image-path -) is complete", o->pre_dump ? "pre-dump" : "parent-path");
+	if (o->sign || o->digest)
+		return error_msg(err, -EINVAL, "--sign, --digest: a stream (--image-path -) is not signed; what carries it is to be trusted");
 	if (o->timeout < 0 || o->timeout > INT32_MAX)
 		return error_msg(err, -EINVAL, "--stream-timeout: %lld is out of range", (long long)o->timeout);
 	if (o->rounds < -1 || o->rounds >= STREAM_MAX_ROUNDS)
@@ -120,6 +128,8 @@ int cmd_checkpoint(struct globals *g, int argc, char **argv, struct error **err)
 		 "none (default; fastest restore), zstd, or zstd:LEVEL (1..19)"},
 		{"file-digest", 0, FLAG_BOOL, &o.file_digest, NULL,
 		 "record a digest of every file outside that is in use, for restore --file-check"},
+		{"sign", 0, FLAG_STR, &o.sign, "FILE", "sign the image with this secret key (runsc image keygen makes one)"},
+		{"digest", 0, FLAG_BOOL, &o.digest, NULL, "store what runsc image sign needs to sign it later"},
 		{"pre-dump", 0, FLAG_BOOL, &o.pre_dump, NULL,
 		 "leave the container running, as --leave-running; to be the parent of the image that follows"},
 		{"parent-path", 0, FLAG_STR, &o.parent_path, "DIR",

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* runsc restore: a new sandbox and gofer from a bundle and an image; the container is running when this returns. */
+#include "runsc/image_sign.h"
 #include "runsc/lifecycle.h"
 #include "runsc/restore_clone.h"
 #include "runsc/template.h"
@@ -9,6 +10,7 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 	struct create_opts o = {0};
 	struct clone_opts clones = {.count = CLONES_AS_NAMED};
 	const char *file_check = NULL, *clock = NULL;
+	const char *verify = NULL, *verify_key = NULL;
 	bool detach = false, keep = false, template = false;
 	const struct flag flags[] = {
 		{"image-path", 0, FLAG_STR, &o.image_path, "DIR",
@@ -20,6 +22,9 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 		{"bundle", 'b', FLAG_STR, &o.bundle, "DIR", "where config.json is (working directory)"},
 		{"detach", 'd', FLAG_BOOL, &detach, NULL, "do not wait for the container's end"},
 		{"keep", 0, FLAG_BOOL, &keep, NULL, "do not delete the container at its end"},
+		{"verify", 0, FLAG_STR, &verify, "HOW",
+		 "what of the image is checked: sums (default), off, or signature (with --verify-key)"},
+		{"verify-key", 0, FLAG_STR, &verify_key, "FILE", "the public key the image must be signed with"},
 		{"work-path", 0, FLAG_STR, &o.work_path, "DIR", "gets restore.log and stats-restore"},
 		{"file-check", 0, FLAG_STR, &file_check, "HOW",
 		 "files outside that have changed: auto (refuse what a process could trip over, warn of the rest), strict, warn, off"},
@@ -68,6 +73,9 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 		return error_msg(err, -EINVAL, "--from-template: goes without --image-path, which is the template's");
 	if (!o.from_template && (!o.image_path || !o.image_path[0]))
 		o.image_path = "checkpoint";
+	r = verify_parse(verify, verify_key, &o.restore, err);
+	if (r < 0)
+		return r;
 	if (rest.n && clones.names)
 		return error_msg(err, -EINVAL, "--clone-names: goes without a container id");
 	if (!rest.n && !clones.names)

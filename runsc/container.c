@@ -465,10 +465,10 @@ int container_exit_status(const struct container *c)
 	return json_is_integer(v) ? (int)json_integer_value(v) : -ENODATA;
 }
 
-char *container_exit_reason(const struct container *c)
+char *container_exit_error(const struct container *c)
 {
 	_cleanup_(json_decrefp) json_t *o = load_exit(c);
-	const char *why = json_string_value(json_object_get(o, "why"));
+	const char *v = json_string_value(json_object_get(o, "error"));
 
-	return why ? strdup(why) : NULL;
+	return v ? strdup(v) : NULL;
 }

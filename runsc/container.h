@@ -6,7 +6,8 @@
  *   config.json   the OCI configuration as it was at create; later changes of the bundle have no effect
  *   lock          flock: exclusive for verbs that change state.json, shared for exec
  *   control.sock  where the sandbox process listens
- *   exit.json     {"status": N} written by the sandbox when its init has ended; {} before that, empty until it was kept
+ *   exit.json     {"status": N} written by the sandbox when its init has ended; {} before that, empty until it was kept;
+ *                 {"error": text} when the sandbox had to end for another reason
  *   boot.log      the sandbox's and gofer's errors, unless --debug-log sends them elsewhere
  *
  * Status:  creating --create--> created --start--> running <--pause/resume--> paused; any of them becomes stopped when
@@ -80,8 +81,8 @@ const char *container_status_name(enum container_status s);
 _must_check_ int container_load_spec(const struct container *c, struct oci_spec **ret, struct error **err);
 /* The stored exit status (a wait(2) status), or -ENODATA when the sandbox left none. */
 int container_exit_status(const struct container *c);
-/* Why it ended if that was the sandbox's doing, malloc'd; NULL: by itself. */
-char *container_exit_reason(const struct container *c);
+/* Why the sandbox had to end, malloc'd; NULL: it has not said. */
+char *container_exit_error(const struct container *c);
 
 /* 0 when it is alive (not a zombie), else -ESRCH. */
 int proc_alive(const struct proc_id *p);

@@ -211,6 +211,7 @@ static int op_checkpoint(struct request *q, json_t **ret, struct error **err)
 	struct sentry_ckpt_opts o = {.leave_running = req_bool(q, "leaveRunning"),
 				     .compression_level = (int)req_int(q, "compression"),
 				     .file_digest = req_bool(q, "fileDigest"),
+				     .digests = req_bool(q, "digests"),
 				     .parent = json_string_value(json_object_get(q->msg, "parent"))};
 	struct sentry_ckpt_stats st = {0};
 	struct sentry_image_fds fds;

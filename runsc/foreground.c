@@ -107,7 +107,6 @@ static int foreground_run(struct created *x, int sigfd, struct error **err)
 	_cleanup_close_ int pidfd = open_sandbox(x->c);
 	struct tty_relay relay;
 	bool tty = x->master >= 0;
-	_cleanup_free_ char *why = NULL;
 	char how[120];
 	int status = 0;
 
@@ -128,13 +127,14 @@ static int foreground_run(struct created *x, int sigfd, struct error **err)
 			return error_set(err, -errno, "waiting for container %s", x->c->id);
 	}
 	if (WIFSIGNALED(status) || container_exit_status(x->c) < 0) {
+		_cleanup_free_ char *why = container_exit_error(x->c);
+
+		if (why)
+			return error_msg(err, -EIO, "container %s: %s", x->c->id, why);
 		sandbox_describe_death(status, how, sizeof(how));
 		return error_msg(err, -EIO, "container %s: the sandbox %s (its log: %s)", x->c->id, how,
 				 x->c->debug_log);
 	}
-	why = container_exit_reason(x->c);
-	if (why)
-		fprintf(stderr, "runsc: container %s was ended: %s\n", x->c->id, why);
 	return WEXITSTATUS(status);
 }
 

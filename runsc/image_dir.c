@@ -13,12 +13,13 @@
 #include <sys/syscall.h>
 
 #include "base/fd_util.h"
+#include "runsc/image_sign.h"
 #include "state/manifest.h"
 
 #define MANIFEST    "inventory.img"
 #define PARENT_LINK  "parent-"
 
-static const char *const stems[IMAGE_PARTS] = {"inventory", "kernel", "index", "pages"};
+static const char *const stems[] = {"inventory", "kernel", "index", "pages", "signature"}; /* IMAGE_PARTS, and what may be beside */
 
 int open_in_root(int root, const char *path, int flags)
 {
@@ -44,10 +45,9 @@ static void part_name(int part, const char *hash, char *buf, size_t n)
 
 /*
  * An image is regular files and nothing else. It is looked at before it is opened: opening a FIFO could block, opening a device could
- * do anything, and a symlink would lead out of the image. Returns an fd or a negative errno: -ELOOP for a symlink, -EMEDIUMTYPE for
- * other kinds.
+ * do anything, and a symlink would lead out of the image.
  */
-static int open_part(int dirfd, const char *name)
+int image_dir_open_file(int dirfd, const char *name)
 {
 	_cleanup_close_ int path = openat(dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	char self[40];
@@ -76,7 +76,7 @@ static int open_set(int dirfd, unsigned int want, int *fds, char hash[MANIFEST_H
 				continue;
 			cleanup_closep(&fds[i]);
 			part_name(i, hash, name, 64);
-			fds[i] = open_part(dirfd, name);
+			fds[i] = image_dir_open_file(dirfd, name);
 			if (fds[i] < 0)
 				r = fds[i];
 			else if (i == IMAGE_MANIFEST)
@@ -184,6 +184,7 @@ int image_dir_open(struct image_dir *d, const char *path, const char *parent, st
 	r = open_set(d->dirfd, (1U << IMAGE_PARTS) - 1, d->fds, d->hash, name);
 	if (r < 0)
 		return set_error(r, path, d->fds[IMAGE_MANIFEST], name, err);
+	image_dir_read_signature(d);
 	return open_layers(d, parent && parent[0] ? parent : NULL, err);
 }
 
@@ -237,6 +238,8 @@ int image_dir_reopen(struct image_dir *d, const struct image_dir *from, struct e
 			return error_set(err, -errno, "image %s", d->path);
 	}
 	memcpy(d->hash, from->hash, sizeof(d->hash));
+	memcpy(d->signature, from->signature, sizeof(d->signature));
+	d->signature_len = from->signature_len;
 	return 0;
 }
 
@@ -304,7 +307,7 @@ enum image_file image_file_kind(const char *name)
 	if (!strncmp(name, PARENT_LINK, sizeof(PARENT_LINK) - 1) && n == sizeof(PARENT_LINK) - 1 + MANIFEST_HASH &&
 	    strspn(name + sizeof(PARENT_LINK) - 1, "0123456789abcdef") == MANIFEST_HASH)
 		return IMAGE_FILE_LINK;
-	for (int i = 0; i < IMAGE_PARTS; i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(stems); i++) {
 		size_t k = strlen(stems[i]);
 
 		if (!strncmp(name, stems[i], k) && name[k] == '-' && n == k + 37 && !strcmp(name + n - 4, ".img") &&
@@ -361,6 +364,11 @@ int image_dir_commit(struct image_dir *d, const char *parent, struct error **err
 
 	if (r == 0)
 		r = fsync_all(d->fds);
+	if (r == 0 && d->sign) {
+		r = image_dir_sign(d, hash, d->sign, err);
+		if (r < 0)
+			return r;
+	}
 	if (r == 0 && parent)
 		r = make_link(d, hash, parent);
 	/* The manifest last. */

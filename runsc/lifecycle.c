@@ -13,6 +13,7 @@
 #include "runsc/cgroup.h"
 #include "runsc/control.h"
 #include "runsc/image_dir.h"
+#include "runsc/image_sign.h"
 #include "runsc/stream.h"
 #include "runsc/template.h"
 #include "runsc/tty.h"
@@ -258,7 +259,8 @@ static int start_sandbox(const struct globals *g, const struct create_opts *o, s
 	_cleanup_close_ int slave = -EBADF, in = -EBADF;
 	_cleanup_image_ struct image_dir img = IMAGE_DIR_INIT;
 	_cleanup_container_ struct container *from = NULL;
-	struct sandbox_start s = {.g = g, .c = x->c, .spec = x->spec, .restore = &o->restore, .hostname = o->hostname};
+	struct sentry_restore_opts restore = o->restore;
+	struct sandbox_start s = {.g = g, .c = x->c, .spec = x->spec, .restore = &restore, .hostname = o->hostname};
 	int r;
 
 	r = open_stdin(o, &in, err);
@@ -272,6 +274,9 @@ static int start_sandbox(const struct globals *g, const struct create_opts *o, s
 	if (o->image_path && !from) {
 		const struct image_dir *d = o->image ? o->image : &img;
 
+		r = verify_take_signature(d, &restore, err);
+		if (r < 0)
+			return r;
 		s.image_fds = d->fds;
 		s.layers = d->layers;
 		s.nr_layers = d->nr_layers;

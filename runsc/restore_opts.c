@@ -3,6 +3,7 @@
 #include "runsc/restore_opts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int parse_choice(const char *flag, const char *v, const char *const *names, size_t n, struct error **err)
@@ -35,16 +36,51 @@ int restore_opts_parse(const char *file_check, const char *clock, struct sentry_
 	return 0;
 }
 
+static void to_hex(const unsigned char *p, size_t n, char *out)
+{
+	for (size_t i = 0; i < n; i++)
+		(void)snprintf(out + 2 * i, 3, "%02x", p[i]);
+	out[2 * n] = '\0';
+}
+
+/* Returns the number of bytes, or -EPROTO. */
+static ssize_t from_hex(json_t *j, unsigned char *out, size_t max)
+{
+	const char *s = json_string_value(j);
+	size_t n = s ? strlen(s) / 2 : 0;
+
+	if (s && (strlen(s) % 2 || n > max || strspn(s, "0123456789abcdef") != 2 * n))
+		return -EPROTO;
+	for (size_t i = 0; i < n; i++) {
+		char two[3] = {s[2 * i], s[2 * i + 1]};
+
+		out[i] = (unsigned char)strtoul(two, NULL, 16);
+	}
+	return (ssize_t)n;
+}
+
 json_t *restore_opts_to_json(const struct sentry_restore_opts *o)
 {
-	return json_pack("{s:i, s:i}", "fileCheck", (int)o->file_check, "clock", (int)o->clock);
+	char key[2 * sizeof(o->verify_key) + 1], sig[2 * sizeof(o->signature) + 1];
+
+	to_hex(o->verify_key, sizeof(o->verify_key), key);
+	to_hex(o->signature, o->signature_len, sig);
+	return json_pack("{s:i, s:i, s:i, s:s, s:s}", "fileCheck", (int)o->file_check, "clock", (int)o->clock, "verify", (int)o->verify,
+			 "verifyKey", key, "signature", sig);
 }
 
 int restore_opts_from_json(json_t *j, struct sentry_restore_opts *o, struct error **err)
 {
 	json_int_t check = json_integer_value(json_object_get(j, "fileCheck"));
 	json_int_t clock = json_integer_value(json_object_get(j, "clock"));
+	json_int_t verify = json_integer_value(json_object_get(j, "verify"));
+	ssize_t sig = from_hex(json_object_get(j, "signature"), o->signature, sizeof(o->signature));
 
+	if (verify < 0 || verify > SENTRY_VERIFY_SIGNATURE || sig < 0 ||
+	    from_hex(json_object_get(j, "verifyKey"), o->verify_key, sizeof(o->verify_key)) < 0)
+		return error_msg(err, -EPROTO, "setup message: bad restore options");
+	o->verify = (enum sentry_verify)verify;
+	o->signature_len = (size_t)sig;
 	if (check < 0 || check > SENTRY_FILE_CHECK_OFF || clock < 0 || clock > SENTRY_CLOCK_ELAPSED)
 		return error_msg(err, -EPROTO, "setup message: bad restore options");
 	o->file_check = (enum sentry_file_check)check;

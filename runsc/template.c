@@ -12,13 +12,16 @@
 #include "base/fd_util.h"
 #include "runsc/control.h"
 #include "runsc/image_dir.h"
+#include "runsc/image_sign.h"
 #include "runsc/isolate.h"
 #include "runsc/lifecycle.h"
+#include "runsc/restore_opts.h"
 
 struct making {
 	const struct globals *g;
 	struct container *c;
 	struct image_dir img;
+	struct sentry_restore_opts restore; /* how the image is checked */
 	int null_fd, log, keeper_log;
 	int ctl[2], keeper_ctl[2]; /* ours, theirs */
 	int listen_fd, gofer_listen_fd;
@@ -94,7 +97,7 @@ static int send_setup(struct making *m, struct error **err)
 		json_pack("{s:s, s:i, s:s, s:s, s:s, s:b, s:b}", "op", "template", "layers", (int)m->img.nr_layers, "id", m->c->id, "emptyDir", m->c->dir, "platform",
 			  g->platform ? g->platform : "", "debug", g->debug, "log", g->debug || (g->debug_log && g->debug_log[0]));
 	int fds[1 + IMAGE_PARTS + 2 * MANIFEST_LAYERS_MAX] = {m->listen_fd};
-	int r = k && t ? 0 : -ENOMEM;
+	int r = k && t && json_object_set_new(t, "restore", restore_opts_to_json(&m->restore)) == 0 ? 0 : -ENOMEM;
 	size_t n = 1;
 
 	for (int i = 0; i < IMAGE_PARTS; i++)
@@ -180,6 +183,9 @@ int template_create(const struct globals *g, const char *name, const struct crea
 		r = lifecycle_open_image(o, &m.img, &ack, err);
 	if (r == 0 && ack)
 		r = error_msg(err, -EINVAL, "--template: the sender waits for a container to run (checkpoint --ack)");
+	m.restore = o->restore;
+	if (r == 0)
+		r = verify_take_signature(&m.img, &m.restore, err);
 	if (r == 0)
 		r = open_all(&m, err);
 	if (r == 0)

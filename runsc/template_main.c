@@ -19,6 +19,7 @@
 #include "runsc/boot.h"
 #include "runsc/control.h"
 #include "runsc/isolate.h"
+#include "runsc/restore_opts.h"
 #include "runsc/template.h"
 
 struct template {
@@ -158,8 +159,12 @@ static _Noreturn void serve(struct template *t)
 static int load_image(struct template *t, const struct setup *s, struct error **err)
 {
 	struct sentry_image_fds img;
+	struct sentry_restore_opts o = {0};
 	size_t n = setup_image(s, s->fds + 1, &img);
-	int r = sentry_load_template(t->b.sentry, &img, err);
+	int r = restore_opts_from_json(json_object_get(s->msg, "restore"), &o, err);
+
+	if (r == 0)
+		r = sentry_load_template(t->b.sentry, &img, &o, err);
 
 	for (size_t i = 0; i < n; i++)
 		(void)close(s->fds[1 + i]);

@@ -324,7 +324,7 @@ class Stream:
             if part == 0:
                 break
             have = parts.setdefault((part, round_), bytearray())
-            if part > 4 or offset != len(have):
+            if part > 5 or offset != len(have):  # 5: what the manifest will ask for, told early
                 raise ImageError("the chunk before offset %d is not the next of its part" % pos)
             have += body
             count, total = count + 1, total + size

@@ -126,6 +126,7 @@ int sentry_new_template(const struct sentry_config *cfg, struct sentry **ret, st
 		return error_prefix(err, "platform %s", k->pops->name);
 	k->pops->caps(k->plat, &k->pcaps);
 	cgroup_mem_init();
+	memfile_set_damage_hook(cfg->on_damage ? cfg->on_damage : abort);
 	r = memfile_new(&k->mf);
 	if (r < 0)
 		return error_set(err, r, "cannot make the memory file");
@@ -149,12 +150,12 @@ int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct erro
 	return r;
 }
 
-int sentry_load_template(struct sentry *s, const struct sentry_image_fds *fds, struct error **err)
+int sentry_load_template(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_restore_opts *verify, struct error **err)
 {
 	mutex_guard(&s->ctl_mu);
 	/* Frozen from before the first object exists until sentry_start(). */
 	kernel_freeze(s->k);
-	return checkpoint_begin_load(s->k, fds, &s->loading, err);
+	return checkpoint_begin_load(s->k, fds, verify, &s->loading, err);
 }
 
 int sentry_own_clone(struct sentry *s, const struct sentry_config *cfg, struct error **err)
@@ -447,11 +448,6 @@ static int checkpoint_frozen(struct sentry *s, const struct sentry_image_fds *fd
 	return r;
 }
 
-void sentry_on_image_damage(void (*fn)(void))
-{
-	memfile_set_damage_hook(fn);
-}
-
 int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 		      struct sentry_ckpt_stats *ret, struct error **err)
 {
@@ -474,7 +470,7 @@ int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const s
 	int64_t t0 = ktime_mono() - ktime_offset(); /* the host's: ours is about to jump */
 	int r;
 
-	r = s->loading ? 0 : sentry_load_template(s, fds, err);
+	r = s->loading ? 0 : sentry_load_template(s, fds, o, err);
 	if (r < 0)
 		return r;
 	mutex_guard(&s->ctl_mu);

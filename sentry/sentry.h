@@ -116,6 +116,9 @@ struct sentry_config {
 	uint32_t unprivileged_port; /* with host_network: its net.ipv4.ip_unprivileged_port_start */
 	size_t nr_cpus; /* as shown to applications; 0: the host's affinity */
 	uint64_t total_memory; /* as shown to applications; 0: the host's */
+	/* A page of the image that was restored turned out to be damaged or unreadable when it was first used. Called on any thread, with
+	 * locks held, before the application sees anything of it; must end the process. NULL: it is aborted. */
+	void (*on_damage)(void);
 };
 
 /* Progress and result of a checkpoint or restore, in microseconds of host monotonic time unless said otherwise. */
@@ -138,6 +141,7 @@ struct sentry_image_fds {
 };
 
 struct sentry_ckpt_opts {
+	bool digests; /* of all pages, so that the image can be signed */
 	bool leave_running;
 	int compression_level; /* zstd level; 0: raw page-aligned pages */
 	/* Hash of an image (manifest_hash()): when it is the one this kernel was last saved to or restored from, only what has changed is
@@ -160,10 +164,20 @@ enum sentry_clock {
 	SENTRY_CLOCK_ELAPSED, /* they include it, as after a suspend */
 };
 
+/* What of an image is checked. Bounds and formats always are. */
+enum sentry_verify {
+	SENTRY_VERIFY_SUMS, /* every checksum: pages when they are first used, small images before the start */
+	SENTRY_VERIFY_OFF,
+	SENTRY_VERIFY_SIGNATURE, /* SUMS, and a signature by the given key, and every digest it stands for */
+};
+
 /* How sentry_restore() goes about it. All zero: the defaults. runsc/restore_opts.c carries it from the command line to the sandbox. */
 struct sentry_restore_opts {
 	enum sentry_file_check file_check;
 	enum sentry_clock clock;
+	enum sentry_verify verify;
+	unsigned char verify_key[32], signature[92]; /* for SIGNATURE: the public key, and signature_len bytes of the signature file */
+	size_t signature_len;
 	/* Told of what does not fit but does not fail the restore: one line, no newline, the caller's to copy. May be NULL. */
 	void (*warn)(void *arg, const char *line);
 	void *warn_arg;
@@ -172,9 +186,6 @@ struct sentry_restore_opts {
 /* Makes the kernel and its platform; before the seccomp filter is installed (the platform may fork its template stub). */
 int sentry_new(const struct sentry_config *cfg, struct sentry **ret, struct error **err);
 
-/* @fn is called, by any thread and with any locks held, when the application needs a page whose content the image it was restored from cannot
- * give, or not undamaged. It ends the process: wrong content must not be seen. Before this is called such a page fails the restore. */
-void sentry_on_image_damage(void (*fn)(void));
 /*
  * A template: a kernel whose platform is not started, for a process that will be forked and has no threads. sentry_load_template() fills it as far
  * as the image alone goes (checkpoint_begin_load()); @fds may be closed afterwards. Of @cfg only `platform` and sizes count; there is no
@@ -182,7 +193,8 @@ void sentry_on_image_damage(void (*fn)(void));
  * and sentry_restore() goes on without @fds.
  */
 int sentry_new_template(const struct sentry_config *cfg, struct sentry **ret, struct error **err);
-int sentry_load_template(struct sentry *s, const struct sentry_image_fds *fds, struct error **err);
+/* @verify: of sentry_restore_opts the part about checking. */
+int sentry_load_template(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_restore_opts *verify, struct error **err);
 int sentry_own_clone(struct sentry *s, const struct sentry_config *cfg, struct error **err);
 
 /* Builds a container: mounts, devices, the init process loaded and ready but not run. */
@@ -219,11 +231,10 @@ char *sentry_debug_json(struct sentry *s, const struct sentry_debug_opts *opts);
  * sandbox is running again as if nothing had happened (paused, if it was paused). */
 int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 		      struct sentry_ckpt_stats *ret, struct error **err);
-/* Loads an image into a fresh sentry (no container created yet); @fds NULL: the image that a template has begun to load. @c gives the new id, gofer, mounts (matched to the saved ones by
 /* Whether this build on this machine could restore the image whose manifest is in @fd (read from its position): -ENOTSUP and what is
  * missing. Needs no sentry. */
 int sentry_check_needs(int fd_manifest, struct error **err);
-/* Loads an image into a fresh sentry (no container created yet). @c gives the new id, gofer, mounts (matched to the saved ones by
+/* Loads an image into a fresh sentry (no container created yet); @fds NULL: the image that a template has begun to load. @c gives the new id, gofer, mounts (matched to the saved ones by
  * destination), stdio and console in c->process.stdio; other fields of c->process are ignored. Tasks stay frozen until sentry_start(). @o: valid during the call. */
 int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_container *c,
 		   const struct sentry_restore_opts *o, struct sentry_ckpt_stats *ret, struct error **err);

@@ -36,6 +36,8 @@ struct state_stats {
 	uint64_t raw_bytes; /* before compression */
 	uint64_t file_bytes;
 	uint32_t file_crc; /* crc32c of the whole file, for the manifest */
+	bool has_digest; /* when it was written */
+	unsigned char file_digest[32]; /* of the whole file (digest.h) */
 };
 
 struct state_root {

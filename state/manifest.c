@@ -15,11 +15,13 @@
 
 #include "schemas/image.pb-c.h"
 #include "state/crc32c.h"
+#include "state/digest.h"
 #include "state/image.h"
 #include "state/json.h"
 #include "state/pages.h"
 #include "state/pages_format.h"
 #include "state/record.h"
+#include "state/signature.h"
 
 #define MANIFEST_MAX ((size_t)1 << 20)
 #define MANIFEST_MEMORY ((uint64_t)64 << 20)
@@ -30,8 +32,10 @@ static const char magic[8] = "RUNSCINV";
 
 void manifest_set_parts(struct manifest *m, const struct state_stats *kernel, const struct pages_stats *pages)
 {
-	m->kernel = (struct manifest_part){ RECORD_FILE_VERSION, kernel->file_bytes, kernel->file_crc };
-	m->index = (struct manifest_part){ pages->index_version, pages->index_bytes, pages->index_crc };
+	m->kernel = (struct manifest_part){ RECORD_FILE_VERSION, kernel->file_bytes, kernel->file_crc, kernel->has_digest };
+	memcpy(m->kernel.digest, kernel->file_digest, DIGEST_BYTES);
+	m->index = (struct manifest_part){ pages->index_version, pages->index_bytes, pages->index_crc, pages->has_digest };
+	memcpy(m->index.digest, pages->index_digest, DIGEST_BYTES);
 	m->pages = (struct manifest_part){ PAGES_VERSION, pages->pages_bytes, 0 };
 	m->objects = kernel->objects;
 	m->pages_stored = pages->pages_stored;
@@ -57,6 +61,8 @@ static void part_to_msg(Image__Part *p, const struct manifest_part *m)
 	p->version = m->version;
 	p->size = m->size;
 	p->crc = m->crc;
+	if (m->has_digest)
+		p->digest = (ProtobufCBinaryData){ DIGEST_BYTES, (uint8_t *)(uintptr_t)m->digest };
 }
 
 static int write_packed(int fd, const Image__Manifest *msg, struct error **err)
@@ -230,9 +236,14 @@ void manifest_drop_layers(struct manifest *m)
 		*to = NULL;
 }
 
-static struct manifest_part part_from_msg(const Image__Part *p)
+static int part_from_msg(const Image__Part *p, struct manifest_part *ret, struct error **err)
 {
-	return (struct manifest_part){ p->version, p->size, p->crc };
+	*ret = (struct manifest_part){ p->version, p->size, p->crc, p->digest.len > 0 };
+	if (ret->has_digest && p->digest.len != DIGEST_BYTES)
+		return error_msg(err, -EINVAL, "%s: a digest of %zu bytes", NAME, p->digest.len);
+	if (ret->has_digest)
+		memcpy(ret->digest, p->digest.data, DIGEST_BYTES);
+	return 0;
 }
 
 static int layer_from_msg(const Image__Layer *l, struct manifest_layer *ret)
@@ -240,9 +251,9 @@ static int layer_from_msg(const Image__Layer *l, struct manifest_layer *ret)
 	if (!l->index || !l->pages || strlen(l->hash) != MANIFEST_HASH || strspn(l->hash, "0123456789abcdef") != MANIFEST_HASH)
 		return -EINVAL;
 	memcpy(ret->hash, l->hash, MANIFEST_HASH + 1);
-	ret->index = part_from_msg(l->index);
-	ret->pages = part_from_msg(l->pages);
-	return 0;
+	if (part_from_msg(l->index, &ret->index, NULL) < 0)
+		return -EINVAL;
+	return part_from_msg(l->pages, &ret->pages, NULL);
 }
 
 static int from_msg(const Image__Manifest *msg, struct manifest *ret, struct error **err)
@@ -272,9 +283,9 @@ static int from_msg(const Image__Manifest *msg, struct manifest *ret, struct err
 	m.created_ns = msg->created_ns;
 	m.xcr0 = msg->xcr0;
 	m.xsave_size = msg->xsave_size;
-	m.kernel = part_from_msg(msg->kernel);
-	m.index = part_from_msg(msg->index);
-	m.pages = part_from_msg(msg->pages);
+	if (part_from_msg(msg->kernel, &m.kernel, err) < 0 || part_from_msg(msg->index, &m.index, err) < 0 ||
+	    part_from_msg(msg->pages, &m.pages, err) < 0)
+		return -EINVAL;
 	m.pages_stored = msg->pages_stored;
 	m.objects = msg->objects;
 	m.layers = calloc(msg->n_layers + 1, sizeof(*m.layers));
@@ -291,11 +302,13 @@ static int from_msg(const Image__Manifest *msg, struct manifest *ret, struct err
 }
 
 /* Reads and unpacks the file; the message is freed with @alloc, which uses @budget. */
-static int read_message(int fd, struct message_budget *budget, ProtobufCAllocator *alloc, ProtobufCMessage **ret, struct error **err)
+static int read_message(int fd, const struct manifest_auth *auth, struct message_budget *budget, ProtobufCAllocator *alloc,
+			ProtobufCMessage **ret, struct error **err)
 {
 	struct state_in in = { .fd = fd, .name = NAME };
 	unsigned char hdr[HEADER], extra;
-	_cleanup_free_ unsigned char *buf = NULL;
+	_cleanup_free_ unsigned char *whole = NULL;
+	unsigned char *buf;
 	char why[160];
 	ssize_t n;
 	size_t len;
@@ -312,9 +325,11 @@ static int read_message(int fd, struct message_budget *budget, ProtobufCAllocato
 				 get_le32(hdr + 8), MANIFEST_FORMAT);
 	if (get_le32(hdr + 8) != MANIFEST_FORMAT || len > MANIFEST_MAX)
 		return error_msg(err, -EINVAL, "%s: bad header", NAME);
-	buf = malloc(len + 4);
-	if (!buf)
+	whole = malloc(HEADER + len + 4);
+	if (!whole)
 		return error_set(err, -ENOMEM, "cannot read %s", NAME);
+	memcpy(whole, hdr, HEADER);
+	buf = whole + HEADER;
 	r = state_in_read_full(&in, buf, len + 4, err);
 	if (r < 0)
 		return r;
@@ -323,6 +338,11 @@ static int read_message(int fd, struct message_budget *budget, ProtobufCAllocato
 	n = state_in_read(&in, &extra, 1, err);
 	if (n)
 		return n < 0 ? (int)n : error_msg(err, -EINVAL, "%s: data after the end", NAME);
+	if (auth) { /* before anything is made of it */
+		r = signature_check(auth->public, whole, HEADER + len + 4, auth->signature, auth->signature_len, err);
+		if (r < 0)
+			return r;
+	}
 	*budget = (struct message_budget){ .left = MANIFEST_MEMORY };
 	message_allocator(budget, alloc);
 	*ret = message_unpack_any(&image__manifest__descriptor, alloc, budget, buf, len, why, sizeof(why));
@@ -331,12 +351,17 @@ static int read_message(int fd, struct message_budget *budget, ProtobufCAllocato
 
 int manifest_read(int fd, struct manifest *ret, struct error **err)
 {
+	return manifest_read_signed(fd, NULL, ret, err);
+}
+
+int manifest_read_signed(int fd, const struct manifest_auth *auth, struct manifest *ret, struct error **err)
+{
 	_cleanup_manifest_ struct manifest m = { 0 };
 	struct message_budget budget;
 	ProtobufCAllocator alloc;
 	ProtobufCMessage *msg;
 	char why[160];
-	int r = read_message(fd, &budget, &alloc, &msg, err);
+	int r = read_message(fd, auth, &budget, &alloc, &msg, err);
 
 	if (r < 0)
 		return r;
@@ -361,7 +386,7 @@ int manifest_json(int fd, struct strbuf *b, unsigned int indent, struct error **
 	ProtobufCAllocator alloc;
 	ProtobufCMessage *msg;
 	int r = lseek(fd, 0, SEEK_SET) < 0 ? error_set(err, -errno, "cannot read %s", NAME) :
-					     read_message(fd, &budget, &alloc, &msg, err);
+					     read_message(fd, NULL, &budget, &alloc, &msg, err);
 
 	if (r < 0)
 		return r;
@@ -370,8 +395,12 @@ int manifest_json(int fd, struct strbuf *b, unsigned int indent, struct error **
 	return 0;
 }
 
+#define SUMMED_MAX ((uint64_t)4 << 30) /* kernel.img and pages.idx: what a hostile sparse file may make us read */
+
 static int check_part(const char *name, const struct manifest_part *p, uint32_t version, uint32_t last, int fd, bool sum, struct error **err)
 {
+	unsigned char got[DIGEST_BYTES];
+	struct digest digest;
 	const size_t chunk = (size_t)256 << 10;
 	_cleanup_free_ unsigned char *buf = NULL;
 	struct stat st;
@@ -388,6 +417,9 @@ static int check_part(const char *name, const struct manifest_part *p, uint32_t 
 				 (unsigned long long)p->size);
 	if (!sum)
 		return 0;
+	if (p->size > SUMMED_MAX)
+		return error_msg(err, -EFBIG, "%s has more than %llu bytes", name, (unsigned long long)SUMMED_MAX);
+	digest_begin(&digest);
 	buf = malloc(chunk);
 	if (!buf)
 		return error_set(err, -ENOMEM, "cannot read %s", name);
@@ -398,23 +430,40 @@ static int check_part(const char *name, const struct manifest_part *p, uint32_t 
 		if (r < 0)
 			return error_set(err, r, "cannot read %s", name);
 		crc = crc32c(crc, buf, n);
+		if (p->has_digest)
+			digest_add(&digest, buf, n);
 	}
-	return crc == p->crc ? 0 : error_msg(err, -EINVAL, "%s is damaged: checksum does not match the manifest", name);
+	digest_end(&digest, got);
+	if (crc != p->crc)
+		return error_msg(err, -EINVAL, "%s is damaged: checksum does not match the manifest", name);
+	if (p->has_digest && memcmp(got, p->digest, DIGEST_BYTES))
+		return error_msg(err, -EINVAL, "%s has been changed: digest does not match the manifest", name);
+	return 0;
+}
+
+int manifest_require_digests(const struct manifest *m, struct error **err)
+{
+	bool all = m->kernel.has_digest && m->index.has_digest;
+
+	for (size_t i = 0; i < m->nr_layers; i++)
+		all = all && m->layers[i].index.has_digest;
+	return all ? 0 :
+		     error_msg(err, -ENOKEY, "%s has no digests of all parts: an older build made it (checkpoint again, and sign that)", NAME);
 }
 
 int manifest_check_parts(const struct manifest *m, int fd_kernel, int fd_index, int fd_pages, struct error **err)
 {
-	int r = check_part("kernel.img", &m->kernel, RECORD_FILE_VERSION, RECORD_FILE_VERSION, fd_kernel, true, err);
+	int r = check_part("kernel.img", &m->kernel, RECORD_FILE_VERSION, RECORD_FILE_VERSION, fd_kernel, !m->trusted, err);
 
 	if (r >= 0)
-		r = check_part("pages.idx", &m->index, PAGES_VERSION, PAGES_VERSION_LAYERED, fd_index, true, err);
+		r = check_part("pages.idx", &m->index, PAGES_VERSION, PAGES_VERSION_LAYERED, fd_index, !m->trusted, err);
 	return r < 0 ? r : check_part("pages.img", &m->pages, PAGES_VERSION, PAGES_VERSION, fd_pages, false, err);
 }
 
 int manifest_check_layer(const struct manifest *m, size_t n, int fd_index, int fd_pages, struct error **err)
 {
 	const struct manifest_layer *l = &m->layers[n];
-	int r = check_part("pages.idx", &l->index, PAGES_VERSION, PAGES_VERSION_LAYERED, fd_index, true, err);
+	int r = check_part("pages.idx", &l->index, PAGES_VERSION, PAGES_VERSION_LAYERED, fd_index, !m->trusted, err);
 
 	if (r >= 0)
 		r = check_part("pages.img", &l->pages, PAGES_VERSION, PAGES_VERSION, fd_pages, false, err);

@@ -21,6 +21,8 @@ struct manifest_part {
 	uint32_t version;
 	uint64_t size;
 	uint32_t crc; /* of the whole file; pages: 0 */
+	bool has_digest; /* kernel and index, since there are digests */
+	unsigned char digest[32];
 };
 
 #define MANIFEST_HASH 32 /* hex digits */
@@ -55,6 +57,7 @@ struct manifest {
 	char **types; /* names of the object types in kernel.img; NULL in images that are older than the field */
 	struct manifest_part kernel, index, pages;
 	uint64_t pages_stored, objects;
+	bool trusted; /* set by who has read it: sums of parts and layers are not looked at, sizes are */
 	struct manifest_layer *layers; /* the nearest first */
 	size_t nr_layers;
 };
@@ -70,6 +73,16 @@ _must_check_ int manifest_hash(int fd, char ret[MANIFEST_HASH + 1]);
 _must_check_ int manifest_write(int fd, const struct manifest *m, struct error **err);
 /* Reads the whole file from the current position of @fd. *@ret is written on success only. */
 _must_check_ int manifest_read(int fd, struct manifest *ret, struct error **err);
+/* Who must have signed the manifest: a public key, and the signature file's bytes (signature.h). */
+struct manifest_auth {
+	const unsigned char *public;
+	const void *signature;
+	size_t signature_len;
+};
+/* The same; with @auth (may be NULL) the signature is checked before the bytes are parsed. */
+_must_check_ int manifest_read_signed(int fd, const struct manifest_auth *auth, struct manifest *ret, struct error **err);
+/* -ENOKEY when a signature of the manifest would not stand for the parts: images of older builds. */
+_must_check_ int manifest_require_digests(const struct manifest *m, struct error **err);
 void manifest_done(struct manifest *m);
 /* The message of the file as JSON by the schema, see state_msg_json(). Reads @fd from its begin. */
 struct strbuf;
@@ -84,7 +97,7 @@ _must_check_ int manifest_check_build(const struct manifest *image, struct error
 /* What this build knows: names of image features, and of object types (state/types.def). NULL-terminated, constant. */
 char **manifest_build_features(void);
 char **manifest_build_types(void);
-/* Sizes and versions of the three files, and the checksums of kernel and index (read whole, from offset 0 by pread). -1 skips
+/* Sizes and versions of the three files, and the checksums and digests of kernel and index (read whole, from offset 0 by pread). -1 skips
  * a file. */
 _must_check_ int manifest_check_parts(const struct manifest *m, int fd_kernel, int fd_index, int fd_pages, struct error **err);
 /* The same for the files of layer @n (0: the parent). */

@@ -33,6 +33,8 @@ struct pages_stats {
 	uint64_t chain_bytes; /* reader: pages_bytes of all layers */
 	uint32_t index_version; /* of the file: for the manifest, as the next */
 	uint32_t index_crc; /* crc32c of the whole index file */
+	bool has_digest; /* when it was written */
+	unsigned char index_digest[32]; /* of the whole index file (digest.h) */
 };
 
 /* --- writer --- */
@@ -42,6 +44,9 @@ struct pages_stats {
  * enough to do (0: everything happens in the calling thread). */
 _must_check_ int pages_writer_new(int fd_index, int fd_pages, int level, unsigned int threads, struct pages_writer **ret,
 				  struct error **err);
+/* The index will have a cryptographic digest of each frame besides its checksum, so that a signature can stand for the pages. Before the
+ * first page is added. */
+_must_check_ int pages_writer_want_digests(struct pages_writer *pw);
 /* Stores the pages that are not zero. File pages must ascend from call to call. @data is page-aligned and must stay mapped and
  * unchanged until pages_writer_drain() or _finish(). Returns 0 or the sticky negative errno. Every page is looked at: leave
  * out holes of the memory file, or looking will allocate them. */
@@ -69,6 +74,9 @@ _must_check_ int pages_reader_open(int fd_index, int fd_pages, struct pages_read
 /* The same with the reader of its parent, which becomes the new reader's on success (NULL: it has none). An index with inherited pages needs one. */
 _must_check_ int pages_reader_open_layer(int fd_index, int fd_pages, struct pages_reader *parent, struct pages_reader **ret, struct error **err);
 struct pages_reader *pages_reader_free(struct pages_reader *pr);
+bool pages_reader_has_digests(const struct pages_reader *pr); /* all layers have */
+/* From now on frames are checked against their digests, too, in all layers. -ENOKEY: a layer has none. Before anything is read. */
+_must_check_ int pages_reader_require_digests(struct pages_reader *pr, struct error **err);
 /* Checksums are not looked at from now on (all layers). Bounds are. */
 void pages_reader_trust(struct pages_reader *pr);
 

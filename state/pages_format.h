@@ -4,7 +4,8 @@
  *
  * pages.idx: header {magic, version, flags, frames, pages, size of pages.img, crc of entries, crc of header}, then one entry
  * {file page, offset, pages, stored length, crc, kind} per frame. pages.img: one page {magic, version, flags, crc, zeros}, then the
- * frames. Entries ascend and offsets follow each other without a gap, so that no two entries share a byte.
+ * frames. With PAGES_FLAG_DIGESTS the entries are followed by the digests (digest.h) of their frames' stored bytes, in the same order
+ * and under the same crc; those of entries without a frame are zero. Entries ascend and offsets follow each other without a gap, so that no two entries share a byte.
  *
  * Version 2 of the index (incremental images) has entries of kind 1 besides, in the same order: `pages` pages, any number, are those of
  * the parent (zero where the parent has none); their offset, length and crc are 0. Version 1 is written where there are none.
@@ -17,6 +18,7 @@
 #define PAGES_VERSION 1
 #define PAGES_VERSION_LAYERED 2 /* of the index: has inherited pages */
 #define PAGES_FLAG_RAW 1u
+#define PAGES_FLAG_DIGESTS 2u /* of the index: the entries are followed by as many digests */
 #define PAGES_INDEX_MAGIC "RUNSCPIX"
 #define PAGES_DATA_MAGIC "RUNSCPAG"
 #define PAGES_INDEX_HEADER 48

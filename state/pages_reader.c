@@ -15,6 +15,7 @@
 #include <zstd.h>
 
 #include "state/crc32c.h"
+#include "state/digest.h"
 #include "state/pages_format.h"
 
 #define SLOTS 8
@@ -39,6 +40,8 @@ struct pages_reader {
 	uint64_t pages_stored, pages_bytes, index_bytes;
 	uint32_t index_crc;
 	struct pages_entry *entries; /* of stored pages */
+	unsigned char (*digests)[DIGEST_BYTES]; /* as many; NULL: the index has none */
+	bool strict; /* digests are checked */
 	size_t nr;
 	struct extent *extents; /* of all layers */
 	size_t nr_extents, cap_extents;
@@ -146,6 +149,8 @@ static int parse_entries(struct pages_reader *pr, const unsigned char *p, size_t
 			r = inherit(pr, e.file_page, next_page);
 		} else {
 			stored += e.npages;
+			if (pr->digests) /* those of inherited entries are dropped */
+				memmove(pr->digests[pr->nr], pr->digests[i], DIGEST_BYTES);
 			pr->entries[pr->nr++] = e;
 			r = add_extent(pr, e.file_page, e.npages, pr);
 		}
@@ -163,7 +168,8 @@ static int load_index(struct pages_reader *pr, int fd, struct error **err)
 	_cleanup_free_ unsigned char *body = NULL;
 	struct stat st;
 	uint64_t size;
-	size_t n;
+	bool has_digests;
+	size_t n, each;
 	int r;
 
 	if (fstat(fd, &st) < 0)
@@ -179,16 +185,18 @@ static int load_index(struct pages_reader *pr, int fd, struct error **err)
 	if (get_le32(hdr + 44) != crc32c(0, hdr, 44))
 		return error_msg(err, -EINVAL, "pages.idx: header checksum does not match");
 	pr->index_version = get_le32(hdr + 8);
-	if (pr->index_version < PAGES_VERSION || pr->index_version > PAGES_VERSION_LAYERED || get_le32(hdr + 12) & ~PAGES_FLAG_RAW)
+	if (pr->index_version < PAGES_VERSION || pr->index_version > PAGES_VERSION_LAYERED || get_le32(hdr + 12) & ~(PAGES_FLAG_RAW | PAGES_FLAG_DIGESTS))
 		return error_msg(err, -EINVAL, "pages.idx has version %u, this build reads %u to %u", pr->index_version, PAGES_VERSION,
 				 PAGES_VERSION_LAYERED);
 	if (pr->index_version == PAGES_VERSION_LAYERED && !pr->parent)
 		return error_msg(err, -EINVAL, "pages.idx belongs to an incremental image: its parent is needed");
 	size -= sizeof(hdr);
-	if (size % PAGES_ENTRY || size / PAGES_ENTRY != get_le64(hdr + 16))
+	has_digests = get_le32(hdr + 12) & PAGES_FLAG_DIGESTS;
+	each = PAGES_ENTRY + (has_digests ? DIGEST_BYTES : 0);
+	if (size % each || size / each != get_le64(hdr + 16))
 		return error_msg(err, -EINVAL, "pages.idx has the wrong size");
 	pr->raw = get_le32(hdr + 12) & PAGES_FLAG_RAW;
-	n = size / PAGES_ENTRY;
+	n = size / each;
 	pr->pages_stored = get_le64(hdr + 24);
 	pr->pages_bytes = get_le64(hdr + 32);
 	pr->index_bytes = size + sizeof(hdr);
@@ -197,7 +205,9 @@ static int load_index(struct pages_reader *pr, int fd, struct error **err)
 	body = malloc(size + 1);
 	pr->entries = calloc(n + 1, sizeof(*pr->entries));
 	pr->good = calloc(n + 1, 1);
-	if (!body || !pr->entries || !pr->good)
+	if (has_digests)
+		pr->digests = calloc(n + 1, DIGEST_BYTES);
+	if (!body || !pr->entries || !pr->good || (has_digests && !pr->digests))
 		return error_set(err, -ENOMEM, "cannot read pages.idx");
 	r = pread_full(fd, body, size, sizeof(hdr));
 	if (r < 0)
@@ -205,6 +215,8 @@ static int load_index(struct pages_reader *pr, int fd, struct error **err)
 	if (get_le32(hdr + 40) != crc32c(0, body, size))
 		return error_msg(err, -EINVAL, "pages.idx: checksum does not match");
 	pr->index_crc = crc32c(crc32c(0, hdr, sizeof(hdr)), body, size);
+	if (has_digests)
+		memcpy(pr->digests, body + n * PAGES_ENTRY, n * DIGEST_BYTES);
 	return parse_entries(pr, body, n, err);
 }
 
@@ -237,6 +249,38 @@ int pages_reader_open_layer(int fd_index, int fd_pages, struct pages_reader *par
 	return 0;
 }
 
+bool pages_reader_has_digests(const struct pages_reader *pr)
+{
+	for (; pr; pr = pr->parent)
+		if (!pr->digests)
+			return false;
+	return true;
+}
+
+int pages_reader_require_digests(struct pages_reader *pr, struct error **err)
+{
+	if (!pages_reader_has_digests(pr))
+		return error_msg(err, -ENOKEY, "pages.idx has no digests of the pages (checkpoint --sign or --digest makes them)");
+	digest_setup();
+	for (; pr; pr = pr->parent)
+		pr->strict = true;
+	return 0;
+}
+
+/* Are @stored the bytes of frame @i that were written? */
+static bool frame_is_good(const struct pages_reader *pr, size_t i, const void *stored)
+{
+	const struct pages_entry *e = &pr->entries[i];
+	unsigned char d[DIGEST_BYTES];
+
+	if (!pr->trusted && crc32c(0, stored, e->len) != e->crc)
+		return false;
+	if (!pr->strict)
+		return true;
+	digest_of(stored, e->len, d);
+	return !memcmp(d, pr->digests[i], DIGEST_BYTES);
+}
+
 void pages_reader_trust(struct pages_reader *pr)
 {
 	for (; pr; pr = pr->parent)
@@ -258,6 +302,7 @@ struct pages_reader *pages_reader_free(struct pages_reader *pr)
 	pthread_mutex_destroy(&pr->map_mu);
 	pages_reader_free(pr->parent);
 	free(pr->entries);
+	free(pr->digests);
 	free(pr->extents);
 	free((void *)pr->good);
 	free(pr);
@@ -395,7 +440,7 @@ static int check_frames(struct pages_reader *src, const unsigned char *map, uint
 
 		if (src->good[i])
 			continue;
-		if (!src->trusted && crc32c(0, map + e->offset, e->len) != e->crc)
+		if (!frame_is_good(src, i, map + e->offset))
 			return -EIO;
 		src->good[i] = 1;
 	}
@@ -444,7 +489,7 @@ static int frame_load_locked(struct pages_reader *pr, struct slot *s, size_t i, 
 
 	if (r < 0)
 		return r;
-	if (!pr->trusted && crc32c(0, stored, e->len) != e->crc)
+	if (!frame_is_good(pr, i, stored))
 		return -EIO;
 	pr->good[i] = 1;
 	if (e->len == raw)

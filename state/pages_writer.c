@@ -24,6 +24,7 @@
 #include <zstd.h>
 
 #include "state/crc32c.h"
+#include "state/digest.h"
 #include "state/pages_format.h"
 
 #define JOB_PAGES 256
@@ -53,6 +54,7 @@ struct bench {
 	unsigned char *out; /* compressed form: JOB_PAGES pages */
 	size_t nr, bytes, nr_iov;
 	struct pages_entry entries[JOB_ENTRIES];
+	unsigned char (*digests)[DIGEST_BYTES]; /* JOB_ENTRIES; NULL: not wanted */
 	struct iovec iov[JOB_PAGES];
 };
 
@@ -71,6 +73,8 @@ struct pages_writer {
 	uint64_t queued, taken, committed, done; /* counts of jobs */
 	struct job ring[RING];
 	struct pages_entry *index;
+	bool want_digests;
+	unsigned char (*digests)[DIGEST_BYTES]; /* as many as @index */
 	size_t nr_index, cap_index;
 	uint64_t size, seen, stored, inherited;
 	_Atomic int error; /* sticky negative errno */
@@ -106,6 +110,7 @@ static struct bench *bench_free(struct bench *b)
 		return NULL;
 	ZSTD_freeCCtx(b->cctx);
 	free(b->out);
+	free(b->digests);
 	free(b);
 	return NULL;
 }
@@ -121,10 +126,17 @@ static struct bench *bench_new(int level)
 	return b->cctx && b->out ? b : bench_free(b);
 }
 
+static int bench_add_digests(struct bench *b)
+{
+	b->digests = calloc(JOB_ENTRIES, DIGEST_BYTES);
+	return b->digests ? 0 : -ENOMEM;
+}
+
 /* One frame of non-zero pages. */
 static void bench_frame(struct pages_writer *pw, struct bench *b, uint64_t file_page, const unsigned char *data, size_t npages)
 {
 	struct pages_entry *e = &b->entries[b->nr++];
+	size_t i = b->nr - 1;
 	size_t raw = npages * PAGE_SIZE, len = raw;
 	const unsigned char *stored = data;
 
@@ -152,6 +164,8 @@ static void bench_frame(struct pages_writer *pw, struct bench *b, uint64_t file_
 		.len = (uint32_t)len,
 		.crc = crc32c(0, stored, len),
 	};
+	if (b->digests)
+		digest_of(stored, len, b->digests[i]);
 	b->bytes += len;
 }
 
@@ -163,6 +177,8 @@ static void stage_scan(struct pages_writer *pw, struct bench *b, const struct jo
 		size_t start = 0, k;
 
 		if (!s->data) {
+			if (b->digests)
+				memset(b->digests[b->nr], 0, DIGEST_BYTES);
 			b->entries[b->nr++] = (struct pages_entry){ s->file_page, 0, (uint32_t)s->npages, 0, 0, PAGES_KIND_INHERITED };
 			continue;
 		}
@@ -195,6 +211,15 @@ static uint64_t stage_commit_locked(struct pages_writer *pw, struct bench *b)
 			return off;
 		}
 		pw->index = v;
+		if (pw->want_digests) {
+			void *d = reallocarray(pw->digests, cap, DIGEST_BYTES);
+
+			if (!d) {
+				writer_fail(pw, -ENOMEM);
+				return off;
+			}
+			pw->digests = d;
+		}
 		pw->cap_index = cap;
 	}
 	for (size_t i = 0; i < b->nr; i++) {
@@ -206,6 +231,8 @@ static uint64_t stage_commit_locked(struct pages_writer *pw, struct bench *b)
 		} else {
 			pw->inherited += e->npages;
 		}
+		if (pw->want_digests)
+			memcpy(pw->digests[pw->nr_index], b->digests[i], DIGEST_BYTES);
 		pw->index[pw->nr_index++] = *e;
 	}
 	pw->size += b->bytes;
@@ -290,6 +317,8 @@ static void *helper(void *arg)
 	struct pages_writer *pw = arg;
 	struct bench *b = bench_new(pw->level);
 
+	if (b && pw->want_digests && bench_add_digests(b) < 0)
+		b = bench_free(b);
 	pthread_mutex_lock(&pw->mu);
 	/* Without memory for a bench the others do the work. */
 	while (b) {
@@ -362,6 +391,13 @@ int pages_writer_new(int fd_index, int fd_pages, int level, unsigned int threads
 	}
 	*ret = pw;
 	return 0;
+}
+
+int pages_writer_want_digests(struct pages_writer *pw)
+{
+	digest_setup();
+	pw->want_digests = true;
+	return pw->own->digests ? 0 : bench_add_digests(pw->own);
 }
 
 static void submit(struct pages_writer *pw)
@@ -557,25 +593,32 @@ static int write_index(struct pages_writer *pw, struct pages_stats *st, struct e
 {
 	struct state_out out = { .fd = pw->fd_index, .name = "pages.idx" };
 	unsigned char hdr[PAGES_INDEX_HEADER] = PAGES_INDEX_MAGIC;
-	size_t len = pw->nr_index * PAGES_ENTRY;
+	size_t digests = pw->want_digests ? pw->nr_index * DIGEST_BYTES : 0, len = pw->nr_index * PAGES_ENTRY + digests;
 	_cleanup_free_ unsigned char *body = malloc(len + 1);
+	struct digest digest;
 	int r;
 
 	if (!body)
 		return error_set(err, -ENOMEM, "cannot write pages.idx");
 	for (size_t i = 0; i < pw->nr_index; i++)
 		pages_entry_put(body + i * PAGES_ENTRY, &pw->index[i]);
+	if (digests)
+		memcpy(body + len - digests, pw->digests, digests);
 	st->index_version = pw->inherited ? PAGES_VERSION_LAYERED : PAGES_VERSION;
 	put_le32(hdr + 8, st->index_version);
-	put_le32(hdr + 12, pw->level ? 0 : PAGES_FLAG_RAW);
+	put_le32(hdr + 12, (pw->level ? 0 : PAGES_FLAG_RAW) | (pw->want_digests ? PAGES_FLAG_DIGESTS : 0));
 	put_le64(hdr + 16, pw->nr_index);
 	put_le64(hdr + 24, pw->stored);
 	put_le64(hdr + 32, pw->size);
 	put_le32(hdr + 40, crc32c(0, body, len));
 	put_le32(hdr + 44, crc32c(0, hdr, 44));
+	digest_begin(&digest);
+	out.digest = &digest;
 	r = state_out_write(&out, hdr, sizeof(hdr), err);
 	if (r >= 0)
 		r = state_out_write(&out, body, len, err);
+	digest_end(&digest, st->index_digest);
+	st->has_digest = true;
 	st->index_bytes = out.size;
 	st->index_crc = out.crc;
 	return r;
@@ -620,6 +663,7 @@ struct pages_writer *pages_writer_free(struct pages_writer *pw)
 	for (size_t i = 0; i < RING; i++)
 		free(pw->ring[i].copy);
 	free(pw->index);
+	free(pw->digests);
 	free(pw);
 	return NULL;
 }

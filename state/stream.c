@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "state/crc32c.h"
+#include "state/digest.h"
 
 #define IO_MAX ((size_t)1 << 30)
 
@@ -60,6 +61,8 @@ int state_out_write(struct state_out *o, const void *data, size_t len, struct er
 		return error_set(err, r, "cannot write %s (%zu bytes at offset %llu)", o->name, len,
 				 (unsigned long long)o->size);
 	o->crc = crc32c(o->crc, data, len);
+	if (o->digest)
+		digest_add(o->digest, data, len);
 	o->size += len;
 	return 0;
 }

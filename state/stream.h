@@ -12,6 +12,8 @@
 #include "base/error.h"
 #include "base/util.h"
 
+struct digest;
+
 /* Output: to @fd with write(2) at the current position; to growing memory when fd < 0 (free @mem after use). */
 struct state_out {
 	int fd;
@@ -20,6 +22,7 @@ struct state_out {
 	size_t cap;
 	uint64_t size;
 	uint32_t crc;
+	struct digest *digest; /* of everything; NULL: none is wanted */
 };
 
 /* Input: from @fd with read(2) at the current position, or from @mem when fd < 0. */

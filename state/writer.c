@@ -15,6 +15,7 @@
 
 #include "base/htab.h"
 #include "base/log.h"
+#include "state/digest.h"
 #include "state/image.h"
 #include "state/record.h"
 
@@ -42,6 +43,7 @@ struct queued {
 struct state_writer {
 	struct state_opts o;
 	struct state_out out;
+	struct digest digest; /* of what went out */
 	struct record_writer *rec;
 	struct htab ids; /* object address -> id */
 	struct queued *queue; /* [id - 1] */
@@ -85,6 +87,8 @@ int state_writer_new(int fd, const struct state_opts *o, struct state_writer **r
 	w->o.max_objects = w->o.max_objects ? w->o.max_objects : MAX_OBJECTS;
 	w->out.fd = fd >= 0 ? fd : -1;
 	w->out.name = w->o.name;
+	digest_begin(&w->digest);
+	w->out.digest = &w->digest;
 	/* Hosts that never overcommit charge it in full, hence the second try. */
 	for (w->reserve_len = RESERVE; w->reserve_len >= RESERVE / 16; w->reserve_len /= 16) {
 		w->reserve = mmap(NULL, w->reserve_len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -357,6 +361,10 @@ int state_writer_finish(struct state_writer *w, struct state_stats *ret, struct 
 			.file_bytes = w->out.size,
 			.file_crc = w->out.crc,
 		};
+	if (ret) {
+		ret->has_digest = true;
+		digest_end(&w->digest, ret->file_digest);
+	}
 	return 0;
 }
 

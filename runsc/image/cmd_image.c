@@ -19,6 +19,8 @@ static const struct command verbs[] = {
 	{ "pack",    image_pack,    "DIR >STREAM",         "an image, with those it is a change of, as a stream for restore --image-path -" },
 	{ "unpack",  image_unpack,  "DIR <STREAM",         "a stream as an image directory; --compression" },
 	{ "prune",   image_prune,   "DIR",                 "remove what an image directory holds beyond its image" },
+	{ "keygen",  image_keygen,  "FILE",                "make a key: FILE to sign with, FILE.pub to check with" },
+	{ "sign",    image_sign,    "DIR",                 "sign an image that was made with checkpoint --digest or --sign" },
 	/* clang-format on */
 };
 

@@ -148,6 +148,7 @@ int image_copy_into(struct image *im, struct image_dir *to, int level, struct er
 		.objects = im->m.objects,
 		.file_bytes = im->m.kernel.size,
 		.file_crc = im->m.kernel.crc,
+		.has_digest = im->m.kernel.has_digest,
 	};
 	struct pages_stats pages;
 	struct pages_writer *pw;
@@ -156,6 +157,11 @@ int image_copy_into(struct image *im, struct image_dir *to, int level, struct er
 
 	if (r < 0)
 		return r;
+	memcpy(kernel.file_digest, im->m.kernel.digest, sizeof(kernel.file_digest));
+	if (pages_reader_has_digests(im->pages) && pages_writer_want_digests(pw) < 0) {
+		pages_writer_free(pw);
+		return error_set(err, -ENOMEM, "cannot copy pages");
+	}
 	r = copy_pages(im, pw, err);
 	if (r >= 0)
 		r = pages_writer_finish(pw, &pages, err);

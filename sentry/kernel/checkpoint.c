@@ -36,10 +36,10 @@
 #include "state/manifest.h"
 #include "state/pages.h"
 
-static int check_needs(int fd, struct manifest *m, struct error **err)
+static int check_needs(int fd, const struct manifest_auth *auth, struct manifest *m, struct error **err)
 {
 	struct manifest have = { 0 };
-	int r = manifest_read(fd, m, err);
+	int r = manifest_read_signed(fd, auth, m, err);
 
 	if (r < 0)
 		return r;
@@ -55,13 +55,17 @@ int sentry_check_needs(int fd_manifest, struct error **err)
 {
 	_cleanup_manifest_ struct manifest m = { 0 };
 
-	return check_needs(fd_manifest, &m, err);
+	return check_needs(fd_manifest, NULL, &m, err);
 }
 
-static int check_manifest(const struct sentry_image_fds *fds, struct manifest *m, struct error **err)
+static int check_manifest(const struct sentry_image_fds *fds, const struct sentry_restore_opts *ro, struct manifest *m, struct error **err)
 {
-	int r = check_needs(fds->manifest, m, err);
+	const struct manifest_auth auth = { ro->verify_key, ro->signature, ro->signature_len };
+	int r = check_needs(fds->manifest, ro->verify == SENTRY_VERIFY_SIGNATURE ? &auth : NULL, m, err);
 
+	if (r == 0 && ro->verify == SENTRY_VERIFY_SIGNATURE)
+		r = manifest_require_digests(m, err);
+	m->trusted = ro->verify == SENTRY_VERIFY_OFF;
 	if (r == 0)
 		r = manifest_check_parts(m, fds->kernel, fds->index, fds->pages, err);
 	if (r == 0 && fds->nr_layers != m->nr_layers)
@@ -111,12 +115,22 @@ static void give_host_fds(const struct sentry_container *sc)
 
 /* Pages are checked when they are first used, since looking at all would take time. Where it takes none, damage is better known before
  * anything runs. */
-static int check_small(struct pages_reader *pr, struct error **err)
+static int check_pages(struct pages_reader *pr, enum sentry_verify verify, struct error **err)
 {
 	struct pages_stats st;
 	struct pages_run run;
 	struct pages_view v;
 
+	if (verify == SENTRY_VERIFY_OFF) {
+		pages_reader_trust(pr);
+		return 0;
+	}
+	if (verify == SENTRY_VERIFY_SIGNATURE) {
+		int r = pages_reader_require_digests(pr, err);
+
+		if (r < 0)
+			return r;
+	}
 	pages_reader_stats(pr, &st);
 	if (st.chain_bytes > SMALL_BYTES)
 		return 0;
@@ -124,7 +138,8 @@ static int check_small(struct pages_reader *pr, struct error **err)
 	for (uint64_t at = 0; pages_reader_run_at(pr, at, &run); at = run.file_page + v.npages)
 		if (pages_view(pr, run.file_page, run.npages, &v) < 0)
 			return pages_reader_verify(pr, err);
-	return 0;
+	/* Of parents also what is not wanted any more: whoever damaged that may have damaged more. */
+	return st.pages_inherited ? pages_reader_verify(pr, err) : 0;
 }
 
 struct loading {
@@ -133,13 +148,14 @@ struct loading {
 	int64_t created_ns; /* of the image */
 };
 
-int checkpoint_begin_load(struct kernel *k, const struct sentry_image_fds *fds, struct loading **ret, struct error **err)
+int checkpoint_begin_load(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_restore_opts *ro, struct loading **ret,
+			  struct error **err)
 {
 	struct restore_ctx nobody = { .k = k };
 	_cleanup_manifest_ struct manifest m = { 0 };
 	struct state_opts o = { .ctx = k };
 	struct loading *l;
-	int r = check_manifest(fds, &m, err);
+	int r = check_manifest(fds, ro, &m, err);
 
 	if (r < 0)
 		return r;
@@ -156,7 +172,7 @@ int checkpoint_begin_load(struct kernel *k, const struct sentry_image_fds *fds, 
 	if (r == 0)
 		r = open_pages(fds, &l->pr, err);
 	if (r == 0)
-		r = check_small(l->pr, err);
+		r = check_pages(l->pr, ro->verify, err);
 	if (r == 0)
 		*ret = l;
 	return r;

@@ -33,7 +33,8 @@ _must_check_ int checkpoint_finish(struct saver *s, const struct sentry_image_fd
  * process may be forked; each copy goes on with checkpoint_load(). On failure the process must end. @fds stay the caller's.
  */
 struct loading;
-_must_check_ int checkpoint_begin_load(struct kernel *k, const struct sentry_image_fds *fds, struct loading **ret, struct error **err);
+_must_check_ int checkpoint_begin_load(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_restore_opts *ro, struct loading **ret,
+				       struct error **err);
 /* The rest; frees @l. On success task threads exist, parked. On failure the process must end. */
 _must_check_ int checkpoint_load(struct kernel *k, struct loading *l, const struct sentry_container *sc,
 				 const struct sentry_restore_opts *o, struct sentry_ckpt_stats *st, struct error **err);

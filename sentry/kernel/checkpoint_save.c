@@ -25,7 +25,7 @@
 
 struct saver {
 	struct kernel *k;
-	bool incremental;
+	bool incremental, digests;
 	int level;
 	struct state_writer *w; /* to memory when the kernel runs on */
 	struct pages_writer *pw;
@@ -81,6 +81,7 @@ static int begin(struct saver *s, struct kernel *k, const struct sentry_ckpt_opt
 
 	s->k = k;
 	s->level = o->compression_level;
+	s->digests = o->digests;
 	s->incremental = may_change(k, o->parent);
 	s->created_ns = ktime_real();
 	k->saved_mono = ktime_mono();
@@ -164,9 +165,18 @@ static void saver_done(struct saver *s)
 
 /* --- frozen --- */
 
-static int save_frozen(struct saver *s, const struct sentry_image_fds *fds, struct error **err)
+static int new_pages_writer(struct saver *s, const struct sentry_image_fds *fds, struct error **err)
 {
 	int r = pages_writer_new(fds->index, fds->pages, s->level, helpers(), &s->pw, err);
+
+	if (r == 0 && s->digests && pages_writer_want_digests(s->pw) < 0)
+		r = error_set(err, -ENOMEM, "cannot save pages");
+	return r;
+}
+
+static int save_frozen(struct saver *s, const struct sentry_image_fds *fds, struct error **err)
+{
+	int r = new_pages_writer(s, fds, err);
 
 	if (r < 0)
 		return r;
@@ -230,7 +240,7 @@ static int write_captured(struct saver *s, const struct sentry_image_fds *fds, s
 	if (r < 0)
 		return error_set(err, r, "cannot write kernel.img");
 	s->w = state_writer_free(s->w);
-	r = pages_writer_new(fds->index, fds->pages, s->level, helpers(), &s->pw, err);
+	r = new_pages_writer(s, fds, err);
 	if (r < 0)
 		return r;
 	r = memfile_snapshot_write(s->snap, s->pw);

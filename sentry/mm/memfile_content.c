@@ -604,7 +604,7 @@ uint64_t memfile_absent(const struct memfile *mf)
 	return mf->nr_absent;
 }
 
-static void (*damage_hook)(void);
+static void (*damage_hook)(void); /* NULL in tests */
 
 void memfile_set_damage_hook(void (*fn)(void))
 {

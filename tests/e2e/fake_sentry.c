@@ -163,7 +163,7 @@ int sentry_new_template(const struct sentry_config *cfg, struct sentry **ret, st
 	return error_msg(err, -ENOSYS, "templates need our kernel");
 }
 
-int sentry_load_template(struct sentry *s, const struct sentry_image_fds *fds, struct error **err)
+int sentry_load_template(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_restore_opts *verify, struct error **err)
 {
 	return error_msg(err, -ENOSYS, "templates need our kernel");
 }
@@ -386,6 +386,3 @@ int cmd_image(struct globals *g, int argc, char **argv, struct error **err)
 	return error_msg(err, -ENOTSUP, "the fake Sentry knows no images");
 }
 
-void sentry_on_image_damage(void (*fn)(void))
-{
-}
