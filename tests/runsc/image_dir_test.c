@@ -40,14 +40,14 @@ static void save(const char *text)
 	_cleanup_image_ struct image_dir d = IMAGE_DIR_INIT;
 
 	fill(&d, text);
-	assert_int_equal(image_dir_commit(&d, NULL), 0);
+	assert_int_equal(image_dir_commit(&d, NULL, NULL), 0);
 }
 
 static void assert_image(const char *text)
 {
 	_cleanup_image_ struct image_dir d = IMAGE_DIR_INIT;
 
-	assert_int_equal(image_dir_open(&d, dir, NULL), 0);
+	assert_int_equal(image_dir_open(&d, dir, NULL, NULL), 0);
 	for (int i = 0; i < IMAGE_PARTS; i++) {
 		_cleanup_free_ char *got = NULL;
 
@@ -113,7 +113,7 @@ static void missing_is_one_error(void **state)
 	_cleanup_image_ struct image_dir d = IMAGE_DIR_INIT;
 	_cleanup_error_ struct error *err = NULL;
 
-	assert_int_equal(image_dir_open(&d, dir, &err), -ENOENT);
+	assert_int_equal(image_dir_open(&d, dir, NULL, &err), -ENOENT);
 	assert_non_null(strstr(error_text(err), "no complete image"));
 }
 
