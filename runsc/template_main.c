@@ -7,6 +7,7 @@
  * given to a fork, which becomes pid 1 of a pid namespace of its own, gives up what a sandbox does not have, and reads the setup
  * message. From sentry_own_clone() on it is a sandbox like any other. No thread exists before the fork.
  */
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -156,16 +157,28 @@ static _Noreturn void serve(struct template *t)
 	}
 }
 
+static size_t nr_open(void)
+{
+	size_t n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
 static int load_image(struct template *t, const struct setup *s, struct error **err)
 {
 	struct sentry_image_fds img;
 	struct sentry_restore_opts o = {0};
-	size_t n = setup_image(s, s->fds + 1, &img);
+	size_t n = setup_image(s, s->fds + 1, &img), before = nr_open();
 	int r = restore_opts_from_json(json_object_get(s->msg, "restore"), &o, err);
 
 	if (r == 0)
 		r = sentry_load_template(t->b.sentry, &img, &o, err);
 
+	/* Page files are read by offset. A descriptor of any object would be one file for all clones: its type must load late. */
+	if (r == 0 && nr_open() != before + 1 + s->nr_layers)
+		r = error_msg(err, -EINVAL, "an object of the image was given a descriptor before there was a container");
 	for (size_t i = 0; i < n; i++)
 		(void)close(s->fds[1 + i]);
 	return r;

@@ -164,7 +164,7 @@ int sentry_own_clone(struct sentry *s, const struct sentry_config *cfg, struct e
 
 	mutex_guard(&s->ctl_mu);
 	kernel_configure(s->k, cfg);
-	kernel_random(&s->k->generation, sizeof(s->k->generation));
+	generation_init(s->k); /* the template's is all clones' */
 	r = memfile_renew(s->k->mf);
 	if (r < 0)
 		return error_set(err, r, "cannot make the memory file");

@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "state/crc32c.h"
 #include "state/record.h"
@@ -194,6 +195,54 @@ static void through_a_file(void **state)
 	state_reader_free(r);
 	assert_int_equal(toy_free_all(), 2 * count);
 	close(fd);
+}
+
+/* A process that has begun is forked; each copy goes on, and none of them needs the file. */
+static void two_halves(void **state)
+{
+	struct state_stats st;
+	struct state_writer *w = save_mem(graph(), &st);
+	struct state_reader *r;
+	struct toy_leaf *l;
+	struct toy_node *n;
+	uint64_t pos = 0;
+	int status, nr = 0;
+	size_t len;
+	const void *mem = state_writer_memory(w, &len);
+	unsigned char *copy = malloc(len);
+
+	memcpy(copy, mem, len);
+	state_writer_free(w);
+	toy_free_all();
+	assert_int_equal(state_reader_new(-1, copy, len, &opts, &r, NULL), 0);
+	toy_after_seq = 0;
+	assert_int_equal(state_reader_begin(r, NULL), 0);
+	assert_int_equal(state_reader_phase(r), STATE_LOAD);
+	memset(copy, 0xa5, len);
+	free(copy);
+	while ((n = state_reader_next(r, &toy_node_state_type, &pos)))
+		nr += n->name[0] != '\0';
+	assert_int_equal(nr, 3);
+	for (pos = 0; (l = state_reader_next(r, &toy_leaf_state_type, &pos));)
+		assert_int_equal(l->weight, 0);
+	assert_int_equal(toy_after_seq, 0);
+	for (int i = 0; i < 3; i++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			nr = 0;
+			if (state_reader_load(r, NULL) < 0 || state_reader_phase(r) != STATE_DONE)
+				_exit(1);
+			for (pos = 0; (l = state_reader_next(r, &toy_leaf_state_type, &pos));)
+				nr += l->weight != 0;
+			_exit(nr == 2 && toy_after_seq > 0 && state_reader_root(r, 0, &toy_node_state_type, (void **)&n, NULL) == 0 ? 0 : 2);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+	state_reader_free(r);
+	assert_int_equal(toy_free_all(), 5);
 }
 
 static void damage_at_every_byte(void **state)
@@ -493,6 +542,7 @@ int main(void)
 		cmocka_unit_test(through_a_file),
 		cmocka_unit_test(damage_at_every_byte),
 		cmocka_unit_test(hostile_records),
+		cmocka_unit_test(two_halves),
 		cmocka_unit_test(limits),
 		cmocka_unit_test(save_failures),
 		cmocka_unit_test(disk_full_at_every_size),

@@ -92,7 +92,7 @@ const struct state_type gofer_sb_state_type = {
 	.alloc = sb_alloc,
 	.save = sb_save,
 	.load = sb_load,
-	.load_late = true,
+	.load_late = true, /* the gofer, the bundle's mounts */
 	.get = sb_state_get,
 	.put = sb_state_put,
 };
@@ -387,6 +387,7 @@ const struct state_type gofer_inode_state_type = {
 	.alloc = inode_alloc,
 	.save = inode_save,
 	.load = inode_load,
+	.load_late = true, /* a deleted file gets its own copy on the host */
 	.after_load = inode_after_load,
 	.get = inode_state_get,
 	.put = inode_state_put,

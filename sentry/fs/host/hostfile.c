@@ -377,7 +377,7 @@ const struct state_type hostfile_state_type = {
 	.alloc = hostfile_alloc,
 	.save = hostfile_save,
 	.load = hostfile_load,
-	.load_late = true,
+	.load_late = true, /* the descriptors given to the restore */
 	.get = file_state_get,
 	.put = file_state_put,
 };
