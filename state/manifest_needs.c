@@ -99,11 +99,11 @@ static void xsave_missing(struct strbuf *b, const struct manifest *image, const 
 	uint64_t lacking = image->xcr0 & ~have->xcr0;
 	const char *sep = "this CPU lacks XSAVE state: ";
 
+	if (lacking)
+		part(b);
 	for (uint32_t bit = 0; bit < 64; bit++) {
 		if (!(lacking >> bit & 1))
 			continue;
-		if (*sep == 't')
-			part(b);
 		strbuf_adds(b, sep);
 		xsave_name(b, bit);
 		sep = ", ";
