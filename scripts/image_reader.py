@@ -33,7 +33,11 @@ class ImageError(Exception):
     pass
 
 
-# --- crc32c and zstd ---
+# --- digests, crc32c and zstd ---
+
+def blake2b(data):
+    return hashlib.blake2b(data, digest_size=32).digest()
+
 
 CRC = []
 for n in range(256):
@@ -127,9 +131,10 @@ class Pages:
         self.version, self.flags, frames, self.stored, size, crc_body, crc_head = struct.unpack_from("<IIQQQII", index, 8)
         if crc_head != crc32c(index[:44]) or crc_body != crc32c(index[48:]):
             raise ImageError("pages.idx: checksum does not match")
-        if self.version not in (1, 2) or self.version != part_index["version"] or self.flags & ~1:
+        if self.version not in (1, 2) or self.version != part_index["version"] or self.flags & ~3:
             raise ImageError("pages.idx: version %d, flags %#x" % (self.version, self.flags))
-        if len(index) != 48 + 32 * frames or size != len(data):
+        each = 64 if self.flags & 2 else 32
+        if len(index) != 48 + each * frames or size != len(data):
             raise ImageError("pages.idx: sizes do not fit the files")
         if len(data) < PAGE or data[:8] != b"RUNSCPAG" or any(data[20:PAGE]):
             raise ImageError("pages.img: bad header")
@@ -138,6 +143,7 @@ class Pages:
             raise ImageError("pages.img: bad header")
         self.raw = bool(self.flags & 1)
         self.entries = [struct.unpack_from("<QQIIII", index, 48 + 32 * i) for i in range(frames)]
+        self.digests = [index[48 + 32 * (frames + i):80 + 32 * (frames + i)] for i in range(frames)] if self.flags & 2 else None
         self._check()
 
     def _check(self):
@@ -163,7 +169,7 @@ class Pages:
         if kind:
             return b"".join(self.parent.page(page + i) for i in range(count))
         stored = self.data[offset:offset + size]
-        if crc32c(stored) != crc:
+        if crc32c(stored) != crc or (self.digests and blake2b(stored) != self.digests[self.entries.index(entry)]):
             raise ImageError("pages.img: the frame at offset %d is damaged" % offset)
         return stored if size == count * PAGE else unzstd(stored, count * PAGE)
 
@@ -223,7 +229,7 @@ def part_of(data, version, like):
     """The Part of a manifest for a file of these bytes; with a digest if @like has one."""
     part = dict(like, version=version, size=len(data), crc=crc32c(data))
     if like.get("digest"):
-        part["digest"] = hashlib.blake2b(data, digest_size=32).digest()
+        part["digest"] = blake2b(data)
     return part
 
 
@@ -357,7 +363,7 @@ class Image:
             raise ImageError("%s: %d bytes, the manifest says %d" % (stem, len(data), part["size"] if part else 0))
         if stem != "pages" and crc32c(data) != part["crc"]:
             raise ImageError("%s: checksum does not match the manifest" % stem)
-        if part.get("digest") and hashlib.blake2b(data, digest_size=32).digest() != part["digest"]:
+        if part.get("digest") and part["digest"] != blake2b(data):
             raise ImageError("%s: digest does not match the manifest" % stem)
         return data
 
