@@ -22,11 +22,12 @@ struct receiver {
 	const char *work_path;
 	struct stream_progress progress;
 	uint64_t bytes;
-	bool may_ack, ack;
+	int needs; /* what the image will need, if the sender says so early */
+	bool restoring, ack;
 };
 
-static const char *const names[STREAM_PARTS] = {"", "inventory", "kernel", "index", "pages"};
-static const int part_of[STREAM_PARTS] = {-1, IMAGE_MANIFEST, IMAGE_KERNEL, IMAGE_INDEX, IMAGE_PAGES};
+static const char *const names[STREAM_PARTS] = {"", "inventory", "kernel", "index", "pages", "needs"};
+static const int part_of[STREAM_PARTS] = {-1, IMAGE_MANIFEST, IMAGE_KERNEL, IMAGE_INDEX, IMAGE_PAGES, -1};
 
 /* A file that has no name, for reading and writing. */
 static int open_nameless(const char *dir, const char *name, struct error **err)
@@ -70,7 +71,7 @@ static int begin(void *ctx, uint32_t flags, struct error **err)
 	struct stat in, out;
 
 	rc->ack = flags & STREAM_FLAG_ACK;
-	if (!rc->ack || !rc->may_ack)
+	if (!rc->ack || !rc->restoring)
 		return 0;
 	if (fstat(STDIN_FILENO, &in) < 0 || fstat(STDOUT_FILENO, &out) < 0 ||
 	    (!S_ISSOCK(in.st_mode) && !S_ISSOCK(out.st_mode) && !S_ISFIFO(out.st_mode)))
@@ -86,6 +87,14 @@ static int keep_round(struct receiver *rc, struct error **err)
 
 	if (d->nr_layers == ARRAY_SIZE(d->layers))
 		return error_msg(err, -EFBIG, "the stream has more than %zu rounds", ARRAY_SIZE(d->layers));
+	if (rc->restoring && rc->needs >= 0) {
+		int r = lseek(rc->needs, 0, SEEK_SET) < 0 ? error_set(err, -errno, "needs") : sentry_check_needs(rc->needs, err);
+
+		cleanup_closep(&rc->needs);
+		rc->needs = -EBADF;
+		if (r < 0)
+			return r;
+	}
 	d->layers[d->nr_layers++] = (struct sentry_layer_fds){TAKE_FD(d->fds[IMAGE_INDEX]), TAKE_FD(d->fds[IMAGE_PAGES])};
 	return 0;
 }
@@ -93,7 +102,7 @@ static int keep_round(struct receiver *rc, struct error **err)
 static int store(void *ctx, const struct stream_chunk *c, const void *data, struct error **err)
 {
 	struct receiver *rc = ctx;
-	int *fd = &rc->d->fds[part_of[c->part]], r;
+	int *fd = c->part == STREAM_NEEDS ? &rc->needs : &rc->d->fds[part_of[c->part]], r;
 
 	r = c->round > rc->d->nr_layers ? keep_round(rc, err) : 0;
 	if (r < 0)
@@ -166,7 +175,7 @@ static void seal(const struct image_dir *d)
 
 int stream_receive_image(struct image_dir *d, const char *work_path, const char *verb, bool *ret_ack, struct error **err)
 {
-	struct receiver rc = {.d = d, .work_path = work_path, .may_ack = ret_ack, .progress = {.verb = verb}};
+	struct receiver rc = {.d = d, .work_path = work_path, .needs = -EBADF, .restoring = ret_ack, .progress = {.verb = verb}};
 	struct stream_reader rd = {
 		.read = read_input, .store = store, .begin = begin, .ctx = &rc, .max_total = memory_limit(work_path)};
 	_cleanup_guard_ struct stream_guard guard = {0};
@@ -179,6 +188,7 @@ int stream_receive_image(struct image_dir *d, const char *work_path, const char 
 	d->path = "standard input";
 	r = stream_receive(&rd, &pos, err);
 	stream_progress_end(&rc.progress);
+	cleanup_closep(&rc.needs);
 	if (r == 0)
 		r = order_layers(d, err);
 	if (r < 0)

@@ -293,6 +293,22 @@ static int run_round(struct sender *s, json_t **answer, struct error **err)
 	return r;
 }
 
+/* What the sandbox has written, as a part of the stream. */
+static int send_manifest(struct sender *s, enum stream_part part, struct error **err)
+{
+	off_t at = 0;
+	ssize_t n;
+	int r;
+
+	while ((n = pread(s->manifest, s->buf + STREAM_CHUNK_HEADER, CHUNK, at)) > 0) {
+		r = out_chunk(s, part, (size_t)n, err);
+		if (r < 0)
+			return r;
+		at += n;
+	}
+	return n < 0 ? error_set(err, -errno, "manifest") : 0;
+}
+
 /* --- rounds while the container runs --- */
 
 /* Other verbs work on the container meanwhile. */
@@ -344,6 +360,8 @@ static int send_rounds(struct sender *s, struct error **err)
 		r = run_round(s, &answer, err);
 		if (r == 0)
 			r = manifest_hash(s->manifest, s->hash) < 0 ? error_msg(err, -EIO, "manifest") : 0;
+		if (r == 0 && i == 0)
+			r = send_manifest(s, STREAM_NEEDS, err); /* a machine that cannot restore it says so now */
 		if (r < 0)
 			return r;
 		stream_next_round(&s->pos);
@@ -360,18 +378,10 @@ static int send_rounds(struct sender *s, struct error **err)
 static int send_manifest_and_end(struct sender *s, struct error **err)
 {
 	unsigned char end[STREAM_END_SIZE];
-	off_t at = 0;
-	ssize_t n;
-	int r;
+	int r = send_manifest(s, STREAM_MANIFEST, err);
 
-	while ((n = pread(s->manifest, s->buf + STREAM_CHUNK_HEADER, CHUNK, at)) > 0) {
-		r = out_chunk(s, STREAM_MANIFEST, (size_t)n, err);
-		if (r < 0)
-			return r;
-		at += n;
-	}
-	if (n < 0)
-		return error_set(err, -errno, "manifest");
+	if (r < 0)
+		return r;
 	stream_put_end(&s->pos, end);
 	return out_write(s, end, sizeof(end), err);
 }

@@ -219,6 +219,9 @@ char *sentry_debug_json(struct sentry *s, const struct sentry_debug_opts *opts);
  * sandbox is running again as if nothing had happened (paused, if it was paused). */
 int sentry_checkpoint(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 		      struct sentry_ckpt_stats *ret, struct error **err);
+/* Whether this build on this machine could restore the image whose manifest is in @fd (read from its position): -ENOTSUP and what is
+ * missing. Needs no sentry. */
+int sentry_check_needs(int fd_manifest, struct error **err);
 /* Loads an image into a fresh sentry (no container created yet); @fds NULL: the image that a template has begun to load. @c gives the new id, gofer, mounts (matched to the saved ones by
  * destination), stdio and console in c->process.stdio; other fields of c->process are ignored. Tasks stay frozen until sentry_start(). @o: valid during the call. */
 int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_container *c,

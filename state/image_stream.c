@@ -128,6 +128,8 @@ static const char *check_order(struct stream_pos *pos, const struct stream_chunk
 		return !pos->size[STREAM_MANIFEST] || c->offset != pos->total || c->len != 8 ? "is no end mark of what came before" : NULL;
 	if (pos->size[STREAM_MANIFEST] && c->part != STREAM_MANIFEST)
 		return "comes after the manifest";
+	if (c->part == STREAM_NEEDS && pos->round)
+		return "says too late what is needed";
 	if (c->part == STREAM_MANIFEST && (!round_is_done(pos) || !pos->size[STREAM_KERNEL]))
 		return "has a manifest before the other parts";
 	if (!c->len || c->len > STREAM_CHUNK_MAX)
@@ -145,7 +147,7 @@ static int check_size(const struct stream_pos *pos, const struct stream_chunk *c
 		return 0;
 	if (c->len > max - MIN(max, pos->total))
 		return error_msg(err, -EFBIG, "the stream holds more than the %llu bytes allowed", (unsigned long long)max);
-	if ((c->part == STREAM_MANIFEST && c->offset + c->len > STREAM_MAX_MANIFEST) ||
+	if (((c->part == STREAM_MANIFEST || c->part == STREAM_NEEDS) && c->offset + c->len > STREAM_MAX_MANIFEST) ||
 	    (c->part == STREAM_KERNEL && c->offset + c->len > STREAM_MAX_KERNEL))
 		return error_msg(err, -EFBIG, "the stream holds a part that is too large");
 	return 0;

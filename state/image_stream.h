@@ -8,7 +8,8 @@
  *
  * The bytes of one part of one round come in order without a gap, so a receiver never seeks; parts may be interleaved. Rounds
  * before the last are pages alone (pages.idx and pages.img), each of what changed since the round before; the last has the four
- * files, and the manifest is the last of them: a receiver that has a manifest and the end mark has everything.
+ * files, and the manifest is the last of them: a receiver that has a manifest and the end mark has everything. Round 0 may also
+ * have the manifest of that round (needs): what this image will ask of a machine, told while the container still runs.
  *
  * A stream is as hostile as a directory: every length is bounded, every order checked, nothing is kept that a checksum has not
  * covered. What the parts contain is checked afterwards, as in a directory.
@@ -25,11 +26,11 @@
 #define STREAM_CHUNK_HEADER 32
 #define STREAM_CHUNK_MAX ((size_t)1 << 20)
 #define STREAM_MAX_ROUNDS 65u /* MANIFEST_LAYERS_MAX and the image itself */
-#define STREAM_MAX_MANIFEST ((uint64_t)2 << 20)
+#define STREAM_MAX_MANIFEST ((uint64_t)2 << 20) /* and needs */
 #define STREAM_MAX_KERNEL ((uint64_t)4 << 30)
 #define STREAM_MAX_TOTAL ((uint64_t)1 << 48)
 
-enum stream_part { STREAM_END, STREAM_MANIFEST, STREAM_KERNEL, STREAM_INDEX, STREAM_PAGES, STREAM_PARTS };
+enum stream_part { STREAM_END, STREAM_MANIFEST, STREAM_KERNEL, STREAM_INDEX, STREAM_PAGES, STREAM_NEEDS, STREAM_PARTS };
 
 /* What a receiver sends back when the container runs, if the header asks for it. */
 extern const unsigned char stream_ack[16];

@@ -31,14 +31,15 @@
 #include "sentry/kernel/nsproxy.h"
 #include "sentry/kernel/seccomp.h"
 #include "sentry/loader/loader.h"
+#include "sentry/sentry.h"
 #include "state/image.h"
 #include "state/manifest.h"
 #include "state/pages.h"
 
-static int check_manifest(const struct sentry_image_fds *fds, struct manifest *m, struct error **err)
+static int check_needs(int fd, struct manifest *m, struct error **err)
 {
 	struct manifest have = { 0 };
-	int r = manifest_read(fds->manifest, m, err);
+	int r = manifest_read(fd, m, err);
 
 	if (r < 0)
 		return r;
@@ -47,6 +48,20 @@ static int check_manifest(const struct sentry_image_fds *fds, struct manifest *m
 		return error_set(err, r, "cannot describe this machine");
 	r = manifest_check_features(m, &have, err);
 	cpu_manifest_done(&have);
+	return r;
+}
+
+int sentry_check_needs(int fd_manifest, struct error **err)
+{
+	_cleanup_manifest_ struct manifest m = { 0 };
+
+	return check_needs(fd_manifest, &m, err);
+}
+
+static int check_manifest(const struct sentry_image_fds *fds, struct manifest *m, struct error **err)
+{
+	int r = check_needs(fds->manifest, m, err);
+
 	if (r == 0)
 		r = manifest_check_parts(m, fds->kernel, fds->index, fds->pages, err);
 	if (r == 0 && fds->nr_layers != m->nr_layers)

@@ -163,13 +163,13 @@ static void damage(void **state)
 		refused(b.data, n);
 }
 
-/* One chunk per letter of @what, each of one byte: m k i p; '+' next round; '.' end. */
+/* One chunk per letter of @what, each of one byte: m k i p, n for needs; '+' next round; '.' end. */
 static int try(const char *what)
 {
 	static const struct {
 		char c;
 		enum stream_part part;
-	} parts[] = { { 'm', STREAM_MANIFEST }, { 'k', STREAM_KERNEL }, { 'i', STREAM_INDEX }, { 'p', STREAM_PAGES } };
+	} parts[] = { { 'n', STREAM_NEEDS }, { 'm', STREAM_MANIFEST }, { 'k', STREAM_KERNEL }, { 'i', STREAM_INDEX }, { 'p', STREAM_PAGES } };
 	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
 	_cleanup_(input_done) struct input in = { 0 };
 	_cleanup_error_ struct error *err = NULL;
@@ -192,9 +192,9 @@ static int try(const char *what)
 
 static void orders(void **state)
 {
-	static const char *const good[] = { "pikm.", "kpim.", "ipkpkim.", "pi+pi+pikm.", "ppii+ikppmm." };
+	static const char *const good[] = { "pikm.", "kpim.", "ipkpkim.", "pi+pi+pikm.", "ppii+ikppmm.", "npi+pikm.", "pinn+pikm." };
 	static const char *const bad[] = { "", ".", "pik.", "pikm", "pim.", "pkm.", "ikm.", "m.", "mpik.", "pikmp.", "pikmk.", "pikmi.",
-					   "p+pikm.", "i+pikm.", "pik+pikm.", "pikm+pikm.", "pi++pikm.", "+pikm.", "pikm+.", "pi+pikm+." };
+					   "p+pikm.", "i+pikm.", "pik+pikm.", "pikm+pikm.", "pi++pikm.", "+pikm.", "pikm+.", "pi+npikm.", "pikmn.", "pi+pikm+." };
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
 		assert_int_equal(try(good[i]), 0);
@@ -209,7 +209,7 @@ static void forged(void **state)
 	static const struct {
 		unsigned int at;
 		uint32_t v;
-	} chunk[] = { { 0, 5 },	 { 0, 0xffffffff }, { 4, 1 },	    { 4, 64 },		 { 8, 1 },
+	} chunk[] = { { 0, 6 },	 { 0, 0xffffffff }, { 4, 1 },	    { 4, 64 },		 { 8, 1 },
 		      { 12, 1 }, { 16, 0 },	    { 16, 1 << 21 }, { 16, 0xffffffff }, { 24, 1 } };
 	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT;
 	unsigned char *h;
