@@ -241,15 +241,13 @@ int lifecycle_open_image(const struct create_opts *o, struct image_dir *img, boo
 					       image_dir_open(img, o->image_path, o->parent_path, err);
 }
 
-/* Standard input of a container without a terminal, if it is not to be ours: that may be used up by the image. */
+/* Standard input of a container without a terminal, if it is not to be ours. */
 static int open_stdin(const struct create_opts *o, int *ret, struct error **err)
 {
-	const char *path = o->stdin_path && o->stdin_path[0] ? o->stdin_path : NULL;
-
-	if (!path && (!o->image_path || !path_is_stream(o->image_path)))
+	if (!o->stdin_path || !o->stdin_path[0])
 		return 0;
-	*ret = open(path ? path : "/dev/null", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	return *ret < 0 ? error_set(err, -errno, "--stdin %s", path ? path : "/dev/null") : 0;
+	*ret = open(o->stdin_path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	return *ret < 0 ? error_set(err, -errno, "--stdin %s", o->stdin_path) : 0;
 }
 
 static int start_sandbox(const struct globals *g, const struct create_opts *o, struct created *x, json_t **answer,

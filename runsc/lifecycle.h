@@ -27,7 +27,7 @@ struct create_opts {
 	const char *from_template; /* or from this template */
 	const struct image_dir *image; /* the same, opened by the caller; borrowed */
 	const char *hostname;   /* restore: --hostname; NULL: see sandbox_start */
-	const char *stdin_path; /* opened as the container's standard input; NULL: ours */
+	const char *stdin_path; /* opened as the container's standard input; NULL: ours, which is /dev/null after a stream */
 	const char *work_path;  /* restore: where restore.log and stats-restore go */
 	struct sentry_restore_opts restore; /* with image_path */
 	json_t *spec_json;      /* instead of the bundle's config.json (do); NULL otherwise */

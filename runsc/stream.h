@@ -65,8 +65,8 @@ _must_check_ int stream_checkpoint(struct container *c, const struct ckpt_opts *
 /* --- stream_recv.c --- */
 
 /* Reads standard input to the end mark. @d then has the descriptors of the parts and of earlier rounds, and no directory. @work_path: where
- * the files without a name are; NULL or "": in memory. @verb: for progress. @ret_ack (NULL: it does not matter): the sender waits for
- * stream_send_ack(). */
+ * the files without a name are; NULL or "": in memory. @verb: for progress. @ret_ack: to be restored; true: the sender waits for
+ * stream_send_ack(); standard input is /dev/null afterwards. NULL: only to be looked at. */
 _must_check_ int stream_receive_image(struct image_dir *d, const char *work_path, const char *verb, bool *ret_ack, struct error **err);
 /* The container runs: tells a sender that asked for it. */
 _must_check_ int stream_send_ack(struct error **err);

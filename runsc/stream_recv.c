@@ -42,6 +42,9 @@ static int open_nameless(const char *dir, const char *name, struct error **err)
 	return fd < 0 ? error_set(err, -errno, "temporary file in %s", dir) : fd;
 }
 
+/* To the sender, when it waits for stream_send_ack(); close-on-exec. */
+static int ack_fd = -EBADF;
+
 static ssize_t read_input(void *ctx, void *buf, size_t n, struct error **err)
 {
 	struct receiver *rc = ctx;
@@ -173,6 +176,27 @@ static void seal(const struct image_dir *d)
 	}
 }
 
+/*
+ * What carried the image is nobody's standard input: neither what follows in it nor its end must reach the container, and the sender must
+ * not find its line open. The way back, if there is one, is kept.
+ */
+static int give_up_input(const struct receiver *rc, struct error **err)
+{
+	_cleanup_close_ int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	if (rc->ack) {
+		bool both_ways = fstat(STDIN_FILENO, &st) == 0 && S_ISSOCK(st.st_mode);
+
+		ack_fd = fcntl(both_ways ? STDIN_FILENO : STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+		if (ack_fd < 0)
+			return error_set(err, -errno, "standard output");
+	}
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+		return error_set(err, -errno, "/dev/null");
+	return 0;
+}
+
 int stream_receive_image(struct image_dir *d, const char *work_path, const char *verb, bool *ret_ack, struct error **err)
 {
 	struct receiver rc = {.d = d, .work_path = work_path, .needs = -EBADF, .restoring = ret_ack, .progress = {.verb = verb}};
@@ -194,19 +218,21 @@ int stream_receive_image(struct image_dir *d, const char *work_path, const char 
 	if (r < 0)
 		return error_prefix(err, "standard input");
 	seal(d);
-	if (ret_ack)
-		*ret_ack = rc.ack;
-	return 0;
+	if (!ret_ack)
+		return 0;
+	*ret_ack = rc.ack;
+	return give_up_input(&rc, err);
 }
 
 int stream_send_ack(struct error **err)
 {
-	struct stat in;
-	int fd = fstat(STDIN_FILENO, &in) == 0 && S_ISSOCK(in.st_mode) ? STDIN_FILENO : STDOUT_FILENO, r;
 	struct sigaction ign = {.sa_handler = SIG_IGN}, old;
+	int r;
 
 	(void)sigaction(SIGPIPE, &ign, &old);
-	r = write_all(fd, stream_ack, sizeof(stream_ack));
+	r = write_all(ack_fd, stream_ack, sizeof(stream_ack));
 	(void)sigaction(SIGPIPE, &old, NULL);
+	cleanup_closep(&ack_fd);
+	ack_fd = -EBADF;
 	return r < 0 ? error_set(err, r, "acknowledgement to the sender") : 0;
 }

@@ -479,11 +479,12 @@ static int send_stream(struct sender *s, struct error **err)
 		r = await_ack(s, err);
 	if (r < 0)
 		return r;
+	stopped = stream_now() - stopped;
 	if (!s->o->leave_running)
 		r = commit(s, err);
 	stream_progress_end(&s->progress);
 	if (r == 0)
-		report(s, answer, stream_now() - stopped);
+		report(s, answer, stopped);
 	return r;
 }
 
