@@ -231,6 +231,9 @@ static void add_leader(struct image *im, json_t *o, const Sentry__Task *t, const
 	json_t *mem;
 
 	(void)json_object_set_new(o, "comm", text_json(t->comm.data, t->comm.len));
+	(void)json_object_set_new(o, "user_ns", json_integer(t->utime));
+	(void)json_object_set_new(o, "system_ns", json_integer(t->stime));
+	(void)json_object_set_new(o, "start_ns", json_integer(t->start_time));
 	if (c && c->n_ids >= 6) {
 		(void)json_object_set_new(o, "uid", json_integer(c->ids[1]));
 		(void)json_object_set_new(o, "gid", json_integer(c->ids[5]));
