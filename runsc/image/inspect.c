@@ -3,9 +3,11 @@
  * runsc image inspect: everything that is worth knowing, as one JSON object (docs/checkpoint.md names its members); the text
  * form is made from the same object, so neither can know more than the other.
  */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "runsc/image/image.h"
 #include "runsc/image/inspect.h"
@@ -22,6 +24,15 @@ static json_t *strings(char **v)
 static void set_string(json_t *o, const char *key, const char *s)
 {
 	(void)json_object_set_new(o, key, text_json(s ? s : "", s ? strlen(s) : 0));
+}
+
+/* Whether there is a signature; whose, and whether it is right, is for those who have the key. */
+static bool is_signed(const struct image *im)
+{
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "signature-%s.img", im->dir.hash);
+	return faccessat(im->dir.dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static void add_manifest(json_t *o, const struct image *im)
@@ -43,6 +54,7 @@ static void add_manifest(json_t *o, const struct image *im)
 	(void)json_object_set_new(o, "containers", strings(m->containers));
 	(void)json_object_set_new(o, "features", strings(m->features));
 	(void)json_object_set_new(o, "cpu_features", strings(m->cpu_features));
+	(void)json_object_set_new(o, "signed", json_boolean(is_signed(im)));
 	(void)json_object_set_new(o, "xsave_size", json_integer(m->xsave_size));
 }
 

@@ -110,6 +110,8 @@ static void print_head(const json_t *o, struct strbuf *b)
 	printf("%-12s %s", "platform", text_to(b, o, "platform"));
 	printf(", %s\n", text_to(b, o, "arch"));
 	printf("%-12s %s\n", "containers", join(b, json_object_get(o, "containers")));
+	if (json_is_true(json_object_get(o, "signed")))
+		printf("%-12s yes\n", "signed");
 	if (json_array_size(json_object_get(o, "features")))
 		printf("%-12s %s\n", "features", join(b, json_object_get(o, "features")));
 	printf("%-12s %s\n", "CPU needs", join(b, json_object_get(o, "cpu_features")));
