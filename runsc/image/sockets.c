@@ -87,8 +87,8 @@ static void view_unix(const Sentry__SockBase *sb, const Sentry__UnixSock *s, str
 	if (s->name.len && !s->name.data[0]) {
 		strbuf_addc(&v->local, '@');
 		strbuf_add(&v->local, s->name.data + 1, s->name.len - 1);
-	} else {
-		strbuf_add(&v->local, s->name.len ? (const char *)s->name.data : "", strnlen((const char *)s->name.data, s->name.len));
+	} else if (s->name.len) {
+		strbuf_add(&v->local, s->name.data, strnlen((const char *)s->name.data, s->name.len));
 	}
 	for (size_t i = 0; i < s->n_queue; i++)
 		v->queued += s->queue[i]->data.len;
