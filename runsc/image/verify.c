@@ -4,6 +4,7 @@
  * damages as can be told apart: a part that cannot be read does not hide what is wrong with the others.
  *
  *	files     every part is there, with the size the manifest says; nothing else is
+ *	signature and that it stands for everything, if a key is given
  *	sums      of every part, block and frame
  *	records   known types and fields, dense ids
  *	references exist, are of the right type, and lead to every object: what nothing refers to was not written by a checkpoint
@@ -14,7 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd_util.h"
 #include "runsc/image/image.h"
+#include "runsc/image_sign.h"
+#include "state/digest.h"
 #include "state/pages_format.h"
 #include "state/refs.h"
 
@@ -28,6 +32,7 @@ struct verify {
 	struct image_summary {
 		uint64_t objects, pages;
 	} sum; /* of the image */
+	const struct sign_key *key; /* who must have signed the image; NULL: nobody */
 	size_t damages;
 	bool json, allow_other;
 	json_t *list;
@@ -297,6 +302,10 @@ static int check_pages(struct verify *v, struct error **err)
 		damage_error(v, e);
 		return 0;
 	}
+	if (v->key && !v->parent && pages_reader_require_digests(v->im.pages, &e) < 0) {
+		damage_error(v, e);
+		return 0;
+	}
 	pages_reader_stats(v->im.pages, &st);
 	if (st.pages_stored != v->im.m.pages_stored)
 		damage(v, "pages.img has %llu pages, the manifest says %llu", (unsigned long long)st.pages_stored,
@@ -313,6 +322,34 @@ static int check_pages(struct verify *v, struct error **err)
 	}
 	progress_end(&v->progress);
 	return 0;
+}
+
+/* --- signature --- */
+
+/* The signature of the manifest, and that the manifest stands for every byte of the parts. Ancestors are covered by the image's own: it knows
+ * the digests of their indexes. */
+static void check_signature(struct verify *v)
+{
+	_cleanup_free_ char *bytes = NULL;
+	struct error *e = NULL;
+	size_t len;
+	int r = lseek(v->im.dir.fds[IMAGE_MANIFEST], 0, SEEK_SET) < 0 ? -errno : 0;
+
+	if (!v->key || v->parent)
+		return;
+	if (r == 0)
+		r = read_fd_all(v->im.dir.fds[IMAGE_MANIFEST], 1U << 20, &bytes, &len);
+	if (r < 0) {
+		damage(v, "inventory.img: %s", strerror(-r));
+		return;
+	}
+	if (!v->im.dir.signature_len)
+		damage(v, "the image is not signed");
+	else if (signature_check(v->key->public, bytes, len, v->im.dir.signature, v->im.dir.signature_len, &e) < 0)
+		damage_error(v, e);
+	e = NULL;
+	if (manifest_require_digests(&v->im.m, &e) < 0)
+		damage_error(v, e);
 }
 
 /* --- the whole --- */
@@ -338,6 +375,7 @@ static int verify_one(struct verify *v, bool *ret_more, struct error **err)
 		return 0;
 	}
 	check_files(v);
+	check_signature(v);
 	check_sums(v);
 	r = check_records(v, err);
 	if (r >= 0)
@@ -409,7 +447,10 @@ static void verify_done(struct verify *v)
 int image_verify(struct globals *g, int argc, char **argv, struct error **err)
 {
 	_cleanup_(verify_done) struct verify v = {.im.dir = IMAGE_DIR_INIT};
+	_cleanup_sign_key_ struct sign_key key = {0};
+	const char *key_file = NULL;
 	const struct flag flags[] = {
+		{"key", 'k', FLAG_STR, &key_file, "FILE", "the public key of who must have signed it"},
 		{"json", 0, FLAG_BOOL, &v.json, NULL, "{\"image\", \"ok\", \"damages\", \"damage\": [...]}"},
 		{"allow-other-files", 0, FLAG_BOOL, &v.allow_other, NULL,
 		 "files of others in the directory are no damage; left-over parts are"},
@@ -421,6 +462,13 @@ int image_verify(struct globals *g, int argc, char **argv, struct error **err)
 	if (r)
 		return r < 0 ? r : 0;
 	v.path = rest.args[0];
+	if (key_file) {
+		r = sign_key_load(key_file, false, &key, err);
+		if (r < 0)
+			return r;
+		digest_setup();
+		v.key = &key;
+	}
 	v.list = json_array();
 	if (!v.list)
 		return error_set(err, -ENOMEM, "cannot verify");
