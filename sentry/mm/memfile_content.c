@@ -32,6 +32,7 @@
 #define LOAD_WINDOW (256UL << 10)
 #define OWN_MIN	    (16UL << 10)
 #define OWN_MAX	    (256UL << 10)
+#define FORGET_PIECE (4UL << 20)
 #define VIEW_WINDOW (256UL << 10) /* the least that is checked and shown of the image at a time, as far as it is there */
 
 static struct held *held_of(struct range *r)
@@ -583,6 +584,9 @@ void memfile_forget_content(struct memfile *mf, uint64_t off, uint64_t len)
 	while ((h = first_in(mf, off, off + len))) {
 		uint64_t from = MAX(off, h->r.start), to = MIN(off + len, h->r.end);
 
+		/* What is taken is copied: piece by piece, and never across a chunk. */
+		if (h->kind == HELD_SNAP)
+			to = MIN(to, ALIGN_DOWN(from, FORGET_PIECE) + FORGET_PIECE);
 		h = memfile_held_busy_locked(mf, h, from, to);
 		if (h->kind == HELD_SNAP)
 			memfile_take_locked(mf, from, to);
