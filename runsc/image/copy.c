@@ -126,21 +126,6 @@ static int copy_pages(struct image *im, struct pages_writer *pw, struct error **
 	return r;
 }
 
-/* The copy has all its pages itself. */
-static void drop_layers(struct manifest *m)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; m->features[i]; i++) {
-		if (!strcmp(m->features[i], MANIFEST_FEATURE_LAYERS))
-			free(m->features[i]);
-		else
-			m->features[n++] = m->features[i];
-	}
-	m->features[n] = NULL;
-	m->nr_layers = 0;
-}
-
 int image_copy_into(struct image *im, struct image_dir *to, int level, struct error **err)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
@@ -171,7 +156,7 @@ int image_copy_into(struct image *im, struct image_dir *to, int level, struct er
 	if (r < 0)
 		return r;
 	manifest_set_parts(&im->m, &kernel, &pages);
-	drop_layers(&im->m);
+	manifest_drop_layers(&im->m);
 	return manifest_write(to->fds[IMAGE_MANIFEST], &im->m, err);
 }
 
