@@ -149,6 +149,11 @@ void memfile_held_set_locked(struct memfile *mf, uint64_t from, uint64_t to, enu
 
 struct held *memfile_held_busy_locked(struct memfile *mf, struct held *h, uint64_t from, uint64_t to)
 {
+	/* Anything else would lose an application's memory. */
+	if (unlikely(from >= to || h->r.start > from || h->r.end < to || h->busy)) {
+		log_error("memory file: [%#lx, %#lx) is not held as one", from, to);
+		abort();
+	}
 	isolate(mf, from, to);
 	h = held_of(rangemap_find(&mf->held, from));
 	h->busy = true;
@@ -345,27 +350,27 @@ static int release_locked(struct memfile *mf, struct held *h, uint64_t from, uin
 	return 0;
 }
 
-/* How much a writer at @off is likely to want: more each time it goes on where it was. */
+/* How much who has come to @off is likely to want, a power of two: more each time it goes on where it was. */
 static uint64_t own_window(struct memfile *mf, uint64_t off)
 {
-	for (size_t i = 0; i < OWN_STREAMS; i++) {
-		if (mf->own[i].end != off)
-			continue;
-		mf->own[i].window = MIN(mf->own[i].window * 2, OWN_MAX);
-		return mf->own[i].window;
-	}
-	mf->own[mf->own_next % OWN_STREAMS].window = OWN_MIN;
+	for (size_t i = 0; i < OWN_STREAMS; i++)
+		if (mf->own[i].end == off && mf->own[i].window)
+			return mf->own[i].window = MIN(mf->own[i].window * 2, OWN_MAX);
 	return OWN_MIN;
 }
 
+/* It got what lies before @end. */
 static void own_done(struct memfile *mf, uint64_t off, uint64_t end)
 {
-	for (size_t i = 0; i < OWN_STREAMS; i++)
-		if (mf->own[i].end == off) {
-			mf->own[i].end = end;
-			return;
-		}
-	mf->own[mf->own_next++ % OWN_STREAMS].end = end;
+	size_t i = 0;
+
+	while (i < OWN_STREAMS && !(mf->own[i].end == off && mf->own[i].window))
+		i++;
+	if (i == OWN_STREAMS) {
+		i = mf->own_next++ % OWN_STREAMS;
+		mf->own[i].window = OWN_MIN;
+	}
+	mf->own[i].end = end;
 }
 
 int memfile_own(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, uint64_t phase, struct memfile_owned *ret)
@@ -533,7 +538,7 @@ int memfile_show(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, boo
 		hi = MIN(hi, h->r.end);
 		if (private && !h->shared) {
 			/* Bigger windows where the walk goes on: checking them is most of the price. */
-			uint64_t w = hi - lo > VIEW_WINDOW ? MAX(VIEW_WINDOW, own_window(mf, off) * 8) : hi - lo;
+			uint64_t w = MAX(VIEW_WINDOW, own_window(mf, off) * 8);
 
 			lo = MAX(lo, ALIGN_DOWN(off, w));
 			hi = MIN(hi, ALIGN_DOWN(off, w) + w);

@@ -98,7 +98,9 @@ int pma_drop_range(struct mm *mm, struct plat_ctx *self, uint64_t start, uint64_
 
 		next = i->next;
 		if (keep_priv && p->priv) {
-			p->mapped = false;
+			/* It went with its neighbours, if they are on both sides. */
+			if (first <= i->start && i->end <= last)
+				p->mapped = false;
 			continue;
 		}
 		rangemap_remove(&mm->pmas, i);
@@ -183,12 +185,6 @@ void pma_guard(struct mm *mm, struct plat_ctx *self)
 	atomic_store(&mm->guard_gen, gen);
 }
 
-/*
- * Off: after checkpoints at random moments, with children that share pages, applications were seen to get a wrong page or SIGSEGV
- * (tests/guest/run --mode random --filter mm_lazy). Until the cause is known pages are copied from the image when they are first used.
- */
-#define SHOW_PRIVATE_IN_IMAGE false
-
 int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t addr, uint32_t flags,
 		     struct pma_shown *ret)
 {
@@ -215,7 +211,7 @@ int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct
 		uint64_t off = p->off - at; /* of address 0 */
 
 		/* Only what is there may become visible. */
-		r = memfile_show(mm->mf, off + ALIGN_DOWN(addr, PAGE_SIZE), off + start, off + end, SHOW_PRIVATE_IN_IMAGE && p->priv, &s);
+		r = memfile_show(mm->mf, off + ALIGN_DOWN(addr, PAGE_SIZE), off + start, off + end, p->priv, &s);
 		if (r < 0) {
 			as_unmap(mm, self, start, end - start);
 			return r;
