@@ -183,10 +183,6 @@ int sentry_create_container(struct sentry *s, const struct sentry_container *sc,
 		container_put(c);
 		return error_msg(err, -EEXIST, "container with given ID already exists: %s", sc->id);
 	}
-	/* Not earlier: a restore needs the memory file empty. */
-	r = s->k->vdso ? 0 : vdso_init(s->k);
-	if (r < 0)
-		return error_set(err, r, "cannot make the vDSO");
 	r = container_make(s->k, sc, &c, &t, err);
 	if (r < 0)
 		return r;

@@ -292,8 +292,6 @@ int checkpoint_load(struct kernel *k, struct loading *l, const struct sentry_con
 	file_checks_free(TAKE_PTR(ctx.file_checks));
 	if (r == 0)
 		r = adopt_container(k, &ctx, err);
-	if (r == 0)
-		r = vdso_init(k);
 	if (r == 0) {
 		r = seccomp_restore(k);
 		if (r < 0)

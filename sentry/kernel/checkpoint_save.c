@@ -17,6 +17,7 @@
 #include "sentry/kernel/checkpoint.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/image_base.h"
+#include "sentry/loader/loader.h"
 #include "state/image.h"
 #include "state/manifest.h"
 #include "state/pages.h"
@@ -84,6 +85,8 @@ static int begin(struct saver *s, struct kernel *k, const struct sentry_ckpt_opt
 	s->digests = o->digests;
 	s->incremental = may_change(k, o->parent);
 	s->created_ns = ktime_real();
+	/* Or a page that nobody has would be stored. */
+	vdso_forget(k);
 	k->saved_mono = ktime_mono();
 	k->saved_real = ktime_real();
 	k->file_digest = o->file_digest;

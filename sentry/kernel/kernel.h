@@ -65,8 +65,7 @@ struct kernel {
 	struct tg_usage reaped; /* saved: 81; of processes that are no more; guarded by tasks_mu */
 	uint64_t forks; /* saved: 82; tasks made so far; guarded by tasks_mu */
 	_Atomic uint64_t next_ino; /* saved: inode numbers of anonymous objects */
-	struct mappable *vdso; /* nosave: this build's vDSO; mappings made by an older build keep theirs */
-	uint64_t vdso_len; /* nosave: of this build */
+	struct mappable *vdso; /* nosave: this build's vDSO, once a program needed it (vdso.c); mappings made by an older build keep theirs */
 	struct restore_ctx *restore; /* nosave: while an image is loaded; checkpoint.h */
 	int64_t saved_mono; /* saved: 7 mono; set by the checkpoint */
 	struct image_base *base; /* nosave: the image that clean pages are compared with (checkpoint.c); guarded by sentry.ctl_mu */

@@ -36,9 +36,9 @@ _must_check_ int script_parse(struct file *file, struct task *t, char **ret_inte
 
 /* --- vDSO --- */
 
-/* Builds the kernel's vDSO pages. */
-_must_check_ int vdso_init(struct kernel *k);
-/* Maps it; *@ret_addr is the ELF header's address for AT_SYSINFO_EHDR. */
+/* Drops the kernel's vDSO pages if no address space maps them. The kernel is frozen. */
+void vdso_forget(struct kernel *k);
+/* Maps it, made at the first use; *@ret_addr is the ELF header's address for AT_SYSINFO_EHDR. */
 _must_check_ int vdso_map(struct task *t, struct mm *mm, uint64_t *ret_addr);
 
 #endif

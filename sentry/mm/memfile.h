@@ -96,6 +96,10 @@ struct memfile_show {
  * its mm.lock for writing, maps these pages. 0 or -EIO. */
 _must_check_ int memfile_show(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, bool private, struct memfile_show *ret);
 
+/* The host refuses to map the image with the rights that are wanted (it is on a file system without execution): from now on memfile_show()
+ * shows nothing of it. What is shown already may stay. */
+void memfile_hide_image(struct memfile *mf);
+
 struct memfile_owned {
 	uint64_t start, end; /* what has become writable now, with @off in it; 0, 0: it was */
 	bool moved; /* it may have been shown in the image: must be replaced */

@@ -276,7 +276,7 @@ static bool viewable(const struct memfile *mf, const struct held *h, uint64_t of
 {
 	bool raw = false;
 
-	return pages_reader_extent(mf->image, off >> PAGE_SHIFT, ret, &raw) && raw && !h->shared;
+	return pages_reader_extent(mf->image, off >> PAGE_SHIFT, ret, &raw) && raw && !h->shared && !atomic_load(&mf->hidden);
 }
 
 /* Loads the window of the absent @h around @off for reading. */
@@ -342,12 +342,20 @@ static int release_locked(struct memfile *mf, struct held *h, uint64_t from, uin
 		*moved = true;
 		return load_locked(mf, h, from, to, true);
 	}
+	/* Loaded for reading since the image was hidden; a view may be from before. */
+	*moved = atomic_load(&mf->hidden);
 	h = memfile_held_busy_locked(mf, h, from, to);
 	if (h->kind == HELD_SNAP)
 		memfile_take_locked(mf, from, to);
 	held_drop_locked(mf, h);
 	cond_broadcast(&mf->idle);
 	return 0;
+}
+
+void memfile_hide_image(struct memfile *mf)
+{
+	if (!atomic_exchange(&mf->hidden, true))
+		log_warn("the host does not map pages of the image for execution (is its file system mounted noexec?): they are copied instead");
 }
 
 /* How much who has come to @off is likely to want, a power of two: more each time it goes on where it was. */
@@ -536,7 +544,7 @@ int memfile_show(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, boo
 	while ((h = first_in(mf, off, off + PAGE_SIZE)) && h->kind == HELD_ABSENT) {
 		lo = MAX(lo, h->r.start);
 		hi = MIN(hi, h->r.end);
-		if (private && !h->shared) {
+		if (private && !h->shared && !atomic_load(&mf->hidden)) {
 			/* Bigger windows where the walk goes on: checking them is most of the price. */
 			uint64_t w = MAX(VIEW_WINDOW, own_window(mf, off) * 8);
 

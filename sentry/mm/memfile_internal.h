@@ -67,6 +67,7 @@ struct memfile {
 	_Atomic uint64_t nr_absent; /* derived: of them ABSENT */
 	struct pages_reader *image; /* nosave: where absent content is; as long as the memory file */
 	int image_fd; /* nosave: its descriptor, or -1 */
+	_Atomic bool hidden; /* nosave: see memfile_hide_image() */
 	struct {
 		uint64_t end, window;
 	} own[OWN_STREAMS]; /* nosave: recent walks of writers, to widen their windows; guarded by mu */

@@ -70,23 +70,46 @@ static int next_data(const struct memfile *mf, uint64_t pos, uint64_t *start, ui
 	return 0;
 }
 
+/* The range that contains @pos, or the next one, that somebody refers to. mu held. */
+static struct range *next_used_locked(struct memfile *mf, uint64_t pos)
+{
+	struct range *r = rangemap_find_next(&mf->allocs, pos);
+
+	while (r && container_of(r, struct mf_range, r)->refs == 0)
+		r = r->next;
+	return r;
+}
+
+/* As memfile_held_next_locked() for pages in use, of which nothing is busy now: readers ahead pause. */
+static struct held *held_next_locked(struct memfile *mf, uint64_t off)
+{
+	struct range *r = rangemap_find_next(&mf->held, off);
+
+	return r ? container_of(r, struct held, r) : NULL;
+}
+
 /*
- * Nothing runs, so nothing changes; holes outside allocations are skipped with the rest. The host is asked once per run of data,
- * which is expensive, and not for what is held, which may be in many pieces.
+ * Nothing runs, so nothing changes, but for pages that whoever has just ended is still giving back: those are nobody's. The host is asked
+ * once per run of data, which is expensive, and not for what is held, which may be in many pieces.
  */
 static int plan_make(struct memfile_snapshot *s, bool incremental)
 {
 	struct memfile *mf = s->mf;
 	uint64_t pos = 0, start = 0, end = 0;
+	struct range *used;
 	int r = 0;
 
 	memfile_give_back_all(mf);
 	mutex_guard(&mf->mu);
-	while (r == 0 && pos < mf->size) {
-		struct held *h = memfile_held_next_locked(mf, pos);
-		bool inside = h && h->r.start <= pos;
-		uint64_t stop = !h ? mf->size : inside ? h->r.end : h->r.start;
+	while (r == 0 && (used = next_used_locked(mf, pos))) {
+		struct held *h;
+		uint64_t stop;
+		bool inside;
 
+		pos = MAX(pos, used->start);
+		h = held_next_locked(mf, pos);
+		inside = h && h->r.start <= pos;
+		stop = !h ? used->end : MIN(used->end, inside ? h->r.end : h->r.start);
 		if (inside && h->kind == HELD_ABSENT) {
 			r = plan_add(s, pos, stop - pos, incremental ? FROM_PARENT : FROM_IMAGE);
 			pos = stop;
@@ -215,7 +238,7 @@ void memfile_taken_done(struct memfile *mf)
 static void mark_snap_locked(struct memfile *mf, uint64_t from, uint64_t to)
 {
 	while (from < to) {
-		struct held *h = memfile_held_next_locked(mf, from);
+		struct held *h = held_next_locked(mf, from);
 		uint64_t stop = h ? MIN(to, h->r.start) : to;
 
 		if (stop > from)
@@ -226,29 +249,24 @@ static void mark_snap_locked(struct memfile *mf, uint64_t from, uint64_t to)
 	}
 }
 
-/* What the Sentry writes behind our back is taken now, and stays as it is. */
+/* What nobody refers to any more is left out; what the Sentry writes behind our back is taken now, and stays as it is. */
 static void mark_run_locked(struct memfile *mf, uint64_t from, uint64_t to)
 {
 	struct range *r;
 
-	while (from < to) {
-		uint64_t stop = to;
-		bool wild;
+	while (from < to && (r = next_used_locked(mf, from)) && r->start < to) {
+		uint64_t stop = MIN(to, r->end);
+		bool wild = container_of(r, struct mf_range, r)->wild;
 
-		r = rangemap_find_next(&mf->allocs, from);
-		wild = r && r->start <= from && container_of(r, struct mf_range, r)->wild;
-		for (; r && r->start < to && (r->start <= from || container_of(r, struct mf_range, r)->wild == wild); r = r->next)
-			;
-		if (r && r->start < to)
-			stop = r->start;
+		from = MAX(from, r->start);
+		if (!wild)
+			mark_snap_locked(mf, from, stop);
 		for (uint64_t at = from; wild && at < stop;) {
 			uint64_t n = MIN(stop - at, CHUNK_SIZE - (at & (CHUNK_SIZE - 1)));
 
 			memfile_take_locked(mf, at, at + n);
 			at += n;
 		}
-		if (!wild)
-			mark_snap_locked(mf, from, stop);
 		from = stop;
 	}
 }
@@ -303,9 +321,16 @@ static int64_t write_piece_locked(struct memfile *mf, uint64_t pos, uint64_t end
 		return e < 0 ? e : (int64_t)n;
 	}
 	h = memfile_held_next_locked(mf, pos);
-	if (!h || h->r.start > pos || h->kind != HELD_SNAP)
-		/* While we waited it was taken; or it is gone because there was no memory to take it. */
-		return rangemap_find(&mf->taken, pos) ? 0 : -ENOMEM;
+	if (!h || h->r.start > pos || h->kind != HELD_SNAP) {
+		/* While we waited it was taken; or there was no memory to take it; or nobody referred to it any more when it was marked. */
+		if (rangemap_find(&mf->taken, pos))
+			return 0;
+		if (mf->take_failed)
+			return -ENOMEM;
+		r = rangemap_find_next(&mf->taken, pos);
+		stop = !h ? end : MIN(end, h->r.start > pos ? h->r.start : h->r.end);
+		return (int64_t)((r ? MIN(stop, r->start) : stop) - pos);
+	}
 	stop = MIN(MIN(end, h->r.end), pos + TAKE_PIECE);
 	stop = MIN(stop, ALIGN_DOWN(pos, CHUNK_SIZE) + CHUNK_SIZE);
 	stop = MIN(stop, pos + (pages_writer_room(pw) << PAGE_SHIFT));

@@ -206,6 +206,7 @@ int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct
 		*ret = (struct pma_shown){ end, prot == (v->prot & LINUX_PROT_RWX) };
 	if (!mm->as)
 		return 0;
+again:
 	s.fd_off = p->off + (start - at);
 	if (p->fd < 0) {
 		uint64_t off = p->off - at; /* of address 0 */
@@ -220,14 +221,14 @@ int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct
 		end = s.end - off;
 		if (!s.writable)
 			prot &= ~LINUX_PROT_WRITE;
-		/* It was read to be checked, so it is there. */
-		if (s.image)
-			flags |= PLAT_MAP_PRECOMMIT;
 	}
-	if (p->warm)
-		flags |= PLAT_MAP_PRECOMMIT;
+	/* A view was read to be checked, so it is there. */
+	r = as_map(mm, self, start, end - start, prot, s.fd, s.fd_off, flags | (p->warm || s.image ? PLAT_MAP_PRECOMMIT : 0));
 	p->warm = false;
-	r = as_map(mm, self, start, end - start, prot, s.fd, s.fd_off, flags);
+	if (s.image && (r == -EPERM || r == -EACCES)) {
+		memfile_hide_image(mm->mf);
+		goto again;
+	}
 	if (r < 0) {
 		/* What the platform still shows there may be pages that a copy has replaced. */
 		as_unmap(mm, self, start, end - start);
