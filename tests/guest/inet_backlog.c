@@ -78,19 +78,18 @@ void guest_test(void)
 	}
 	guest_blocked(p);
 	guest_checkpoint();
-	for (int i = 0, seen = 0; !seen; i++) {
-		int d = OK(accept(s, NULL, NULL));
-
-		CHECK(i < 4);
-		if (recv(d, b, sizeof(b), i < 2 ? MSG_DONTWAIT : 0) == 7)
-			seen = 1;
-		/* Which of the waiting ones comes first is not ours to say; the first connection never sends. */
-		if (!seen && i >= 1) {
-			pf = (struct pollfd){d, POLLIN, 0};
-			if (poll(&pf, 1, 10000) == 1 && recv(d, b, sizeof(b), 0) == 7)
-				seen = 1;
+	/* Which of the waiting ones comes first is not ours to say; only one sends. */
+	struct pollfd pfs[5] = {{s, POLLIN, 0}};
+	for (int n = 1, seen = 0; !seen;) {
+		CHECK(poll(pfs, (nfds_t)n, 20000) > 0);
+		for (int i = 1; i < n; i++)
+			seen |= (pfs[i].revents & POLLIN) && recv(pfs[i].fd, b, sizeof(b), 0) == 7;
+		if (!seen && pfs[0].revents) {
+			CHECK(n < 5);
+			pfs[n++] = (struct pollfd){OK(accept(s, NULL, NULL)), POLLIN, 0};
 		}
-		close(d);
+		for (int i = 1; seen && i < n; i++)
+			close(pfs[i].fd);
 	}
 	guest_reap(p);
 	close(w);
