@@ -116,7 +116,8 @@ static void free_key(struct key *k)
 {
 	uncharge(k);
 	user_ns_put(k->user_ns);
-	explicit_bzero(k->payload, k->payload ? k->payload_len : 0);
+	if (k->payload)
+		explicit_bzero(k->payload, k->payload_len);
 	free(k->payload);
 	free(k->links);
 	free(k->description);
@@ -233,7 +234,8 @@ int key_update_locked(struct key *k, const void *payload, size_t len)
 		return r;
 	}
 	memcpy(v, payload, len);
-	explicit_bzero(k->payload, k->payload ? k->payload_len : 0);
+	if (k->payload)
+		explicit_bzero(k->payload, k->payload_len);
 	free(k->payload);
 	k->payload = v;
 	k->payload_len = len;
