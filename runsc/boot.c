@@ -70,9 +70,10 @@ int setup_receive(struct setup *s, size_t fixed, struct error **err)
 	image = !strcmp(op, "restore") || !strcmp(op, "template");
 	if (image)
 		s->nr_layers = (size_t)json_integer_value(json_object_get(s->msg, "layers"));
+	s->working_set = image && json_integer_value(json_object_get(json_object_get(s->msg, "restore"), "workingSet")) != 0;
 	if (s->nr_layers > MANIFEST_LAYERS_MAX)
 		return error_msg(err, -EPROTO, "setup message: too many layers");
-	s->fixed = fixed + (s->clone ? 1 : image ? IMAGE_PARTS + 2 * s->nr_layers : 0);
+	s->fixed = fixed + (s->clone ? 1 : image ? IMAGE_PARTS + 2 * s->nr_layers + s->working_set : 0);
 	if (s->nr_fds < s->fixed)
 		return error_msg(err, -EPROTO, "setup message: descriptors are missing (%zu came)", s->nr_fds);
 	return 0;
@@ -145,10 +146,13 @@ static int make_container(struct boot *b, const struct setup *s, struct error **
 		struct restore_warnings warnings = RESTORE_WARNINGS_INIT;
 		struct sentry_restore_opts o = {.warn = restore_warn, .warn_arg = &warnings};
 		struct sentry_image_fds img;
+		size_t n = s->clone ? 0 : setup_image(s, s->fds + FIXED_FDS, &img);
 
-		if (!s->clone)
-			(void)setup_image(s, s->fds + FIXED_FDS, &img);
 		r = restore_opts_from_json(json_object_get(s->msg, "restore"), &o, err);
+		/* A fork of a template has no such file. */
+		o.working_set_fd = s->fds[FIXED_FDS + n];
+		if (!s->working_set)
+			o.working_set = SENTRY_WORKING_SET_NONE;
 		if (r == 0)
 			r = sentry_restore(b->sentry, s->clone ? NULL : &img, &c, &o, &st, err);
 		answer = json_pack("{s:b, s:I, s:I, s:I, s:I, s:o}", "ok", 1, "totalUs", (json_int_t)st.total_us,
@@ -345,6 +349,7 @@ void boot_serve(struct boot *b)
 	/* The end of the process takes everything apart faster than sentry_destroy_container(). Waiters of exec'd processes are told first. */
 	(void)sentry_kill(b->sentry, b->id, 0, true, SIGKILL, NULL);
 	control_server_announce_end(b, status);
+	sentry_working_set_end(b->sentry);
 	/* A checkpoint that was begun before the end is still worth its image. */
 	mutex_lock(&b->freezing);
 	_exit(exit_code(status));

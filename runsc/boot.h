@@ -44,6 +44,7 @@ struct setup {
 	size_t nr_fds, fixed; /* preserved descriptors come after @fixed others */
 	bool restore;
 	size_t nr_layers; /* of the image */
+	bool working_set; /* its descriptor comes after those of the image */
 	bool clone; /* a restore in a fork of a template: the log comes in place of the image */
 	struct oci_seccomp seccomp; /* linux.seccomp, compiled while that is still allowed */
 };

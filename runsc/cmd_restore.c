@@ -3,6 +3,8 @@
 #include "runsc/image_sign.h"
 #include "runsc/lifecycle.h"
 #include "runsc/restore_clone.h"
+#include "runsc/restore_opts.h"
+#include "runsc/stream.h"
 #include "runsc/template.h"
 
 int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
@@ -11,7 +13,8 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 	struct clone_opts clones = {.count = CLONES_AS_NAMED};
 	const char *file_check = NULL, *clock = NULL;
 	const char *verify = NULL, *verify_key = NULL;
-	bool detach = false, keep = false, template = false;
+	bool detach = false, keep = false, template = false, record = false;
+	int64_t record_secs = 10;
 	const struct flag flags[] = {
 		{"image-path", 0, FLAG_STR, &o.image_path, "DIR",
 		 "the image (checkpoint/ in the working directory); -: a stream from standard input"},
@@ -50,7 +53,10 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 		{"auto-dedup", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: one image holds everything"},
 		{"lazy-pages", 0, FLAG_NOP_BOOL, NULL, NULL, "no effect: pages are loaded on use anyway"},
 		{"direct", 0, FLAG_NOP_BOOL, NULL, NULL, "accepted (gVisor)"},
-		{"background", 0, FLAG_NOP_BOOL, NULL, NULL, "accepted (gVisor): pages are loaded on use anyway"},
+		{"background", 0, FLAG_BOOL, &o.restore.background, NULL, "read all of the image while the container runs"},
+		{"record-working-set", 0, FLAG_BOOL, &record, NULL,
+		 "record, beside the image, which pages are used first; later restores read these ahead"},
+		{"record-time", 0, FLAG_INT, &record_secs, "SECONDS", "for how long, at most (10)"},
 		{"manage-cgroups-mode", 0, FLAG_NOP_STR, NULL, "MODE", "no effect: the bundle names the cgroup"},
 		{"empty-ns", 0, FLAG_NOP_STR, NULL, "NS", "no effect"},
 		{"parent-path", 0, FLAG_STR, &o.parent_path, "DIR",
@@ -73,6 +79,12 @@ int cmd_restore(struct globals *g, int argc, char **argv, struct error **err)
 		return error_msg(err, -EINVAL, "--from-template: goes without --image-path, which is the template's");
 	if (!o.from_template && (!o.image_path || !o.image_path[0]))
 		o.image_path = "checkpoint";
+	if (record && (o.from_template || template || clones.count != CLONES_AS_NAMED || clones.names || path_is_stream(o.image_path)))
+		return error_msg(err, -EINVAL, "--record-working-set: goes with one container restored from an image directory");
+	if (record_secs < 1 || record_secs > WORKING_SET_SECS_MAX)
+		return error_msg(err, -EINVAL, "--record-time: must be 1 to %d seconds", WORKING_SET_SECS_MAX);
+	o.restore.working_set = record ? SENTRY_WORKING_SET_RECORD : SENTRY_WORKING_SET_NONE;
+	o.restore.working_set_secs = (uint32_t)record_secs;
 	r = verify_parse(verify, verify_key, &o.restore, err);
 	if (r < 0)
 		return r;

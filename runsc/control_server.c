@@ -245,6 +245,7 @@ static int op_checkpoint(struct request *q, json_t **ret, struct error **err)
 		if (pwrite(b->exit_fd, line, sizeof(line) - 1, 0) < 0)
 			log_error("exit.json: %s", strerror(errno));
 		answering(b, -1); /* our own request is the one that ends us */
+		sentry_working_set_end(b->sentry);
 		control_server_announce_end(b, SIGKILL);
 		_exit(128 + SIGKILL); /* what engines expect of a container that CRIU dumped */
 	}

@@ -19,7 +19,7 @@
 #define MANIFEST    "inventory.img"
 #define PARENT_LINK  "parent-"
 
-static const char *const stems[] = {"inventory", "kernel", "index", "pages", "signature"}; /* IMAGE_PARTS, and what may be beside */
+static const char *const stems[] = {"inventory", "kernel", "index", "pages", "signature", "workset"}; /* IMAGE_PARTS, and what may be beside */
 
 int open_in_root(int root, const char *path, int flags)
 {
@@ -172,6 +172,24 @@ static int open_layers(struct image_dir *d, const char *parent, struct error **e
 	}
 }
 
+static void working_set_name(const struct image_dir *d, char name[64])
+{
+	(void)snprintf(name, 64, "workset-%s.img", d->hash);
+}
+
+int image_dir_record_working_set(struct image_dir *d, struct error **err)
+{
+	char name[64];
+
+	working_set_name(d, name);
+	cleanup_closep(&d->working_set);
+	/* A new file: whoever reads the old one goes on doing so. */
+	if (unlinkat(d->dirfd, name, 0) < 0 && errno != ENOENT)
+		return error_set(err, -errno, "image %s: %s", d->path, name);
+	d->working_set = openat(d->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return d->working_set < 0 ? error_set(err, -errno, "image %s: %s", d->path, name) : 0;
+}
+
 int image_dir_open(struct image_dir *d, const char *path, const char *parent, struct error **err)
 {
 	char name[64];
@@ -185,6 +203,8 @@ int image_dir_open(struct image_dir *d, const char *path, const char *parent, st
 	if (r < 0)
 		return set_error(r, path, d->fds[IMAGE_MANIFEST], name, err);
 	image_dir_read_signature(d);
+	working_set_name(d, name);
+	d->working_set = image_dir_open_file(d->dirfd, name);
 	return open_layers(d, parent && parent[0] ? parent : NULL, err);
 }
 
@@ -237,6 +257,8 @@ int image_dir_reopen(struct image_dir *d, const struct image_dir *from, struct e
 		if (mine.index < 0 || mine.pages < 0)
 			return error_set(err, -errno, "image %s", d->path);
 	}
+	if (from->working_set >= 0)
+		d->working_set = fcntl(from->working_set, F_DUPFD_CLOEXEC, 3);
 	memcpy(d->hash, from->hash, sizeof(d->hash));
 	memcpy(d->signature, from->signature, sizeof(d->signature));
 	d->signature_len = from->signature_len;
@@ -404,6 +426,7 @@ void image_dir_done(struct image_dir *d)
 		cleanup_closep(&d->layers[i].index);
 		cleanup_closep(&d->layers[i].pages);
 	}
+	cleanup_closep(&d->working_set);
 	cleanup_closep(&d->dirfd);
 	*d = (struct image_dir)IMAGE_DIR_INIT;
 }

@@ -5,7 +5,7 @@
  * The manifest is `inventory.img`, the name engines take as the commit mark. The other parts carry the hash of the
  * manifest's bytes in their names:
  *
- *	inventory.img   kernel-<hash>.img   index-<hash>.img   pages-<hash>.img   [signature-<hash>.img]
+ *	inventory.img   kernel-<hash>.img   index-<hash>.img   pages-<hash>.img   [signature-<hash>.img] [workset-<hash>.img]
  *
  * A checkpoint writes all four under temporary names, makes them durable, renames the parts, and then renames the
  *manifest over the old one. At every moment `inventory.img` names, by its own content, a complete set: a crash leaves
@@ -35,12 +35,13 @@ struct image_dir {
 	char hash[MANIFEST_HASH + 1]; /* reading */
 	unsigned char signature[SIGNATURE_FILE_BYTES]; /* reading: signature-<hash>.img */
 	size_t signature_len; /* 0: there is none */
+	int working_set; /* reading: workset-<hash>.img (state/working_set.h), or -EBADF */
 	struct sentry_layer_fds layers[MANIFEST_LAYERS_MAX]; /* reading: of its ancestors, the nearest first */
 	size_t nr_layers;
 };
 #define IMAGE_DIR_INIT                                                                                                 \
 	{                                                                                                              \
-		.dirfd = -EBADF, .fds = {-EBADF, -EBADF, -EBADF, -EBADF}                                               \
+		.dirfd = -EBADF, .fds = {-EBADF, -EBADF, -EBADF, -EBADF}, .working_set = -EBADF                        \
 	}
 
 /* Opens the parts of an image for reading, with those of the images it is a change of. @parent: where the first of these is, relative to @path
@@ -55,6 +56,8 @@ _must_check_ int image_dir_parent_hash(const char *path, const char *parent, cha
 _must_check_ int image_dir_reopen(struct image_dir *d, const struct image_dir *from, struct error **err);
 /* Opens a file of an image for reading: a regular file, without following links. -ELOOP: a symlink; -EMEDIUMTYPE: no regular file. */
 _must_check_ int image_dir_open_file(int dirfd, const char *name);
+/* Opens the working set of the open image, in a directory, for recording; made if there is none. */
+_must_check_ int image_dir_record_working_set(struct image_dir *d, struct error **err);
 /* Where the link of the open image leads, relative to its directory, as readlink(2) gives it but with a NUL. 0: it has no parent. */
 _must_check_ ssize_t image_dir_parent(const struct image_dir *d, char *buf, size_t n);
 /* Makes the directory (0700) if needed, and empty temporary parts. */

@@ -273,8 +273,13 @@ static int start_sandbox(const struct globals *g, const struct create_opts *o, s
 		const struct image_dir *d = o->image ? o->image : &img;
 
 		r = verify_take_signature(d, &restore, err);
+		if (r == 0 && restore.working_set == SENTRY_WORKING_SET_RECORD)
+			r = image_dir_record_working_set(&img, err);
 		if (r < 0)
 			return r;
+		if (d->working_set >= 0 && restore.working_set == SENTRY_WORKING_SET_NONE)
+			restore.working_set = SENTRY_WORKING_SET_PREFETCH;
+		restore.working_set_fd = d->working_set;
 		s.image_fds = d->fds;
 		s.layers = d->layers;
 		s.nr_layers = d->nr_layers;

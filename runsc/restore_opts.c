@@ -65,7 +65,8 @@ json_t *restore_opts_to_json(const struct sentry_restore_opts *o)
 
 	to_hex(o->verify_key, sizeof(o->verify_key), key);
 	to_hex(o->signature, o->signature_len, sig);
-	return json_pack("{s:i, s:i, s:i, s:s, s:s}", "fileCheck", (int)o->file_check, "clock", (int)o->clock, "verify", (int)o->verify,
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:s}", "workingSet", (int)o->working_set, "workingSetSecs", (int)o->working_set_secs,
+			 "background", o->background, "fileCheck", (int)o->file_check, "clock", (int)o->clock, "verify", (int)o->verify,
 			 "verifyKey", key, "signature", sig);
 }
 
@@ -74,6 +75,8 @@ int restore_opts_from_json(json_t *j, struct sentry_restore_opts *o, struct erro
 	json_int_t check = json_integer_value(json_object_get(j, "fileCheck"));
 	json_int_t clock = json_integer_value(json_object_get(j, "clock"));
 	json_int_t verify = json_integer_value(json_object_get(j, "verify"));
+	json_int_t ws = json_integer_value(json_object_get(j, "workingSet"));
+	json_int_t secs = json_integer_value(json_object_get(j, "workingSetSecs"));
 	ssize_t sig = from_hex(json_object_get(j, "signature"), o->signature, sizeof(o->signature));
 
 	if (verify < 0 || verify > SENTRY_VERIFY_SIGNATURE || sig < 0 ||
@@ -85,6 +88,11 @@ int restore_opts_from_json(json_t *j, struct sentry_restore_opts *o, struct erro
 		return error_msg(err, -EPROTO, "setup message: bad restore options");
 	o->file_check = (enum sentry_file_check)check;
 	o->clock = (enum sentry_clock)clock;
+	if (ws < 0 || ws > SENTRY_WORKING_SET_RECORD || secs < 0 || secs > WORKING_SET_SECS_MAX)
+		return error_msg(err, -EPROTO, "setup message: bad restore options");
+	o->working_set = (enum sentry_working_set)ws;
+	o->working_set_secs = (uint32_t)secs;
+	o->background = json_is_true(json_object_get(j, "background"));
 	return 0;
 }
 

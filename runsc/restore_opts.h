@@ -11,6 +11,8 @@
 #include "runsc/cli.h"
 #include "sentry/sentry.h"
 
+#define WORKING_SET_SECS_MAX 86400
+
 /* The values of flags, NULL or "" for the default. -EINVAL names the flag and what it takes. */
 _must_check_ int restore_opts_parse(const char *file_check, const char *clock, struct sentry_restore_opts *o, struct error **err);
 

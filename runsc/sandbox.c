@@ -194,6 +194,8 @@ static int send_sandbox_setup(const struct sandbox_start *s, struct starting *t,
 		fds[n++] = s->layers[i].index;
 		fds[n++] = s->layers[i].pages;
 	}
+	if (!s->from && s->image_fds && s->restore->working_set != SENTRY_WORKING_SET_NONE)
+		fds[n++] = s->restore->working_set_fd;
 	if (s->nr_extra_fds > FD_SEND_MAX - n)
 		return error_msg(err, -E2BIG, "--preserve-fds: more than %zu descriptors", FD_SEND_MAX - n);
 	for (size_t i = 0; i < s->nr_extra_fds; i++)

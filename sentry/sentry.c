@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "sentry/fs/tty/tty.h"
+#include "sentry/kernel/working_set.h"
 #include "sentry/kernel/cgroup.h"
 #include "sentry/kernel/generation.h"
 #include "sentry/kernel/klog.h"
@@ -474,7 +475,20 @@ int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const s
 	if (r < 0)
 		return r;
 	s->restored = true;
+	if (o->working_set == SENTRY_WORKING_SET_RECORD)
+		r = working_set_record(s->k, o->working_set_fd, o->working_set_secs, &s->recorder);
+	else if (o->working_set == SENTRY_WORKING_SET_PREFETCH)
+		working_set_prefetch(s->k, o->working_set_fd);
+	if (r < 0)
+		return error_set(err, r, "cannot record the working set");
+	if (o->background)
+		memfile_load_behind(s->k->mf);
 	st.total_us = (uint64_t)(ktime_mono() - ktime_offset() - t0) / 1000;
 	*ret = st;
 	return 0;
+}
+
+void sentry_working_set_end(struct sentry *s)
+{
+	working_set_record_end(s->recorder);
 }

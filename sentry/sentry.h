@@ -171,6 +171,8 @@ enum sentry_verify {
 	SENTRY_VERIFY_SIGNATURE, /* SUMS, and a signature by the given key, and every digest it stands for */
 };
 
+enum sentry_working_set { SENTRY_WORKING_SET_NONE, SENTRY_WORKING_SET_PREFETCH, SENTRY_WORKING_SET_RECORD };
+
 /* How sentry_restore() goes about it. All zero: the defaults. runsc/restore_opts.c carries it from the command line to the sandbox. */
 struct sentry_restore_opts {
 	enum sentry_file_check file_check;
@@ -178,6 +180,10 @@ struct sentry_restore_opts {
 	enum sentry_verify verify;
 	unsigned char verify_key[32], signature[92]; /* for SIGNATURE: the public key, and signature_len bytes of the signature file */
 	size_t signature_len;
+	enum sentry_working_set working_set;
+	int working_set_fd; /* of workset-<hash>.img: read, or recorded for working_set_secs; borrowed during the call */
+	uint32_t working_set_secs;
+	bool background; /* all pages are brought nearer while the application runs */
 	/* Told of what does not fit but does not fail the restore: one line, no newline, the caller's to copy. May be NULL. */
 	void (*warn)(void *arg, const char *line);
 	void *warn_arg;
@@ -238,5 +244,7 @@ int sentry_check_needs(int fd_manifest, struct error **err);
  * destination), stdio and console in c->process.stdio; other fields of c->process are ignored. Tasks stay frozen until sentry_start(). @o: valid during the call. */
 int sentry_restore(struct sentry *s, const struct sentry_image_fds *fds, const struct sentry_container *c,
 		   const struct sentry_restore_opts *o, struct sentry_ckpt_stats *ret, struct error **err);
+/* The sandbox is about to end: a working set that is being recorded is written now. Fine when there is none. */
+void sentry_working_set_end(struct sentry *s);
 
 #endif

@@ -11,6 +11,7 @@ struct sentry {
 	struct mutex ctl_mu;
 	bool paused; /* guarded by ctl_mu */
 	struct loading *loading; /* an image that is half loaded: a template, or a clone that has just been forked from it */
+	struct working_set_recorder *recorder; /* of a restore that records its working set; NULL: none */
 	bool restored; /* loaded and not yet let go; guarded by ctl_mu */
 };
 

@@ -109,6 +109,8 @@ struct pages_view {
 /* Raw form: the stored pages from @file_page on, at most @npages, checked against the checksums of their frames (each the first time).
  * -EOPNOTSUPP: not stored, or compressed (use pages_read()); -EIO: damaged; -ENOMEM: cannot be mapped. */
 _must_check_ int pages_view(struct pages_reader *pr, uint64_t file_page, size_t npages, struct pages_view *ret);
+/* Tells the host that the pages, as far as they are stored in the raw form, will be read soon. A hint. */
+void pages_advise(struct pages_reader *pr, uint64_t file_page, uint64_t npages);
 /* Reads everything and checks every checksum. */
 _must_check_ int pages_reader_verify(struct pages_reader *pr, struct error **err);
 /* Copies all pages into a writer of any form; the caller finishes it. */

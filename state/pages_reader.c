@@ -468,6 +468,20 @@ int pages_view(struct pages_reader *pr, uint64_t file_page, size_t npages, struc
 	return 0;
 }
 
+void pages_advise(struct pages_reader *pr, uint64_t file_page, uint64_t npages)
+{
+	uint64_t end = file_page + npages;
+
+	for (size_t i = find_extent(pr, file_page); i < pr->nr_extents && pr->extents[i].file_page < end; i++) {
+		const struct extent *x = &pr->extents[i];
+		uint64_t a = MAX(file_page, x->file_page), b = MIN(end, x->file_page + x->npages);
+		unsigned char *map = x->src->raw ? whole_map(x->src) : NULL;
+
+		if (map)
+			(void)madvise(map + raw_offset(x->src, a), (b - a) << PAGE_SHIFT, MADV_WILLNEED);
+	}
+}
+
 static int slot_buffers_locked(struct slot *s)
 {
 	if (!s->stored)

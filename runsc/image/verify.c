@@ -107,8 +107,9 @@ static void check_files(struct verify *v)
 
 			for (int i = 0; i < IMAGE_PARTS; i++)
 				own |= !strcmp(e->d_name, names[i]);
-			/* The link to the parent, a signature. */
-			own |= (image_file_kind(e->d_name) == IMAGE_FILE_LINK || !strncmp(e->d_name, "signature-", 10)) &&
+			/* The link to the parent, a signature, a working set. */
+			own |= (image_file_kind(e->d_name) == IMAGE_FILE_LINK || !strncmp(e->d_name, "signature-", 10) ||
+				!strncmp(e->d_name, "workset-", 8)) &&
 			       image_file_kind(e->d_name) != IMAGE_FILE_OTHER && !strncmp(strchr(e->d_name, '-') + 1, v->im.dir.hash, MANIFEST_HASH);
 			if (!own && image_file_kind(e->d_name) != IMAGE_FILE_OTHER)
 				damage(v, "%s is left over: the manifest does not name it (`runsc image prune` removes it)",

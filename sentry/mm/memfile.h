@@ -150,8 +150,16 @@ struct memfile_snapshot *memfile_snapshot_end(struct memfile_snapshot *s);
 /* Restore, after every object is loaded: the content of adopted pages comes from @pr when it is first needed. @pr becomes the memory file's,
  * as does @fd (the descriptor @pr reads from, or -1). */
 _must_check_ int memfile_attach_pages(struct memfile *mf, struct pages_reader *pr, int fd);
-/* Helpers load what is absent and cannot be shown in the image, one after the other, until all is there. */
+struct working_set;
+/* Helpers bring the pages of @ws nearer, in the order of the image: into the host's page cache, or, if they cannot be shown there, into the
+ * memory file. @ws becomes the memory file's. */
+void memfile_prefetch(struct memfile *mf, struct working_set *ws);
+/* The same with all pages. */
 void memfile_load_behind(struct memfile *mf);
+/* From now on what is used of the image is recorded. -EBUSY: it was before. */
+_must_check_ int memfile_record_start(struct memfile *mf);
+/* What was used since then. -EALREADY: nothing is recorded (any more); -ENOMEM. */
+_must_check_ int memfile_record_end(struct memfile *mf, struct working_set *ret);
 /* Calls @fn for each allocated range in ascending order; stops when it returns non-zero, and returns that. */
 int memfile_for_each(struct memfile *mf, int (*fn)(void *arg, uint64_t off, uint64_t len, uint32_t refs), void *arg);
 

@@ -97,6 +97,7 @@ void memfile_content_done(struct memfile *mf)
 		held_free(&mf->held, r);
 	}
 	memfile_taken_done(mf);
+	free(mf->recording);
 	(void)pages_reader_free(mf->image);
 	if (mf->image_fd >= 0)
 		(void)close(mf->image_fd);
@@ -254,6 +255,7 @@ static int load_locked(struct memfile *mf, struct held *h, uint64_t from, uint64
 
 	h = memfile_held_busy_locked(mf, h, from, to);
 	mutex_unlock(&mf->mu);
+	memfile_record(mf, from, to);
 	r = memfile_fetch(mf, from, to);
 	mutex_lock(&mf->mu);
 	if (r == 0 && write) {
@@ -502,6 +504,7 @@ const void *memfile_look(struct memfile *mf, uint64_t off, uint64_t *len)
 		uint64_t in = off & ~PAGE_MASK;
 
 		*len = MIN(end - off, (v.npages << PAGE_SHIFT) - in);
+		memfile_record(mf, off, ALIGN_UP(off + *len, PAGE_SIZE));
 		return (const char *)v.ptr + in;
 	}
 	if (r == -EIO)
@@ -528,6 +531,7 @@ static int show_image(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi
 		ret->start = lo;
 		ret->fd_off = below.offset;
 	}
+	memfile_record(mf, ret->start, ret->end);
 	return 0;
 }
 
@@ -546,7 +550,7 @@ int memfile_show(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, boo
 		hi = MIN(hi, h->r.end);
 		if (private && !h->shared && !atomic_load(&mf->hidden)) {
 			/* Bigger windows where the walk goes on: checking them is most of the price. */
-			uint64_t w = MAX(VIEW_WINDOW, own_window(mf, off) * 8);
+			uint64_t w = memfile_recording(mf) ? PAGE_SIZE : MAX(VIEW_WINDOW, own_window(mf, off) * 8);
 
 			lo = MAX(lo, ALIGN_DOWN(off, w));
 			hi = MIN(hi, ALIGN_DOWN(off, w) + w);

@@ -50,6 +50,7 @@ struct taken {
 #define OWN_STREAMS 4
 
 struct readahead;
+struct recording;
 
 struct memfile {
 	int fd; /* nosave: a new memfd per sandbox */
@@ -74,6 +75,7 @@ struct memfile {
 	unsigned int own_next; /* nosave: as own */
 	_Atomic uint64_t guard_gen; /* nosave: counts snapshots; see memfile_guard_gen() */
 	struct readahead *ra; /* nosave: helpers that load ahead; NULL: none yet */
+	_Atomic(struct recording *) recording; /* nosave: of this restore; NULL: never begun */
 
 	struct rangemap taken; /* nosave: a snapshot ends before the next save; guarded by mu */
 	bool take_failed; /* nosave: out of memory while taking; the snapshot fails */
@@ -111,6 +113,11 @@ void memfile_readahead_hint(struct memfile *mf, uint64_t from, uint64_t to);
 void memfile_readahead_pause(struct memfile *mf);
 void memfile_readahead_resume(struct memfile *mf);
 void memfile_readahead_done(struct memfile *mf);
+
+/* --- memfile_record.c --- */
+bool memfile_recording(struct memfile *mf);
+/* Pages of the image that somebody uses. */
+void memfile_record(struct memfile *mf, uint64_t from, uint64_t to);
 
 /* --- memfile_save.c --- */
 /* A checkpoint takes [from, to), SNAP and busy, aside: it is about to be written or dropped. mu held; dropped meanwhile. */

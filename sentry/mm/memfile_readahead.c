@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loading ahead what an image has compressed: while the application runs on what it has just got, helper threads unpack what is
- * likely to come next. They start with the first load that goes on where another ended, and end with the memory file. They take
- * absent ranges like everybody else, so a fault that comes before them does not wait for them.
+ * Loading ahead: while the application runs on what it has just got, helper threads unpack what of a compressed image is likely to come
+ * next, or go through a list of pages: a working set, or all. Of an uncompressed image they read and check what will be shown. They start
+ * when they are first needed, and end with the memory file. They take absent ranges like everybody else, so a fault that comes before
+ * them does not wait for them.
  *
  * Lock: readahead.mu, never held with memfile.mu.
  */
@@ -13,10 +14,11 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "base/log.h"
+#include "state/working_set.h"
 
 #define HELPERS 2
 #define PIECE	(256UL << 10)
+#define GAP_PAGES 16
 #define AHEAD_MIN (512UL << 10)
 #define AHEAD_MAX (8UL << 20)
 
@@ -26,10 +28,12 @@ struct readahead {
 	unsigned int nr;
 	struct mutex mu;
 	struct cond work, still;
-	bool stop, all; /* all: everything is being loaded */
+	bool stop;
 	unsigned int paused, active; /* helpers that are loading */
 	uint64_t last, ahead; /* where the last demand load ended; how far we go beyond it */
 	uint64_t pos, end; /* to be loaded */
+	struct working_set list; /* to be loaded besides, from run @at on, whose first @done pages are */
+	uint32_t at, done;
 };
 
 /* Loads one absent piece of [pos, end) that nobody else is loading; where it ended, or @end when there is none. */
@@ -72,28 +76,73 @@ static uint64_t load_one(struct memfile *mf, uint64_t pos, uint64_t end)
 	return r == 0 ? to : end;
 }
 
-static void *helper(void *arg)
+/* A piece of a list, of pages that may have been used meanwhile. */
+static void load_listed(struct memfile *mf, uint64_t page, uint64_t npages)
 {
-	struct readahead *ra = arg;
+	uint64_t end = page + npages;
+	struct pages_view v;
+	struct pages_run run;
+	bool raw;
 
-	mutex_lock(&ra->mu);
-	while (!ra->stop) {
-		uint64_t pos = ra->pos, end = ra->end, done;
+	for (; page < end && pages_reader_extent(mf->image, page, &run, &raw); page = MIN(end, run.file_page + run.npages)) {
+		uint64_t stop = MIN(end, run.file_page + run.npages) << PAGE_SHIFT;
 
-		if (ra->paused || pos >= end) {
-			cond_wait(&ra->work, &ra->mu);
-			continue;
-		}
+		/* To be checked it is read. What is damaged is found when it is used, if it ever is. */
+		if (raw)
+			(void)!pages_view(mf->image, page, (stop >> PAGE_SHIFT) - page, &v);
+		for (uint64_t pos = page << PAGE_SHIFT; pos < stop;)
+			pos = load_one(mf, pos, stop);
+	}
+}
+
+/* Takes the next piece of the list, or of what is expected, and loads it. False: there is none. Locked; dropped meanwhile. */
+static bool help_locked(struct readahead *ra)
+{
+	uint64_t pos = ra->pos, end = ra->end, done;
+
+	if (pos < end) {
 		ra->pos = MIN(end, ALIGN_DOWN(pos, PIECE) + PIECE);
-		ra->active++;
 		mutex_unlock(&ra->mu);
 		done = load_one(ra->mf, pos, end);
 		mutex_lock(&ra->mu);
 		/* What lay before it was there already. */
 		if (ra->end == end && ra->pos < done)
 			ra->pos = done;
-		if (--ra->active == 0)
-			cond_broadcast(&ra->still);
+		return true;
+	}
+	if (ra->at < ra->list.nr) {
+		const struct working_set_run *r = &ra->list.runs[ra->at];
+		uint64_t page = r->page + ra->done, n = MIN(r->npages - ra->done, (uint32_t)(PIECE >> PAGE_SHIFT));
+
+		ra->done += (uint32_t)n;
+		if (ra->done == r->npages) {
+			ra->at++;
+			ra->done = 0;
+		}
+		mutex_unlock(&ra->mu);
+		load_listed(ra->mf, page, n);
+		mutex_lock(&ra->mu);
+		return true;
+	}
+	return false;
+}
+
+static void *helper(void *arg)
+{
+	struct readahead *ra = arg;
+	bool some;
+
+	mutex_lock(&ra->mu);
+	while (!ra->stop) {
+		if (!ra->paused) {
+			ra->active++;
+			some = help_locked(ra);
+			if (--ra->active == 0)
+				cond_broadcast(&ra->still);
+			if (some)
+				continue;
+		}
+		cond_wait(&ra->work, &ra->mu);
 	}
 	mutex_unlock(&ra->mu);
 	return NULL;
@@ -142,14 +191,12 @@ static struct readahead *get(struct memfile *mf)
 
 void memfile_readahead_hint(struct memfile *mf, uint64_t from, uint64_t to)
 {
-	struct readahead *ra = get(mf);
+	struct readahead *ra = memfile_recording(mf) ? NULL : get(mf);
 
 	if (!ra)
 		return;
 	mutex_lock(&ra->mu);
-	if (ra->all) {
-		/* Nothing to be guessed. */
-	} else if (from == ra->last || (from >= ra->last && from - ra->last <= ra->ahead)) {
+	if (from == ra->last || (from >= ra->last && from - ra->last <= ra->ahead)) {
 		ra->ahead = MIN(MAX(ra->ahead * 2, AHEAD_MIN), AHEAD_MAX);
 		ra->pos = MAX(ra->pos, to);
 		ra->end = to + ra->ahead;
@@ -161,18 +208,64 @@ void memfile_readahead_hint(struct memfile *mf, uint64_t from, uint64_t to)
 	mutex_unlock(&ra->mu);
 }
 
-void memfile_load_behind(struct memfile *mf)
+/* So that the host reads it in one go, whatever the helpers are at. */
+static void advise(struct memfile *mf, const struct working_set *ws)
 {
-	struct readahead *ra = memfile_absent(mf) ? get(mf) : NULL;
+	uint64_t from = 0, to = 0;
 
-	if (!ra)
+	for (uint32_t i = 0; i <= ws->nr; i++) {
+		const struct working_set_run *r = i < ws->nr ? &ws->runs[i] : NULL;
+
+		/* Reading a small gap costs less than a seek, or a request. */
+		if (r && to && r->page - to <= GAP_PAGES) {
+			to = r->page + r->npages;
+			continue;
+		}
+		if (to)
+			pages_advise(mf->image, from, to - from);
+		if (r) {
+			from = r->page;
+			to = r->page + r->npages;
+		}
+	}
+}
+
+void memfile_prefetch(struct memfile *mf, struct working_set *ws)
+{
+	struct readahead *ra = memfile_absent(mf) && ws->nr ? get(mf) : NULL;
+
+	if (!ra) {
+		working_set_done(ws);
 		return;
+	}
+	advise(mf, ws);
 	mutex_lock(&ra->mu);
-	ra->all = true;
-	ra->pos = 0;
-	ra->end = mf->size;
+	working_set_done(&ra->list);
+	ra->list = *ws;
+	ra->at = ra->done = 0;
 	cond_broadcast(&ra->work);
 	mutex_unlock(&ra->mu);
+}
+
+void memfile_load_behind(struct memfile *mf)
+{
+	struct working_set ws = { 0 };
+	struct pages_run run;
+	uint32_t cap = 0;
+
+	for (uint64_t page = 0; mf->image && ws.nr < WORKING_SET_MAX_RUNS && pages_reader_run_at(mf->image, page, &run); page = run.file_page + run.npages) {
+		if (ws.nr == cap) {
+			struct working_set_run *v = reallocarray(ws.runs, cap = cap ? cap * 2 : 256, sizeof(*v));
+
+			/* Only a wish. */
+			if (!v)
+				break;
+			ws.runs = v;
+		}
+		run.npages = MIN(run.npages, (uint64_t)UINT32_MAX);
+		ws.runs[ws.nr++] = (struct working_set_run){ run.file_page, (uint32_t)run.npages };
+	}
+	memfile_prefetch(mf, &ws);
 }
 
 void memfile_readahead_pause(struct memfile *mf)
@@ -216,6 +309,7 @@ void memfile_readahead_done(struct memfile *mf)
 	mutex_destroy(&ra->mu);
 	cond_destroy(&ra->work);
 	cond_destroy(&ra->still);
+	working_set_done(&ra->list);
 	free(ra);
 	mf->ra = NULL;
 }
