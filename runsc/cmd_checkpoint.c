@@ -77,7 +77,7 @@ static int checkpoint(struct globals *g, struct container *c, const struct ckpt_
 		return failed(c, err);
 	incremental = json_is_true(json_object_get(answer, "incremental"));
 	if (o->parent_path && !incremental)
-		report_notice(g, "checkpoint: --parent-path %s is not the image container %s was last saved to or restored from, or nothing of it is left: the new image is complete",
+		report_notice(g, "checkpoint: --parent-path %s is not the image container %s was last saved to or restored from, or has no digests for a signature, or nothing of it is left: the new image is complete",
 			       o->parent_path, c->id);
 	r = image_dir_commit(&img, incremental ? o->parent_path : NULL, err);
 	if (r < 0) /* our closing the connection lets the container go on */

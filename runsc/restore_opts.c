@@ -65,7 +65,7 @@ json_t *restore_opts_to_json(const struct sentry_restore_opts *o)
 
 	to_hex(o->verify_key, sizeof(o->verify_key), key);
 	to_hex(o->signature, o->signature_len, sig);
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:b, s:s, s:s}", "workingSet", (int)o->working_set, "workingSetSecs", (int)o->working_set_secs,
+	return json_pack("{s:i, s:i, s:b, s:i, s:i, s:i, s:s, s:s}", "workingSet", (int)o->working_set, "workingSetSecs", (int)o->working_set_secs,
 			 "background", o->background, "fileCheck", (int)o->file_check, "clock", (int)o->clock, "verify", (int)o->verify,
 			 "verifyKey", key, "signature", sig);
 }

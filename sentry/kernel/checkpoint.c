@@ -173,6 +173,8 @@ int checkpoint_begin_load(struct kernel *k, const struct sentry_image_fds *fds, 
 		r = open_pages(fds, &l->pr, err);
 	if (r == 0)
 		r = check_pages(l->pr, ro->verify, err);
+	if (r == 0 && k->base)
+		k->base->digests = pages_reader_has_digests(l->pr);
 	if (r == 0)
 		*ret = l;
 	return r;

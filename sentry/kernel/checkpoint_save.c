@@ -52,9 +52,9 @@ static unsigned int helpers(void)
 	return (unsigned int)MAX(1, n - 1);
 }
 
-static bool may_change(const struct kernel *k, const char *parent)
+static bool may_change(const struct kernel *k, const struct sentry_ckpt_opts *o)
 {
-	return parent && k->base && !strcmp(parent, k->base->self.hash) && image_base_may_grow(k->base);
+	return o->parent && k->base && !strcmp(o->parent, k->base->self.hash) && image_base_may_grow(k->base) && (!o->digests || k->base->digests);
 }
 
 static int copy_ids(struct kernel *k, char ***ret)
@@ -83,7 +83,7 @@ static int begin(struct saver *s, struct kernel *k, const struct sentry_ckpt_opt
 	s->k = k;
 	s->level = o->compression_level;
 	s->digests = o->digests;
-	s->incremental = may_change(k, o->parent);
+	s->incremental = may_change(k, o);
 	s->created_ns = ktime_real();
 	/* Or a page that nobody has would be stored. */
 	vdso_forget(k);
@@ -262,6 +262,8 @@ int checkpoint_finish(struct saver *s, const struct sentry_image_fds *fds, struc
 
 	if (r == 0)
 		fill_stats(s, st);
+	if (base)
+		base->digests = s->digests && (!s->pages.pages_inherited || k->base->digests);
 	/* After a failure nobody knows what is clean. */
 	free(k->base);
 	k->base = base;

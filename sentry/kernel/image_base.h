@@ -10,6 +10,7 @@
 
 struct image_base {
 	struct manifest_layer self;
+	bool digests; /* all frames of pages, also of its ancestors, have one: what is a change of it can be signed */
 	size_t nr_layers;
 	struct manifest_layer layers[MANIFEST_LAYERS_MAX]; /* its ancestors, the nearest first */
 };
