@@ -24,6 +24,7 @@ const struct syscall_rule sentry_syscalls[] = {
 	{ SYS_sched_yield,       "spinning locks" },
 	{ SYS_sched_getaffinity, "number of CPUs" },
 	{ SYS_sched_setaffinity, "tracer and tracee on one CPU" },
+	{ SYS_setpriority,       "writing an image behind the application" },
 	{ SYS_getcpu,            "getcpu of applications" },
 	{ SYS_membarrier,        "membarrier of applications" },
 	{ SYS_prlimit64,         "thread stack size" },

@@ -414,6 +414,9 @@ static int checkpoint_running(struct sentry *s, const struct sentry_image_fds *f
 	int r;
 
 	mutex_lock(&s->ctl_mu);
+	if (!s->paused)
+		checkpoint_expect(s->k, o);
+	t0 = ktime_mono();
 	kernel_freeze(s->k);
 	st->freeze_us = (uint64_t)(ktime_mono() - t0) / 1000;
 	r = check_alive(s->k, err);

@@ -23,6 +23,8 @@ struct restore_ctx {
 _must_check_ int checkpoint_save(struct kernel *k, const struct sentry_image_fds *fds, const struct sentry_ckpt_opts *o,
 				 struct sentry_ckpt_stats *st, struct error **err);
 struct saver;
+/* Before that, while it runs: what can be prepared is. Takes time in proportion to memory. sentry.ctl_mu held. */
+void checkpoint_expect(struct kernel *k, const struct sentry_ckpt_opts *o);
 /* The same for a kernel that runs on: _begin() while it is frozen; then it may go on, and _finish() writes the image, always to be called,
  * once, with sentry.ctl_mu held from before _begin(). After a failure the kernel is as good as before. */
 _must_check_ int checkpoint_begin(struct kernel *k, const struct sentry_ckpt_opts *o, struct saver **ret, struct error **err);

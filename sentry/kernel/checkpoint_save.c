@@ -7,9 +7,12 @@
  * Running on:   while frozen, objects are written to memory and pages are guarded; then the kernel goes on, and this thread writes
  *               what was captured (sentry/mm/memfile_save.c). What follows the freeze takes no time that depends on the disk.
  */
+#include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fd_util.h"
@@ -73,6 +76,31 @@ static int copy_ids(struct kernel *k, char ***ret)
 		if (!(v[n++] = strdup(c->id)))
 			return -ENOMEM;
 	return 0;
+}
+
+void checkpoint_expect(struct kernel *k, const struct sentry_ckpt_opts *o)
+{
+	bool complete = !may_change(k, o);
+	struct thread_group *tg;
+	struct mm **mms;
+	size_t n = 0, cap = 0;
+	struct task *t;
+
+	mutex_lock(&k->tasks_mu);
+	list_for_each(tg, &k->groups, all_node)
+		cap++;
+	mms = calloc(cap + 1, sizeof(struct mm *));
+	list_for_each(tg, &k->groups, all_node) {
+		t = list_first(&tg->tasks, struct task, tg_node);
+		if (mms && t && (mms[n] = task_mm_get(t)))
+			n++;
+	}
+	mutex_unlock(&k->tasks_mu);
+	while (n > 0) {
+		mm_expect_snapshot(mms[--n], complete);
+		mm_put(mms[n]);
+	}
+	free(mms);
 }
 
 /* While frozen: all that later is another. */
@@ -253,12 +281,50 @@ static int write_captured(struct saver *s, const struct sentry_image_fds *fds, s
 	return r < 0 ? r : write_manifest(s, fds->manifest, base, err);
 }
 
+struct finishing {
+	struct saver *s;
+	const struct sentry_image_fds *fds;
+	struct image_base **base;
+	struct error **err;
+	int r;
+};
+
+#define BEHIND_NICE 10
+
+static void *write_behind(void *arg)
+{
+	struct finishing *f = arg;
+
+	/* Or the application, which is in no hurry to be saved, waits for a processor at each of its faults. Our helpers inherit it. */
+	(void)setpriority(PRIO_PROCESS, 0, BEHIND_NICE);
+	f->r = write_captured(f->s, f->fds, f->base, f->err);
+	return NULL;
+}
+
+/* A thread of its own does it, for nobody without privileges gets a priority back. */
+static int write_in_background(struct finishing *f)
+{
+	sigset_t all, old;
+	pthread_t th;
+	int e;
+
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &old);
+	e = pthread_create(&th, NULL, write_behind, f);
+	(void)pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (e)
+		return write_captured(f->s, f->fds, f->base, f->err);
+	(void)pthread_join(th, NULL);
+	return f->r;
+}
+
 int checkpoint_finish(struct saver *s, const struct sentry_image_fds *fds, struct sentry_ckpt_stats *st, struct error **err)
 {
 	struct kernel *k = s->k;
 	struct image_base *base = NULL;
 	int64_t t0 = host_mono();
-	int r = write_captured(s, fds, &base, err);
+	struct finishing f = { s, fds, &base, err, 0 };
+	int r = write_in_background(&f);
 
 	if (r == 0)
 		fill_stats(s, st);

@@ -144,6 +144,9 @@ _must_check_ int memfile_save_pages(struct memfile *mf, struct pages_writer *pw,
  * incremental to this one.
  */
 struct memfile_snapshot;
+/* A snapshot is about to begin, and the platform's mappings of [off, +len) are about to lose their write permission: writes are noticed from
+ * now on, so that what is not written before it begins need not be protected then. @complete: it will not be incremental. A hint. */
+void memfile_expect_snapshot(struct memfile *mf, uint64_t off, uint64_t len, bool complete);
 _must_check_ int memfile_snapshot_begin(struct memfile *mf, bool incremental, struct memfile_snapshot **ret);
 _must_check_ int memfile_snapshot_write(struct memfile_snapshot *s, struct pages_writer *pw);
 struct memfile_snapshot *memfile_snapshot_end(struct memfile_snapshot *s);

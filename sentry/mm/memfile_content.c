@@ -9,6 +9,8 @@
  *                                                        ^                       ^      v
  *                                                        +------- taken ------ HELD_SNAP
  *
+ * HELD_PRE, between the last two, is there and held only because a snapshot is about to begin (memfile_expect_snapshot()).
+ *
  * Everything that is not simply there is in one map, `held`; a container that was never restored or snapshotted has an empty one
  * and pays for one atomic load. Who wants to write calls memfile_own() or memfile_ptr(); who wants to map, memfile_show(); the
  * platform's mappings of held pages have no write permission (see memfile_guard_gen()).
@@ -590,6 +592,30 @@ int memfile_show(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, boo
 }
 
 /* --- the rest --- */
+
+void memfile_expect_snapshot(struct memfile *mf, uint64_t off, uint64_t len, bool complete)
+{
+	uint64_t end = off + len;
+
+	mutex_guard(&mf->mu);
+	for (uint64_t pos = off; pos < end;) {
+		struct range *r = rangemap_find_next(&mf->held, pos);
+
+		if (!r || r->start > pos) {
+			uint64_t stop = r ? MIN(end, r->start) : end;
+
+			memfile_held_add_locked(mf, pos, stop, HELD_PRE, false);
+			pos = stop;
+			continue;
+		}
+		pos = r->end;
+		/* What the last image has does not matter to a complete one; one large range is marked faster than many. */
+		if (complete && held_of(r)->kind == HELD_CLEAN && !held_of(r)->busy) {
+			held_of(r)->kind = HELD_PRE;
+			(void)rangemap_merge(&mf->held, r);
+		}
+	}
+}
 
 void memfile_forget_content(struct memfile *mf, uint64_t off, uint64_t len)
 {

@@ -31,6 +31,7 @@ struct mf_range {
 enum held_kind {
 	HELD_ABSENT, /* it is in the image; the memory file has a hole (or what a failed load left) */
 	HELD_CLEAN, /* it is there, equal to what the last image has: a write must be noticed */
+	HELD_PRE, /* it is there; a write must be noticed because a checkpoint is about to begin, and means nothing but that */
 	HELD_SNAP, /* it is there, and a checkpoint under way has not taken it yet: it must before a write */
 };
 
@@ -44,7 +45,7 @@ struct held {
 /* Content that a checkpoint took before it was overwritten. */
 struct taken {
 	struct range r;
-	char *data;
+	char *data; /* NULL: zeroes */
 };
 
 #define OWN_STREAMS 4
@@ -95,7 +96,7 @@ void memfile_content_done(struct memfile *mf);
 void memfile_forget_content(struct memfile *mf, uint64_t off, uint64_t len);
 /* The node that contains @off or lies above it, once it is not busy; waits and looks again. mu held. */
 struct held *memfile_held_next_locked(struct memfile *mf, uint64_t off);
-/* [from, to), inside held ranges, becomes one node of kind @kind, not busy; mu held. */
+/* [from, to) becomes one node of kind @kind, whatever was held of it, of which nothing may be busy; mu held. */
 void memfile_held_set_locked(struct memfile *mf, uint64_t from, uint64_t to, enum held_kind kind);
 /* Marks the part [from, to) of @h busy, or not, as a node of its own, which is returned. */
 struct held *memfile_held_busy_locked(struct memfile *mf, struct held *h, uint64_t from, uint64_t to);

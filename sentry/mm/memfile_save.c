@@ -89,10 +89,10 @@ static struct held *held_next_locked(struct memfile *mf, uint64_t off)
 }
 
 /*
- * Nothing runs, so nothing changes, but for pages that whoever has just ended is still giving back: those are nobody's. The host is asked
- * once per run of data, which is expensive, and not for what is held, which may be in many pieces.
+ * Nothing runs, so nothing changes, but for pages that whoever has just ended is still giving back: those are nobody's. @holes: they are left
+ * out. The host is asked for them once per run of data, which takes 10 ms per GiB, and not for what is held, which may be in many pieces.
  */
-static int plan_make(struct memfile_snapshot *s, bool incremental)
+static int plan_make(struct memfile_snapshot *s, bool incremental, bool holes)
 {
 	struct memfile *mf = s->mf;
 	uint64_t pos = 0, start = 0, end = 0;
@@ -115,8 +115,10 @@ static int plan_make(struct memfile_snapshot *s, bool incremental)
 			pos = stop;
 			continue;
 		}
-		if (pos >= end)
+		if (holes && pos >= end)
 			r = next_data(mf, pos, &start, &end);
+		else if (!holes)
+			end = stop;
 		pos = MAX(pos, start);
 		if (r < 0 || pos >= stop) {
 			pos = MIN(pos, stop);
@@ -179,7 +181,7 @@ int memfile_save_pages(struct memfile *mf, struct pages_writer *pw, bool increme
 	int r;
 
 	memfile_readahead_pause(mf);
-	r = plan_make(&s, incremental);
+	r = plan_make(&s, incremental, true);
 	for (size_t i = 0; r == 0 && i < s.nr; i++) {
 		const struct run *run = &s.runs[i];
 
@@ -197,19 +199,24 @@ int memfile_save_pages(struct memfile *mf, struct pages_writer *pw, bool increme
 
 void memfile_take_locked(struct memfile *mf, uint64_t from, uint64_t to)
 {
-	struct taken *t = NULL;
+	struct taken *t = calloc(1, sizeof(*t));
+	bool good = t != NULL, hole;
 	const char *p;
+	off_t data;
 
 	mutex_unlock(&mf->mu);
-	p = memfile_raw_ptr(mf, from, to - from);
-	if (p)
-		t = calloc(1, sizeof(*t));
-	if (t)
-		t->data = malloc(to - from);
-	if (t && t->data)
-		memcpy(t->data, p, to - from);
+	data = lseek(mf->fd, (off_t)from, SEEK_DATA);
+	hole = data < 0 ? errno == ENXIO : data >= (off_t)to;
+	/* Looking at a hole would fill it. */
+	if (good && !hole) {
+		p = memfile_raw_ptr(mf, from, to - from);
+		t->data = p ? malloc(to - from) : NULL;
+		good = t->data != NULL;
+		if (good)
+			memcpy(t->data, p, to - from);
+	}
 	mutex_lock(&mf->mu);
-	if (!t || !t->data) {
+	if (!good) {
 		/* The application goes first. */
 		mf->take_failed = true;
 		free(t);
@@ -234,21 +241,6 @@ void memfile_taken_done(struct memfile *mf)
 		taken_free(mf, container_of(mf->taken.first, struct taken, r));
 }
 
-/* [from, to) was there and nobody holds anything of it but perhaps knowing it clean: from now on it is the snapshot's. */
-static void mark_snap_locked(struct memfile *mf, uint64_t from, uint64_t to)
-{
-	while (from < to) {
-		struct held *h = held_next_locked(mf, from);
-		uint64_t stop = h ? MIN(to, h->r.start) : to;
-
-		if (stop > from)
-			memfile_held_add_locked(mf, from, stop, HELD_SNAP, false);
-		else
-			memfile_held_set_locked(mf, from, stop = MIN(to, h->r.end), HELD_SNAP);
-		from = stop;
-	}
-}
-
 /* What nobody refers to any more is left out; what the Sentry writes behind our back is taken now, and stays as it is. */
 static void mark_run_locked(struct memfile *mf, uint64_t from, uint64_t to)
 {
@@ -260,7 +252,7 @@ static void mark_run_locked(struct memfile *mf, uint64_t from, uint64_t to)
 
 		from = MAX(from, r->start);
 		if (!wild)
-			mark_snap_locked(mf, from, stop);
+			memfile_held_set_locked(mf, from, stop, HELD_SNAP);
 		for (uint64_t at = from; wild && at < stop;) {
 			uint64_t n = MIN(stop - at, CHUNK_SIZE - (at & (CHUNK_SIZE - 1)));
 
@@ -280,7 +272,7 @@ int memfile_snapshot_begin(struct memfile *mf, bool incremental, struct memfile_
 		return -ENOMEM;
 	s->mf = mf;
 	memfile_readahead_pause(mf);
-	r = plan_make(s, incremental);
+	r = plan_make(s, incremental, false);
 	if (r == 0) {
 		mutex_guard(&mf->mu);
 		mf->take_failed = false;
@@ -299,27 +291,43 @@ int memfile_snapshot_begin(struct memfile *mf, bool incremental, struct memfile_
 	return 0;
 }
 
-/* The next piece of a run at @pos: somebody has taken it, or we do. Returns its length or a negative errno. mu held; dropped meanwhile. */
-static int64_t write_piece_locked(struct memfile *mf, uint64_t pos, uint64_t end, struct pages_writer *pw)
+/* Pages that somebody has taken from @pos on. Returns as write_piece_locked(). */
+static int64_t write_taken_locked(struct memfile *mf, uint64_t pos, uint64_t end, struct range *r, struct pages_writer *pw)
+{
+	struct taken *t = container_of(r, struct taken, r);
+	uint64_t n = MIN(end, r->end) - pos;
+	char *data = t->data ? t->data + (pos - r->start) : NULL;
+	int e = 0;
+
+	/* Only we remove what was taken. */
+	mutex_unlock(&mf->mu);
+	if (data)
+		e = pages_writer_add_copy(pw, pos >> PAGE_SHIFT, data, n >> PAGE_SHIFT);
+	mutex_lock(&mf->mu);
+	if (pos + n == r->end)
+		taken_free(mf, t);
+	return e < 0 ? e : (int64_t)n;
+}
+
+/* Where the memory file has data: [start, end), nothing between the position it was asked for and there. */
+struct data {
+	uint64_t start, end;
+};
+
+/*
+ * The next piece of a run at @pos: somebody has taken it, or we do. @d is right for what is marked, which nobody changes before he has
+ * taken it. Returns its length or a negative errno. mu held; dropped meanwhile.
+ */
+static int64_t write_piece_locked(struct memfile *mf, uint64_t pos, uint64_t end, const struct data *d, struct pages_writer *pw)
 {
 	struct range *r = rangemap_find(&mf->taken, pos);
+	bool hole = pos < d->start;
 	struct held *h;
 	uint64_t stop;
-	int e;
+	int e = 0;
 
-	if (r) {
-		struct taken *t = container_of(r, struct taken, r);
-		uint64_t n = MIN(end, r->end) - pos;
-		char *data = t->data + (pos - r->start);
-
-		/* Only we remove what was taken. */
-		mutex_unlock(&mf->mu);
-		e = pages_writer_add_copy(pw, pos >> PAGE_SHIFT, data, n >> PAGE_SHIFT);
-		mutex_lock(&mf->mu);
-		if (pos + n == r->end)
-			taken_free(mf, t);
-		return e < 0 ? e : (int64_t)n;
-	}
+	if (r)
+		return write_taken_locked(mf, pos, end, r, pw);
 	h = memfile_held_next_locked(mf, pos);
 	if (!h || h->r.start > pos || h->kind != HELD_SNAP) {
 		/* While we waited it was taken; or there was no memory to take it; or nobody referred to it any more when it was marked. */
@@ -331,18 +339,21 @@ static int64_t write_piece_locked(struct memfile *mf, uint64_t pos, uint64_t end
 		stop = !h ? end : MIN(end, h->r.start > pos ? h->r.start : h->r.end);
 		return (int64_t)((r ? MIN(stop, r->start) : stop) - pos);
 	}
-	stop = MIN(MIN(end, h->r.end), pos + TAKE_PIECE);
-	stop = MIN(stop, ALIGN_DOWN(pos, CHUNK_SIZE) + CHUNK_SIZE);
-	stop = MIN(stop, pos + (pages_writer_room(pw) << PAGE_SHIFT));
+	stop = MIN(MIN(end, h->r.end), hole ? d->start : MIN(d->end, pos + TAKE_PIECE));
+	if (!hole) {
+		stop = MIN(stop, ALIGN_DOWN(pos, CHUNK_SIZE) + CHUNK_SIZE);
+		stop = MIN(stop, pos + (pages_writer_room(pw) << PAGE_SHIFT));
+	}
 	h = memfile_held_busy_locked(mf, h, pos, stop);
-	mutex_unlock(&mf->mu);
-	{
-		const char *p = memfile_raw_ptr(mf, pos, stop - pos);
+	if (!hole) {
+		const char *p;
 
+		mutex_unlock(&mf->mu);
+		p = memfile_raw_ptr(mf, pos, stop - pos);
 		/* There is room: this waits for nothing but memcpy(). */
 		e = p ? pages_writer_add_copy(pw, pos >> PAGE_SHIFT, p, (stop - pos) >> PAGE_SHIFT) : -ENOMEM;
+		mutex_lock(&mf->mu);
 	}
-	mutex_lock(&mf->mu);
 	h->kind = HELD_CLEAN;
 	memfile_held_idle_locked(mf, h);
 	return e < 0 ? e : (int64_t)(stop - pos);
@@ -351,16 +362,19 @@ static int64_t write_piece_locked(struct memfile *mf, uint64_t pos, uint64_t end
 static int write_run(struct memfile *mf, const struct run *run, struct pages_writer *pw)
 {
 	uint64_t pos = run->off, end = run->off + run->len;
+	struct data d = { 0 };
 
 	while (pos < end) {
 		int64_t n;
 		/* Outside the lock, for an application may want to write what we would then keep busy. */
 		int r = pages_writer_reserve(pw);
 
+		if (r == 0 && pos >= d.end)
+			r = next_data(mf, pos, &d.start, &d.end);
 		if (r < 0)
 			return r;
 		mutex_lock(&mf->mu);
-		n = write_piece_locked(mf, pos, end, pw);
+		n = write_piece_locked(mf, pos, end, &d, pw);
 		mutex_unlock(&mf->mu);
 		if (n < 0)
 			return (int)n;

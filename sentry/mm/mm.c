@@ -10,6 +10,7 @@
  */
 #include <stdatomic.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "sentry/fs/file.h"
@@ -235,6 +236,28 @@ int mm_as(struct mm *mm, struct plat_as **ret)
 	*ret = mm->as;
 	mm_wunlock(mm);
 	return r;
+}
+
+/* Less is protected in no time. */
+#ifdef RUNSC_DEBUG_CHECKS
+#define EXPECT_MIN 0
+#else
+#define EXPECT_MIN (4ULL << 20)
+#endif
+
+void mm_expect_snapshot(struct mm *mm, bool complete)
+{
+	uint64_t pos = 0;
+	bool more;
+
+	do {
+		mm_wlock(mm);
+		more = mm->as && !mm->defunct && mm->pmas.total >= EXPECT_MIN && pma_expect_snapshot(mm, &pos, complete);
+		mm_wunlock(mm);
+		/* Faults wait for the lock, which is not fair. */
+		if (more)
+			(void)usleep(500);
+	} while (more);
 }
 
 static void forget_mapped(struct mm *mm)

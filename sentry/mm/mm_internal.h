@@ -228,6 +228,9 @@ _must_check_ int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct v
 				  struct pma_shown *ret);
 /* Takes the platform's write permission to pages of the memory file away where memfile_guard_gen() says so. */
 void pma_guard(struct mm *mm, struct plat_ctx *self);
+/* The same for [*pos, ...) as far as takes a fraction of a millisecond, with the pages prepared for a snapshot (memfile_expect_snapshot()). *@pos is where to
+ * go on; false: that was all. */
+bool pma_expect_snapshot(struct mm *mm, uint64_t *pos, bool complete);
 /* For userfaultfd, where nothing is at @page: a private page with @content (NULL: zero); and the page of @v's object, after giving it
  * @content (NULL: zero) if @touch. mm.lock held for writing. -ENOMEM, -EFAULT. */
 _must_check_ int pma_insert_private(struct mm *mm, uint64_t page, const void *content, bool wp);

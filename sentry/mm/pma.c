@@ -185,6 +185,32 @@ void pma_guard(struct mm *mm, struct plat_ctx *self)
 	atomic_store(&mm->guard_gen, gen);
 }
 
+#define EXPECT_PIECE (16ULL << 20)
+
+bool pma_expect_snapshot(struct mm *mm, uint64_t *pos, bool complete)
+{
+	struct range *i = rangemap_find_next(&mm->vmas, *pos);
+	uint64_t start, end;
+	struct vma *v;
+
+	while (i && !((vma_of(i)->prot & LINUX_PROT_WRITE) && maps_memfile(mm, vma_of(i))))
+		i = i->next;
+	if (!i)
+		return false;
+	v = vma_of(i);
+	start = MAX(*pos, i->start);
+	end = MIN(i->end, start + EXPECT_PIECE);
+	for (i = rangemap_first_in(&mm->pmas, start, end); i && i->start < end; i = i->next) {
+		uint64_t a = MAX(start, i->start), b = MIN(end, i->end);
+
+		if (pma_of(i)->mapped && pma_of(i)->fd < 0)
+			memfile_expect_snapshot(mm->mf, pma_of(i)->off + (a - i->start), b - a, complete);
+	}
+	as_protect(mm, NULL, start, end - start, v->prot & LINUX_PROT_RWX & ~LINUX_PROT_WRITE);
+	*pos = end;
+	return true;
+}
+
 int pma_map_platform(struct mm *mm, struct plat_ctx *self, struct vma *v, struct pma *p, uint64_t addr, uint32_t flags,
 		     struct pma_shown *ret)
 {

@@ -137,6 +137,14 @@ static struct pages_reader *save(struct model *m, int level, bool frozen, int *r
 	if (frozen) {
 		assert_int_equal(memfile_save_pages(m->mf, pw, false), 0);
 	} else {
+		for (uint32_t k = pick(3); k > 0; k--) {
+			uint32_t lo, hi;
+
+			mapping(pick(N), &lo, &hi);
+			memfile_expect_snapshot(m->mf, off_of(m, lo), (uint64_t)(hi - lo) * PAGE_SIZE, pick(2));
+			step(m);
+		}
+		memcpy(was, m->page, sizeof(was));
 		assert_int_equal(memfile_snapshot_begin(m->mf, false, &s), 0);
 		for (int k = 0; k < 30; k++)
 			step(m);
