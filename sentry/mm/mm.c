@@ -240,7 +240,7 @@ int mm_as(struct mm *mm, struct plat_as **ret)
 
 /* Less is protected in no time. */
 #ifdef RUNSC_DEBUG_CHECKS
-#define EXPECT_MIN 0
+#define EXPECT_MIN 1
 #else
 #define EXPECT_MIN (4ULL << 20)
 #endif
