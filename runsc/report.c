@@ -63,7 +63,7 @@ void report_error(const struct globals *g, const char *verb, const struct error 
 	append_log(g, "error", msg ? msg : error_text(err));
 }
 
-static void report_vwarning(const struct globals *g, bool show, const char *fmt, va_list ap)
+static void _printf_(3, 0) report_vwarning(const struct globals *g, bool show, const char *fmt, va_list ap)
 {
 	_cleanup_free_ char *msg = NULL;
 

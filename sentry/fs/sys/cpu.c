@@ -60,7 +60,7 @@ static bool cache_get(unsigned index, struct cache *ret)
 		return false;
 	__cpuid_count(4, 0, a, b, c, d);
 	if (!(a & 31)) { /* AMD has it elsewhere */
-		if (__get_cpuid_max(0x80000000, NULL) < 0x8000001d)
+		if ((uint32_t)__get_cpuid_max(0x80000000, NULL) < 0x8000001d)
 			return false;
 		leaf = 0x8000001d;
 	}
