@@ -2,11 +2,14 @@
 /* See mount_plan.h. Runs in the command line, the only process that may look at host paths by name. */
 #include "runsc/mount_plan.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "base/fd_util.h"
+#include "runsc/image_dir.h"
 #include "sentry/sentry.h"
 
 static const struct {
@@ -73,11 +76,43 @@ static int add_bind(struct mount_plan *p, const struct globals *g, const struct 
 	return 0;
 }
 
+static bool is_below(const char *path, const char *top)
+{
+	size_t n = strlen(top);
+
+	return !strncmp(path, top, n) && path[n] == '/';
+}
+
+/* Is there something in the root that @dest can be mounted on, or is that another mount's business? */
+static bool has_point(const struct oci_spec *spec, int root, const char *dest)
+{
+	int fd;
+
+	for (size_t i = 0; i < spec->nr_mounts; i++)
+		if (is_below(dest, spec->mounts[i].destination))
+			return true;
+	fd = open_in_root(root, dest, O_PATH);
+	if (fd >= 0)
+		(void)close(fd);
+	return fd >= 0;
+}
+
+/* A read-only root in which mount points are missing needs a layer for them: images are often made without /dev or /proc. */
+static bool lacks_points(const struct oci_spec *spec, const char *rootfs)
+{
+	_cleanup_close_ int root = open(rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool all = root < 0 || has_point(spec, root, "/dev");
+
+	for (size_t i = 0; i < spec->nr_mounts && all; i++)
+		all = has_point(spec, root, spec->mounts[i].destination);
+	return !all;
+}
+
 int mount_plan_make(const struct globals *g, const struct oci_spec *spec, const char *bundle, const char *rootfs,
 		    struct mount_plan *ret, struct error **err)
 {
 	_cleanup_mount_plan_ struct mount_plan p = {json_array(), json_array()};
-	bool overlay = strcmp(g->overlay2, "none") != 0 && !spec->root_readonly, dev = false;
+	bool overlay = strcmp(g->overlay2, "none") != 0 && (!spec->root_readonly || lacks_points(spec, rootfs)), dev = false;
 	struct stat st;
 	int r = 0;
 
