@@ -220,8 +220,57 @@ class Run:
             raise Failed("`%s %s` failed (%d): %s" % (self.rt.name, verb[0], r.returncode,
                                                       r.stdout.decode("utf-8", "replace")[-1000:].strip()))
 
-    def checkpoint(self, leave_running=False):
+    def wake(self, how, flags, rng):
+        """The ways of mode `mixed`: a compressed image, a chain of incremental ones, a stream; pages read in the background or not."""
+        image = os.path.join(self.work, "image.%d" % self.generation)
+        background = ["--background"] if rng.random() < 0.3 else []
+        if how == "stream":
+            return self.stream(background)
+        parent = []
+        if how == "chain":
+            last = os.path.join(self.work, "image.%d" % (self.generation - 1))
+            before = ["--parent-path", "../" + os.path.basename(last)] if os.path.isdir(last) else []
+            self.call("checkpoint", "--image-path", image + ".pre", "--pre-dump", "--compression", rng.choice(["none", "zstd"]), *before, self.id)
+            time.sleep(rng.uniform(0, 0.1))
+            parent = ["--parent-path", "../" + os.path.basename(image) + ".pre"]
+        self.call("checkpoint", "--image-path", image, *parent, *flags, self.id)
+        self.ended()
+        self.spawn(self.command("restore", "--image-path", image, "--bundle", self.bundle, *background, self.next_id()))
+
+    def ended(self):
+        try:
+            self.proc.wait(30)
+        except subprocess.TimeoutExpired:
+            raise Failed("the container goes on after its checkpoint")
+        self.call("delete", "--force", self.id)
+
+    def stream(self, flags):
+        sender = subprocess.Popen(self.command("checkpoint", "--image-path", "-", self.id), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        old, old_id = self.proc, self.id
+        with open(self.out, "ab") as out:
+            self.proc = subprocess.Popen(self.command("restore", "--image-path", "-", "--bundle", self.bundle, *flags, self.next_id()), stdin=sender.stdout,
+                                         stdout=out, stderr=subprocess.STDOUT, start_new_session=True, cwd="/", env=dict(os.environ, CASES=CASES))
+        sender.stdout.close()
+        try:
+            err = sender.communicate(timeout=max(5, self.deadline - time.monotonic()))[1]
+        except subprocess.TimeoutExpired:
+            sender.kill()
+            raise Failed("`checkpoint` into a stream timed out")
+        if sender.returncode != 0:
+            self.proc.wait(30)
+            self.proc, self.id = old, old_id
+            raise Failed("`checkpoint` into a stream failed: %s" % err.decode("utf-8", "replace")[-1000:])
+        old.wait(30)
+        self.call("delete", "--force", old_id)
+
+    def checkpoint(self, leave_running=False, mixed=None):
         """Freezes the container into an image; unless it shall go on, wakes it in a new sandbox under a new id."""
+        if mixed:
+            how = mixed.choice(["plain", "zstd", "chain", "chain", "stream"])
+            self.wake(how, ["--compression", "zstd"] if how == "zstd" else [], mixed)
+            self.checkpoints += 1
+            return
         image = os.path.join(self.work, "image.%d" % self.generation)
         shutil.rmtree(image, ignore_errors=True)
         os.mkdir(image)
@@ -230,11 +279,7 @@ class Run:
             shutil.rmtree(image)
         else:
             self.call("checkpoint", "--image-path", image, self.id)
-            try:
-                self.proc.wait(30)
-            except subprocess.TimeoutExpired:
-                raise Failed("the container goes on after its checkpoint")
-            self.call("delete", "--force", self.id)
+            self.ended()
             self.spawn(self.command("restore", "--image-path", image, "--bundle", self.bundle, self.next_id()))
             shutil.rmtree(os.path.join(self.work, "image.%d" % (self.generation - 2)), ignore_errors=True)
         self.checkpoints += 1
@@ -248,7 +293,7 @@ class Run:
         except subprocess.TimeoutExpired:
             raise Failed("did not end in %d s" % self.timeout)
 
-    def wait_random(self, rng, times, spread, leave_running=False):
+    def wait_random(self, rng, times, spread, leave_running=False, mixed=False):
         """Checkpoints at random moments, at most so many times, with gaps of up to `spread` seconds; then as wait()."""
         for _ in range(times):
             pause = min(rng.uniform(0.02, spread), max(0.1, self.deadline - time.monotonic()))
@@ -259,7 +304,7 @@ class Run:
                 pass
             for last in (False, True):
                 try:
-                    self.checkpoint(leave_running)
+                    self.checkpoint(leave_running, rng if mixed else None)
                     break
                 except Failed as e:
                     # It may have ended by itself while we asked (its own result then counts), or not have begun.
@@ -267,7 +312,7 @@ class Run:
                         self.proc.wait(1 if last else 0.3)
                         return self.proc.returncode
                     except subprocess.TimeoutExpired:
-                        if last or " is creat" not in str(e):
+                        if last or (" is creat" not in str(e) and " does not exist" not in str(e)):
                             raise e
         return self.wait()
 
