@@ -91,7 +91,7 @@ struct pages_run {
 /* A run of stored pages of one layer, as long as possible, that starts at @file_page or, when that is not stored, at the first stored page after it;
  * false when there is none. To iterate: continue at run.file_page + run.npages. */
 bool pages_reader_run_at(const struct pages_reader *pr, uint64_t file_page, struct pages_run *ret);
-/* All of the run that contains @file_page, of one layer; *@raw (may be NULL): is that layer raw? False: not stored. */
+/* All of the run that contains @file_page, of one layer; *@raw (may be NULL): is that layer raw, and can pages_view() show it? False: not stored. */
 bool pages_reader_extent(const struct pages_reader *pr, uint64_t file_page, struct pages_run *ret, bool *raw);
 /* Copies pages to @dst; pages that are not stored read as zero. Frames are checked against their checksum the first time a
  * byte of them is read this way. Returns 0, -EIO for damage or a read error, -ENOMEM. */
@@ -107,7 +107,7 @@ struct pages_view {
 	uint64_t offset; /* in fd, to be mapped elsewhere */
 };
 /* Raw form: the stored pages from @file_page on, at most @npages, checked against the checksums of their frames (each the first time).
- * -EOPNOTSUPP: not stored, or compressed (use pages_read()); -EIO: damaged; -ENOMEM: cannot be mapped. */
+ * -EOPNOTSUPP: not stored, compressed, or on a file system that maps no files (use pages_read()); -EIO: damaged; -ENOMEM: cannot be mapped. */
 _must_check_ int pages_view(struct pages_reader *pr, uint64_t file_page, size_t npages, struct pages_view *ret);
 /* Tells the host that the pages, as far as they are stored in the raw form, will be read soon. A hint. */
 void pages_advise(struct pages_reader *pr, uint64_t file_page, uint64_t npages);

@@ -37,6 +37,7 @@ struct slot {
 struct pages_reader {
 	int fd_pages;
 	bool raw;
+	bool unmapped; /* its file system does not map files: pages are read, as if they were compressed */
 	uint64_t pages_stored, pages_bytes, index_bytes;
 	uint32_t index_crc;
 	struct pages_entry *entries; /* of stored pages */
@@ -101,6 +102,7 @@ static int add_extent(struct pages_reader *pr, uint64_t file_page, uint64_t npag
 }
 
 static size_t find_extent(const struct pages_reader *pr, uint64_t file_page);
+static unsigned char *whole_map(struct pages_reader *pr);
 
 /* What the parent has of [from, to). */
 static int inherit(struct pages_reader *pr, uint64_t from, uint64_t to)
@@ -240,6 +242,7 @@ int pages_reader_open_layer(int fd_index, int fd_pages, struct pages_reader *par
 	r = load_index(pr, fd_index, err);
 	if (r >= 0)
 		r = check_data_header(pr, err);
+	pr->unmapped = r >= 0 && pr->raw && !whole_map(pr);
 	if (r < 0) {
 		pr->parent = NULL; /* stays the caller's */
 		pages_reader_free(pr);
@@ -387,7 +390,7 @@ bool pages_reader_extent(const struct pages_reader *pr, uint64_t file_page, stru
 		return false;
 	*ret = (struct pages_run){ pr->extents[i].file_page, pr->extents[i].npages };
 	if (raw)
-		*raw = pr->extents[i].src->raw;
+		*raw = pr->extents[i].src->raw && !pr->extents[i].src->unmapped;
 	return true;
 }
 
@@ -454,7 +457,7 @@ int pages_view(struct pages_reader *pr, uint64_t file_page, size_t npages, struc
 	const unsigned char *map;
 	int r;
 
-	if (i == pr->nr_extents || x->file_page > file_page || !x->src->raw)
+	if (i == pr->nr_extents || x->file_page > file_page || !x->src->raw || x->src->unmapped)
 		return -EOPNOTSUPP;
 	npages = MIN((uint64_t)npages, x->file_page + x->npages - file_page);
 	map = whole_map(x->src);
@@ -475,7 +478,7 @@ void pages_advise(struct pages_reader *pr, uint64_t file_page, uint64_t npages)
 	for (size_t i = find_extent(pr, file_page); i < pr->nr_extents && pr->extents[i].file_page < end; i++) {
 		const struct extent *x = &pr->extents[i];
 		uint64_t a = MAX(file_page, x->file_page), b = MIN(end, x->file_page + x->npages);
-		unsigned char *map = x->src->raw ? whole_map(x->src) : NULL;
+		unsigned char *map = x->src->raw && !x->src->unmapped ? whole_map(x->src) : NULL;
 
 		if (map)
 			(void)madvise(map + raw_offset(x->src, a), (b - a) << PAGE_SHIFT, MADV_WILLNEED);
