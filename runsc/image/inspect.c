@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "state/working_set.h"
 #include "runsc/image/image.h"
 #include "runsc/image/inspect.h"
 
@@ -165,6 +166,20 @@ static json_t *stored_files(struct image *im, struct error **err)
 	return files_load(im, &files, err) < 0 ? NULL : files_json(&files);
 }
 
+/* Pages that a restore recorded; null: there is no working set, or none that can be used. */
+static json_t *working_set(const struct image *im)
+{
+	struct working_set ws;
+	json_int_t pages = 0;
+
+	if (im->dir.working_set < 0 || working_set_read(im->dir.working_set, &ws) < 0)
+		return json_null();
+	for (uint32_t i = 0; i < ws.nr; i++)
+		pages += ws.runs[i].npages;
+	working_set_done(&ws);
+	return json_pack("{s:I}", "pages", pages);
+}
+
 static int inspect(struct image *im, json_t *o, struct error **err)
 {
 	_cleanup_page_set_ struct page_set stored = {0};
@@ -174,7 +189,7 @@ static int inspect(struct image *im, json_t *o, struct error **err)
 		return error_set(err, r, "cannot list pages");
 	add_manifest(o, im);
 	if (json_object_set_new(o, "parts", parts(im)) < 0 || json_object_set_new(o, "layers", layers(im)) < 0 ||
-	    json_object_set_new(o, "objects", objects(im, err)) < 0 ||
+	    json_object_set_new(o, "workingSet", working_set(im)) < 0 || json_object_set_new(o, "objects", objects(im, err)) < 0 ||
 	    json_object_set_new(o, "memory", memory(im, &stored, err)) < 0 ||
 	    json_object_set_new(o, "processes", process_list(im, &stored)) < 0 ||
 	    json_object_set_new(o, "mounts", mount_list(im)) < 0 ||

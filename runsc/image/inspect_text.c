@@ -122,6 +122,8 @@ static void print_head(const json_t *o, struct strbuf *b)
 	if (!strcmp(c.data ? c.data : "", "zstd"))
 		printf(", ratio %.2f", ratio);
 	printf(")\n");
+	if (json_is_object(json_object_get(o, "workingSet")))
+		printf("%-12s %lld pages are read ahead\n", "working set", (long long)json_integer_value(json_object_get(json_object_get(o, "workingSet"), "pages")));
 	if (json_array_size(json_object_get(o, "layers")))
 		printf("%-12s %zu parents, %lld pages inherited\n", "incremental", json_array_size(json_object_get(o, "layers")),
 		       num(mem, "inherited_pages"));
