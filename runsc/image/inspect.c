@@ -9,9 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "state/working_set.h"
 #include "runsc/image/image.h"
 #include "runsc/image/inspect.h"
+#include "state/working_set.h"
 
 static json_t *strings(char **v)
 {
