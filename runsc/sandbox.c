@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -215,12 +216,44 @@ void sandbox_describe_death(int status, char *buf, size_t n)
 		(void)snprintf(buf, n, "ended with status %d", WEXITSTATUS(status));
 }
 
+static void wait_briefly(pid_t pid)
+{
+	_cleanup_close_ int fd = pidfd_open(pid, 0);
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	if (fd >= 0)
+		(void)poll(&p, 1, 1000);
+}
+
+/* The last line of the sandbox's log, which goes with the container that was not made. */
+static void last_words(const struct container *c, char *buf, size_t n)
+{
+	_cleanup_free_ char *text = NULL;
+	char *line;
+	size_t len;
+
+	buf[0] = '\0';
+	if (!c->debug_log || read_file_at(AT_FDCWD, c->debug_log, 16 << 20, &text, &len) < 0)
+		return;
+	while (len && text[len - 1] == '\n')
+		text[--len] = '\0';
+	line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	/* "E 1795978542.992665 what happened" */
+	if (line[0] && line[1] == ' ' && strchr(line + 2, ' '))
+		line = strchr(line + 2, ' ') + 1;
+	(void)snprintf(buf, n, "%s", line);
+	for (char *p = buf; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 127)
+			*p = '?';
+}
+
 /* The sandbox closed its connection without an answer, or answered with an error that may be the gofer's fault. */
 static int explain_failure(const struct sandbox_start *s, struct starting *t, int r, struct error **err)
 {
 	_cleanup_(json_decrefp) json_t *m = NULL;
 	struct pollfd pfd = {.fd = t->gofer_ctl, .events = POLLIN};
-	char how[120];
+	char how[120], words[300];
 	int status;
 
 	if (poll(&pfd, 1, 0) == 1 && control_recv(t->gofer_ctl, &m, NULL, 0, NULL) == 0) {
@@ -236,11 +269,13 @@ static int explain_failure(const struct sandbox_start *s, struct starting *t, in
 		return error_msg(err, -EIO, "container %s: the sandbox ended without an answer (its log: %s)", s->c->id,
 				 s->c->debug_log);
 	}
-	(void)kill(s->c->sandbox.pid, SIGKILL); /* it has closed its only line to us: it is dead or as good as */
+	/* It has closed its only line to us: it is dead or as good as, but how it dies is worth knowing. */
+	wait_briefly(s->c->sandbox.pid);
+	(void)kill(s->c->sandbox.pid, SIGKILL);
 	if (waitpid(s->c->sandbox.pid, &status, 0) == s->c->sandbox.pid) {
 		sandbox_describe_death(status, how, sizeof(how));
-		return error_msg(err, -EIO, "container %s: the sandbox %s (its log: %s)", s->c->id, how,
-				 s->c->debug_log);
+		last_words(s->c, words, sizeof(words));
+		return error_msg(err, -EIO, "container %s: the sandbox %s%s%s", s->c->id, how, words[0] ? ": " : "", words[0] ? words : " (--debug-log=FILE keeps its log)");
 	}
 	return r;
 }

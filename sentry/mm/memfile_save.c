@@ -57,14 +57,20 @@ static int plan_add(struct memfile_snapshot *s, uint64_t off, uint64_t len, enum
 /* The data of the memory file at or after @pos; *@start is its size when there is none. */
 static int next_data(const struct memfile *mf, uint64_t pos, uint64_t *start, uint64_t *end)
 {
-	off_t data = lseek(mf->fd, (off_t)pos, SEEK_DATA), hole;
+	off_t data, hole;
 
 	*start = *end = mf->size;
-	if (data < 0)
-		return errno == ENXIO ? 0 : -errno;
-	hole = lseek(mf->fd, data, SEEK_HOLE);
-	if (hole <= data)
-		return -EIO;
+	for (;; pos = (uint64_t)data + PAGE_SIZE) {
+		data = lseek(mf->fd, (off_t)pos, SEEK_DATA);
+		if (data < 0)
+			return errno == ENXIO ? 0 : -errno;
+		hole = lseek(mf->fd, data, SEEK_HOLE);
+		if (hole < 0)
+			return -errno;
+		/* Or somebody has just given it back. */
+		if (hole > data)
+			break;
+	}
 	*start = (uint64_t)data;
 	*end = (uint64_t)hole;
 	return 0;
