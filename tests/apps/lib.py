@@ -260,6 +260,10 @@ class Run:
         if sender.returncode != 0:
             self.proc.wait(30)
             self.proc, self.id = old, old_id
+            if old.poll() is not None:  # it ended by itself: what the receiver said of that is not its output
+                text = open(self.out, "rb").read()
+                with open(self.out, "wb") as out:
+                    out.write(b"".join(l for l in text.splitlines(True) if not l.startswith(b"runsc: restore: standard input: ")))
             raise Failed("`checkpoint` into a stream failed: %s" % err.decode("utf-8", "replace")[-1000:])
         old.wait(30)
         self.call("delete", "--force", old_id)
