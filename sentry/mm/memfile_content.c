@@ -481,6 +481,7 @@ const void *memfile_look(struct memfile *mf, uint64_t off, uint64_t *len)
 {
 	uint64_t end = off + *len, span;
 	struct pages_view v;
+	struct pages_run x;
 	struct held *h;
 	int r;
 
@@ -511,8 +512,10 @@ const void *memfile_look(struct memfile *mf, uint64_t off, uint64_t *len)
 	}
 	if (r == -EIO)
 		memfile_damaged(mf);
-	if (r != -EOPNOTSUPP || memfile_ensure(mf, off, 1) < 0)
+	/* What follows in another layer may be shown, so it would not be loaded. */
+	if (r != -EOPNOTSUPP || !pages_reader_extent(mf->image, off >> PAGE_SHIFT, &x, NULL))
 		return NULL;
+	end = MIN(end, (x.file_page + x.npages) << PAGE_SHIFT);
 	*len = MIN(end, ALIGN_DOWN(off, LOAD_WINDOW) + LOAD_WINDOW) - off;
 	return memfile_ensure(mf, off, *len) < 0 ? NULL : memfile_raw_ptr(mf, off, *len);
 }

@@ -223,7 +223,7 @@ class Run:
     def wake(self, how, flags, rng):
         """The ways of mode `mixed`: a compressed image, a chain of incremental ones, a stream; pages read in the background or not."""
         image = os.path.join(self.work, "image.%d" % self.generation)
-        background = ["--background"] if rng.random() < 0.3 else []
+        background = ["--background"] if rng.random() < float(os.environ.get("BG", "0.3")) else []
         if how == "stream":
             return self.stream(background)
         parent = []
@@ -271,7 +271,7 @@ class Run:
     def checkpoint(self, leave_running=False, mixed=None):
         """Freezes the container into an image; unless it shall go on, wakes it in a new sandbox under a new id."""
         if mixed:
-            how = mixed.choice(["plain", "zstd", "chain", "chain", "stream"])
+            how = mixed.choice(os.environ.get("MIXED", "plain zstd chain chain stream").split())
             self.wake(how, ["--compression", "zstd"] if how == "zstd" else [], mixed)
             self.checkpoints += 1
             return

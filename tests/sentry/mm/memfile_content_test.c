@@ -86,7 +86,7 @@ static void write_page(struct model *m, uint32_t i)
 static void step(struct model *m)
 {
 	uint32_t i = pick(N), n = 1 + pick(pick(8) ? 4 : 64);
-	uint64_t len = PAGE_SIZE, copy;
+	uint64_t len, copy;
 
 	n = MIN(n, N - i);
 	switch (pick(7)) {
@@ -101,7 +101,15 @@ static void step(struct model *m)
 			write_page(m, i);
 		break;
 	case 2:
-		assert_int_equal(((const uint32_t *)memfile_look(m->mf, off_of(m, i), &len))[len / 4 - 1], len == PAGE_SIZE ? m->page[i] : 0);
+		for (uint32_t k = 0; k < n;) {
+			const char *p;
+
+			len = (uint64_t)(n - k) * PAGE_SIZE;
+			p = memfile_look(m->mf, off_of(m, i + k), &len);
+			assert_true(p && len && len % PAGE_SIZE == 0);
+			for (uint64_t at = 0; at < len; at += PAGE_SIZE, k++)
+				assert_int_equal(*(const uint32_t *)(p + at + PAGE_SIZE - 4), m->page[i + k]);
+		}
 		break;
 	case 3:
 		*(uint32_t *)((char *)memfile_ptr(m->mf, off_of(m, i), PAGE_SIZE) + PAGE_SIZE - 4) = m->page[i] = ++m->next;
@@ -122,8 +130,9 @@ static void step(struct model *m)
 	}
 }
 
-/* Into an image of its own, with whatever happens meanwhile if the application runs on; and what the image says. */
-static struct pages_reader *save(struct model *m, int level, bool frozen, int *ret_fd)
+/* Into an image of its own, or one that is a change of @parent, with whatever happens meanwhile if the application runs on; and what the
+ * image says. */
+static struct pages_reader *save(struct model *m, int level, bool frozen, struct pages_reader *parent, int *ret_fd)
 {
 	int idx = memfd_create("idx", 0), pages = memfd_create("pages", 0);
 	uint32_t was[N], buf[PAGE_SIZE / 4];
@@ -135,7 +144,7 @@ static struct pages_reader *save(struct model *m, int level, bool frozen, int *r
 	assert_int_equal(pages_writer_new(idx, pages, level, 2, &pw, NULL), 0);
 	memcpy(was, m->page, sizeof(was));
 	if (frozen) {
-		assert_int_equal(memfile_save_pages(m->mf, pw, false), 0);
+		assert_int_equal(memfile_save_pages(m->mf, pw, parent != NULL), 0);
 	} else {
 		for (uint32_t k = pick(3); k > 0; k--) {
 			uint32_t lo, hi;
@@ -153,7 +162,7 @@ static struct pages_reader *save(struct model *m, int level, bool frozen, int *r
 	}
 	assert_int_equal(pages_writer_finish(pw, &st, NULL), 0);
 	pages_writer_free(pw);
-	assert_int_equal(pages_reader_open(idx, pages, &pr, NULL), 0);
+	assert_int_equal(pages_reader_open_layer(idx, pages, parent, &pr, NULL), 0);
 	for (uint32_t i = 0; i < N; i++) {
 		assert_int_equal(pages_read(pr, off_of(m, i) / PAGE_SIZE, 1, buf), 0);
 		assert_int_equal(buf[PAGE_SIZE / 4 - 1], was[i]);
@@ -166,24 +175,33 @@ static struct pages_reader *save(struct model *m, int level, bool frozen, int *r
 static void against_model(void **state)
 {
 	struct model m = { 0 };
+	int old_parent = -1;
 
 	srand(11);
 	assert_int_equal(memfile_new(&m.mf), 0);
 	assert_int_equal(memfile_alloc(m.mf, (uint64_t)N * PAGE_SIZE, false, &m.base), 0);
 	for (int round = 0; round < 400; round++) {
-		struct pages_reader *pr;
-		int fd;
+		struct pages_reader *pr = NULL;
+		int fd, parent_fd = -1;
 
 		for (int k = 0; k < 20; k++)
 			step(&m);
 		if (pick(3) == 0) {
-			pr = save(&m, (int)pick(2), false, &fd);
+			pr = save(&m, (int)pick(2), false, NULL, &fd);
 			pages_reader_free(pr);
 			close(fd);
 			continue;
 		}
-		pr = save(&m, pick(4) == 0, true, &fd);
+		if (pick(2)) {
+			pr = save(&m, (int)pick(2), false, NULL, &parent_fd);
+			for (uint32_t k = pick(20); k > 0; k--)
+				step(&m);
+		}
+		pr = save(&m, pick(4) == 0, true, pr, &fd);
 		memfile_free(m.mf);
+		if (old_parent >= 0)
+			close(old_parent);
+		old_parent = parent_fd;
 		assert_int_equal(memfile_new(&m.mf), 0);
 		assert_int_equal(memfile_adopt(m.mf, m.base, (uint64_t)N * PAGE_SIZE), 0);
 		assert_int_equal(memfile_attach_pages(m.mf, pr, fd), 0);
