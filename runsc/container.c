@@ -200,8 +200,9 @@ static int claim_dir(const struct globals *g, struct container *c, struct error 
 			(void)rmdir(c->dir); /* empty, unless another create has taken it over */
 		return r;
 	}
-	/* Another create of this id either holds the lock or has written its state. */
-	r = lock_dir(c, LOCK_EX | LOCK_NB, err);
+	/* Another create of this id either holds the lock or has written its state. Who has the lock of a directory that we have just made
+	 * only looks at it, or is a create that has taken it over, which we see when it is done. */
+	r = lock_dir(c, made ? LOCK_EX : LOCK_EX | LOCK_NB, err);
 	if (r < 0 && r != -EWOULDBLOCK && r != -ENOENT) {
 		if (made)
 			(void)rmdir(c->dir);

@@ -76,6 +76,7 @@ struct memfile {
 	unsigned int own_next; /* nosave: as own */
 	_Atomic uint64_t guard_gen; /* nosave: counts snapshots; see memfile_guard_gen() */
 	struct readahead *ra; /* nosave: helpers that load ahead; NULL: none yet */
+	_Atomic uint64_t last_load; /* nosave: where the last demand load ended */
 	_Atomic(struct recording *) recording; /* nosave: of this restore; NULL: never begun */
 
 	struct rangemap taken; /* nosave: a snapshot ends before the next save; guarded by mu */

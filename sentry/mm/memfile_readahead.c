@@ -30,7 +30,7 @@ struct readahead {
 	struct cond work, still;
 	bool stop;
 	unsigned int paused, active; /* helpers that are loading */
-	uint64_t last, ahead; /* where the last demand load ended; how far we go beyond it */
+	uint64_t ahead; /* how far we go beyond the last demand load */
 	uint64_t pos, end; /* to be loaded */
 	struct working_set list; /* to be loaded besides, from run @at on, whose first @done pages are */
 	uint32_t at, done;
@@ -191,12 +191,18 @@ static struct readahead *get(struct memfile *mf)
 
 void memfile_readahead_hint(struct memfile *mf, uint64_t from, uint64_t to)
 {
-	struct readahead *ra = memfile_recording(mf) ? NULL : get(mf);
+	uint64_t last = atomic_exchange(&mf->last_load, to);
+	bool walk = last && from >= last && from - last <= AHEAD_MIN;
+	struct readahead *ra;
 
+	/* Nobody is started for a page here and there. */
+	if (memfile_recording(mf) || (!walk && !mf->ra))
+		return;
+	ra = get(mf);
 	if (!ra)
 		return;
 	mutex_lock(&ra->mu);
-	if (from == ra->last || (from >= ra->last && from - ra->last <= ra->ahead)) {
+	if (walk || (from >= last && from - last <= ra->ahead)) {
 		ra->ahead = MIN(MAX(ra->ahead * 2, AHEAD_MIN), AHEAD_MAX);
 		ra->pos = MAX(ra->pos, to);
 		ra->end = to + ra->ahead;
@@ -204,7 +210,6 @@ void memfile_readahead_hint(struct memfile *mf, uint64_t from, uint64_t to)
 	} else {
 		ra->ahead = 0;
 	}
-	ra->last = to;
 	mutex_unlock(&ra->mu);
 }
 
