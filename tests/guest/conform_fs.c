@@ -9,6 +9,16 @@
 #include <utime.h>
 
 #define V(x) ({ errno = 0; long long v_ = (long long)(x); dprintf(1, "call %d %s = %lld%s%s\n", __LINE__, #x, v_, v_ == -1 ? " " : "", v_ == -1 ? strerrorname_np(errno) : ""); CHECK(true); v_; })
+/* A rename or mount of anybody on the host meanwhile: openat2(2) says to try again. */
+static long open_how_at(int dfd, const char *name, const void *how, size_t size)
+{
+	long fd;
+
+	for (int tries = 0; (fd = syscall(SYS_openat2, dfd, name, how, size)) < 0 && errno == EAGAIN && tries < 100; tries++)
+		;
+	return fd;
+}
+
 #define E(x) ({ errno = 0; long long v_ = (long long)(x); dprintf(1, "call %d %s: %s\n", __LINE__, #x, v_ == -1 ? strerrorname_np(errno) : "ok"); CHECK(true); v_; })
 
 static void paths(void)
@@ -306,34 +316,34 @@ static void attrs(void)
 	E(ioctl(fd, 0x5401, b));
 	E(ioctl(fd, 0x541b, b));
 	E(ioctl(999, 0x5401, b));
-	E(syscall(SYS_openat2, AT_FDCWD, "a", &how, 8));
-	E(syscall(SYS_openat2, AT_FDCWD, "a", &how, 24));
+	E(open_how_at(AT_FDCWD, "a", &how, 8));
+	E(open_how_at(AT_FDCWD, "a", &how, 24));
 	how.flags = O_CREAT;
 	how.mode = 010000;
-	E(syscall(SYS_openat2, AT_FDCWD, "a", &how, 24));
+	E(open_how_at(AT_FDCWD, "a", &how, 24));
 	how.flags = 0x80000000ULL << 8;
 	how.mode = 0;
-	E(syscall(SYS_openat2, AT_FDCWD, "a", &how, 24));
+	E(open_how_at(AT_FDCWD, "a", &how, 24));
 	how.flags = 0;
 	how.resolve = 0x08; /* BENEATH */
-	E(syscall(SYS_openat2, AT_FDCWD, "a", &how, 24));
-	E(syscall(SYS_openat2, AT_FDCWD, "/", &how, 24));
-	E(syscall(SYS_openat2, AT_FDCWD, "..", &how, 24));
-	E(syscall(SYS_openat2, AT_FDCWD, "ud/..", &how, 24));
+	E(open_how_at(AT_FDCWD, "a", &how, 24));
+	E(open_how_at(AT_FDCWD, "/", &how, 24));
+	E(open_how_at(AT_FDCWD, "..", &how, 24));
+	E(open_how_at(AT_FDCWD, "ud/..", &how, 24));
 	how.resolve = 0x10; /* IN_ROOT */
-	E(syscall(SYS_openat2, AT_FDCWD, "/a", &how, 24));
-	E(syscall(SYS_openat2, AT_FDCWD, "../../a", &how, 24));
+	E(open_how_at(AT_FDCWD, "/a", &how, 24));
+	E(open_how_at(AT_FDCWD, "../../a", &how, 24));
 	how.resolve = 0x04; /* NO_SYMLINKS */
-	E(syscall(SYS_openat2, AT_FDCWD, "s", &how, 24));
+	E(open_how_at(AT_FDCWD, "s", &how, 24));
 	how.resolve = 0x02; /* NO_MAGICLINKS */
-	E(syscall(SYS_openat2, AT_FDCWD, "/proc/self/exe", &how, 24));
-	E(syscall(SYS_openat2, AT_FDCWD, "/proc/self/root", &how, 24));
+	E(open_how_at(AT_FDCWD, "/proc/self/exe", &how, 24));
+	E(open_how_at(AT_FDCWD, "/proc/self/root", &how, 24));
 	how.resolve = 0x01; /* NO_XDEV */
-	E(syscall(SYS_openat2, AT_FDCWD, "/proc/self", &how, 24));
+	E(open_how_at(AT_FDCWD, "/proc/self", &how, 24));
 	how.resolve = 0x18;
-	E(syscall(SYS_openat2, AT_FDCWD, "a", &how, 24));
+	E(open_how_at(AT_FDCWD, "a", &how, 24));
 	how.resolve = 0x40;
-	E(syscall(SYS_openat2, AT_FDCWD, "a", &how, 24));
+	E(open_how_at(AT_FDCWD, "a", &how, 24));
 	struct statx sx;
 	E(syscall(SYS_statx, AT_FDCWD, "a", 0, 0x7ff, &sx));
 	E(syscall(SYS_statx, AT_FDCWD, "a", 0, 0x80000000u, &sx));

@@ -17,8 +17,12 @@
 static int open2(int dfd, const char *name, uint64_t flags, uint64_t resolve)
 {
 	struct open_how h = { .flags = flags, .resolve = resolve, .mode = flags & (O_CREAT | __O_TMPFILE) ? 0600 : 0 };
-	int fd = (int)syscall(SYS_openat2, dfd, name, &h, sizeof(h));
+	int fd, tries = 0;
 
+	/* A rename or mount of anybody on the host meanwhile: openat2(2) says to try again. */
+	do
+		fd = (int)syscall(SYS_openat2, dfd, name, &h, sizeof(h));
+	while (fd < 0 && errno == EAGAIN && ++tries < 100);
 	if (fd >= 0)
 		close(fd);
 	return fd >= 0 ? 0 : -1;
