@@ -91,9 +91,11 @@ void checkpoint_expect(struct kernel *k, const struct sentry_ckpt_opts *o)
 		cap++;
 	mms = calloc(cap + 1, sizeof(struct mm *));
 	list_for_each(tg, &k->groups, all_node) {
-		t = list_first(&tg->tasks, struct task, tg_node);
-		if (mms && t && (mms[n] = task_mm_get(t)))
-			n++;
+		/* The first thread may have exited before the others. */
+		list_for_each(t, &tg->tasks, tg_node)
+			if (mms && !mms[n])
+				mms[n] = task_mm_get(t);
+		n += mms && mms[n];
 	}
 	mutex_unlock(&k->tasks_mu);
 	while (n > 0) {

@@ -171,10 +171,10 @@ struct mm_usage {
 	uint64_t vm, vm_peak, locked, rss, rss_file, rss_shmem, rss_peak, data, stack, exec, lib, pte;
 };
 void mm_usage(struct mm *mm, struct mm_usage *ret);
-/* The high-water mark alone, for getrusage(): costs nothing. */
 /* A snapshot is about to begin: protects what is mapped, piece by piece while the application runs, or it would all be done while it stands still.
  * @complete: the snapshot will not be incremental. */
 void mm_expect_snapshot(struct mm *mm, bool complete);
+/* The high-water mark alone, for getrusage(): costs nothing. */
 uint64_t mm_rss_peak(const struct mm *mm);
 /* The mapped executable (referenced) or NULL. */
 struct file *mm_exe_file(struct mm *mm);

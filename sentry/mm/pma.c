@@ -189,18 +189,19 @@ void pma_guard(struct mm *mm, struct plat_ctx *self)
 
 bool pma_expect_snapshot(struct mm *mm, uint64_t *pos, bool complete)
 {
-	struct range *i = rangemap_find_next(&mm->vmas, *pos);
+	struct range *i = rangemap_find_next(&mm->pmas, *pos);
 	uint64_t start, end;
 	struct vma *v;
 
-	while (i && !((vma_of(i)->prot & LINUX_PROT_WRITE) && maps_memfile(mm, vma_of(i))))
+	/* From page to page: what is only reserved may be terabytes. */
+	while (i && !(pma_of(i)->mapped && pma_of(i)->fd < 0 && (vma_find(mm, MAX(*pos, i->start))->prot & LINUX_PROT_WRITE)))
 		i = i->next;
 	if (!i)
 		return false;
-	v = vma_of(i);
 	start = MAX(*pos, i->start);
-	end = MIN(i->end, start + EXPECT_PIECE);
-	for (i = rangemap_first_in(&mm->pmas, start, end); i && i->start < end; i = i->next) {
+	v = vma_find(mm, start);
+	end = MIN(v->r.end, start + EXPECT_PIECE);
+	for (; i && i->start < end; i = i->next) {
 		uint64_t a = MAX(start, i->start), b = MIN(end, i->end);
 
 		if (pma_of(i)->mapped && pma_of(i)->fd < 0)
