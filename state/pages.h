@@ -10,7 +10,7 @@
  * The store of an incremental image has a parent: some of its pages are inherited from there (and perhaps there from further up). A
  * reader that was opened with its parent shows the whole; nothing else differs.
  *
- * Host system calls used: pwrite64, pwritev, pread64, fstat, ftruncate, write, read, mmap, sync_file_range, and threads for the writer.
+ * Host system calls used: pwrite64, pwritev, pread64, fstat, ftruncate, write, read, mmap, madvise, sync_file_range, and threads for the writer.
  */
 #ifndef STATE_PAGES_H
 #define STATE_PAGES_H

@@ -17,20 +17,36 @@
 #define HEADER	24
 #define RUN	12
 
+int working_set_add(struct working_set *ws, uint64_t page, uint64_t npages)
+{
+	if (ws->nr == WORKING_SET_MAX_RUNS || npages > UINT32_MAX)
+		return -E2BIG;
+	if (ws->nr == ws->cap) {
+		uint32_t cap = MAX(ws->cap * 2, 256u);
+		struct working_set_run *v = reallocarray(ws->runs, cap, sizeof(*v));
+
+		if (!v)
+			return -ENOMEM;
+		ws->runs = v;
+		ws->cap = cap;
+	}
+	ws->runs[ws->nr++] = (struct working_set_run){ page, (uint32_t)npages };
+	return 0;
+}
+
 static int parse_runs(const unsigned char *p, uint32_t n, struct working_set *ret)
 {
 	uint64_t next = 0;
 
-	ret->runs = calloc(n + 1, sizeof(*ret->runs));
-	if (!ret->runs)
-		return -ENOMEM;
-	for (; ret->nr < n; ret->nr++, p += RUN) {
-		struct working_set_run r = { get_le64(p), get_le32(p + 8) };
+	for (int r = 0; n > 0; n--, p += RUN) {
+		uint64_t page = get_le64(p), npages = get_le32(p + 8);
 
-		if (!r.npages || r.page < next || r.page > PAGES_MAX_FILE_PAGE - r.npages)
+		if (!npages || page < next || page > PAGES_MAX_FILE_PAGE - npages)
 			return -EINVAL;
-		next = r.page + r.npages + 1;
-		ret->runs[ret->nr] = r;
+		next = page + npages + 1;
+		r = working_set_add(ret, page, npages);
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

@@ -20,13 +20,15 @@ struct working_set {
 		uint64_t page;
 		uint32_t npages;
 	} *runs; /* malloc'd */
-	uint32_t nr;
+	uint32_t nr, cap;
 };
 
 /* @fd is a regular file, read by offset. 0; -ENODATA: there is none yet (empty, or being recorded); -EINVAL: it is none; -ENOMEM, -EIO. */
 _must_check_ int working_set_read(int fd, struct working_set *ret);
 /* Replaces what @fd, open for writing, holds. */
 _must_check_ int working_set_write(int fd, const struct working_set *ws);
+/* Appends a run; the caller sees to the order. -ENOMEM; -E2BIG: there are WORKING_SET_MAX_RUNS. */
+_must_check_ int working_set_add(struct working_set *ws, uint64_t page, uint64_t npages);
 void working_set_done(struct working_set *ws);
 
 #endif

@@ -95,23 +95,20 @@ static void check_files(struct verify *v)
 {
 	int fd = fcntl(v->im.dir.dirfd, F_DUPFD_CLOEXEC, 3);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	image_part_names names;
 	struct dirent *e;
 
-	if (!dir || image_dir_names(v->im.dir.fds[IMAGE_MANIFEST], names) < 0) {
+	if (!dir) {
 		damage(v, "the directory cannot be read: %s", strerror(errno));
 	} else {
 		rewinddir(dir);
 		while ((e = readdir(dir))) {
-			bool own = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || file_is_known(e->d_name);
+			enum image_file kind = image_file_kind(e->d_name);
+			bool own = !strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") || file_is_known(e->d_name) || kind == IMAGE_FILE_MANIFEST;
 
-			for (int i = 0; i < IMAGE_PARTS; i++)
-				own |= !strcmp(e->d_name, names[i]);
-			/* The link to the parent, a signature, a working set. */
-			own |= (image_file_kind(e->d_name) == IMAGE_FILE_LINK || !strncmp(e->d_name, "signature-", 10) ||
-				!strncmp(e->d_name, "workset-", 8)) &&
-			       image_file_kind(e->d_name) != IMAGE_FILE_OTHER && !strncmp(strchr(e->d_name, '-') + 1, v->im.dir.hash, MANIFEST_HASH);
-			if (!own && image_file_kind(e->d_name) != IMAGE_FILE_OTHER)
+			/* Parts, the link to the parent, a signature, a working set: by the image's hash in their names. */
+			if (kind == IMAGE_FILE_PART || kind == IMAGE_FILE_LINK)
+				own = !strncmp(strchr(e->d_name, '-') + 1, v->im.dir.hash, MANIFEST_HASH);
+			if (!own && kind != IMAGE_FILE_OTHER)
 				damage(v, "%s is left over: the manifest does not name it (`runsc image prune` removes it)",
 				       e->d_name);
 			else if (!own && !v->allow_other)

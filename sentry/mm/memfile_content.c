@@ -31,59 +31,13 @@
 #include "base/log.h"
 #include "sentry/mm/safecopy.h"
 
-#define LOAD_WINDOW (256UL << 10)
 #define OWN_MIN	    (16UL << 10)
 #define OWN_MAX	    (256UL << 10)
 #define FORGET_PIECE (4UL << 20)
-#define VIEW_WINDOW (256UL << 10) /* the least that is checked and shown of the image at a time, as far as it is there */
-
-static struct held *held_of(struct range *r)
-{
-	return container_of(r, struct held, r);
-}
-
-static struct held *held_new(uint64_t from, uint64_t to, enum held_kind kind, bool shared)
-{
-	struct held *h = calloc(1, sizeof(*h));
-
-	/* As in memfile.c: the callers cannot fail. */
-	if (!h) {
-		log_error("memory file: out of host memory for bookkeeping");
-		abort();
-	}
-	h->r.start = from;
-	h->r.end = to;
-	h->kind = kind;
-	h->shared = shared;
-	return h;
-}
-
-static struct range *held_split(struct rangemap *m, struct range *r, uint64_t at)
-{
-	const struct held *h = held_of(r);
-
-	(void)m;
-	return &held_new(at, r->end, h->kind, h->shared)->r;
-}
-
-static bool held_can_merge(const struct range *a, const struct range *b)
-{
-	const struct held *x = container_of(a, struct held, r), *y = container_of(b, struct held, r);
-
-	return x->kind == y->kind && x->shared == y->shared && !x->busy && !y->busy;
-}
-
-static void held_free(struct rangemap *m, struct range *r)
-{
-	(void)m;
-	free(held_of(r));
-}
-
-static const struct rangemap_ops held_ops = { held_split, held_can_merge, held_free };
 
 void memfile_content_init(struct memfile *mf)
 {
-	rangemap_init(&mf->held, &held_ops);
+	rangemap_init(&mf->held, &memfile_held_ops);
 	rangemap_init(&mf->taken, NULL);
 	cond_init(&mf->idle);
 	mf->image_fd = -1;
@@ -92,105 +46,14 @@ void memfile_content_init(struct memfile *mf)
 void memfile_content_done(struct memfile *mf)
 {
 	memfile_readahead_done(mf);
-	while (mf->held.first) {
-		struct range *r = mf->held.first;
-
-		rangemap_remove(&mf->held, r);
-		held_free(&mf->held, r);
-	}
+	while (mf->held.first)
+		memfile_held_drop_locked(mf, held_of(mf->held.first));
 	memfile_taken_done(mf);
 	free(mf->recording);
 	(void)pages_reader_free(mf->image);
 	if (mf->image_fd >= 0)
 		(void)close(mf->image_fd);
 	cond_destroy(&mf->idle);
-}
-
-/* --- the map; mu held --- */
-
-static void isolate(struct memfile *mf, uint64_t from, uint64_t to)
-{
-	if (rangemap_isolate(&mf->held, from, to) < 0)
-		abort(); /* held_split() does not fail */
-}
-
-static void count_absent(struct memfile *mf, const struct held *h, int sign)
-{
-	uint64_t n = h->r.end - h->r.start;
-
-	if (h->kind == HELD_ABSENT)
-		atomic_fetch_add(&mf->nr_absent, sign > 0 ? n : -n);
-	atomic_store(&mf->nr_held, mf->held.total);
-}
-
-void memfile_held_add_locked(struct memfile *mf, uint64_t from, uint64_t to, enum held_kind kind, bool shared)
-{
-	struct held *h = held_new(from, to, kind, shared);
-
-	if (!rangemap_insert(&mf->held, &h->r))
-		abort();
-	count_absent(mf, h, 1);
-	(void)rangemap_merge(&mf->held, &h->r);
-}
-
-static void held_drop_locked(struct memfile *mf, struct held *h)
-{
-	rangemap_remove(&mf->held, &h->r);
-	count_absent(mf, h, -1);
-	free(h);
-}
-
-void memfile_held_set_locked(struct memfile *mf, uint64_t from, uint64_t to, enum held_kind kind)
-{
-	struct range *r;
-
-	isolate(mf, from, to);
-	while ((r = rangemap_first_in(&mf->held, from, to)))
-		held_drop_locked(mf, held_of(r));
-	memfile_held_add_locked(mf, from, to, kind, false);
-}
-
-struct held *memfile_held_busy_locked(struct memfile *mf, struct held *h, uint64_t from, uint64_t to)
-{
-	/* Anything else would lose an application's memory. */
-	if (unlikely(from >= to || h->r.start > from || h->r.end < to || h->busy)) {
-		log_error("memory file: [%#lx, %#lx) is not held as one", from, to);
-		abort();
-	}
-	isolate(mf, from, to);
-	h = held_of(rangemap_find(&mf->held, from));
-	h->busy = true;
-	return h;
-}
-
-void memfile_held_idle_locked(struct memfile *mf, struct held *h)
-{
-	h->busy = false;
-	(void)rangemap_merge(&mf->held, &h->r);
-	cond_broadcast(&mf->idle);
-}
-
-struct held *memfile_held_next_locked(struct memfile *mf, uint64_t off)
-{
-	for (;;) {
-		struct range *r = rangemap_find_next(&mf->held, off);
-
-		if (!r || !held_of(r)->busy)
-			return r ? held_of(r) : NULL;
-		cond_wait(&mf->idle, &mf->mu);
-	}
-}
-
-/* The first held range that meets [off, end), not busy, or NULL. */
-static struct held *first_in(struct memfile *mf, uint64_t off, uint64_t end)
-{
-	for (;;) {
-		struct range *r = rangemap_first_in(&mf->held, off, end);
-
-		if (!r || !held_of(r)->busy)
-			return r ? held_of(r) : NULL;
-		cond_wait(&mf->idle, &mf->mu);
-	}
 }
 
 /* --- loading --- */
@@ -261,17 +124,14 @@ static int load_locked(struct memfile *mf, struct held *h, uint64_t from, uint64
 	r = memfile_fetch(mf, from, to);
 	mutex_lock(&mf->mu);
 	if (r == 0 && write) {
-		held_drop_locked(mf, h);
+		memfile_held_drop_locked(mf, h);
 		cond_broadcast(&mf->idle);
 		return 0;
 	}
-	if (r == 0) {
-		count_absent(mf, h, -1);
-		h->kind = HELD_CLEAN;
-		h->shared = false;
-		count_absent(mf, h, 1);
-	}
-	memfile_held_idle_locked(mf, h);
+	if (r == 0)
+		memfile_held_loaded_locked(mf, h);
+	else
+		memfile_held_idle_locked(mf, h);
 	return r;
 }
 
@@ -283,8 +143,7 @@ static bool viewable(const struct memfile *mf, const struct held *h, uint64_t of
 	return pages_reader_extent(mf->image, off >> PAGE_SHIFT, ret, &raw) && raw && !h->shared && !atomic_load(&mf->hidden);
 }
 
-/* Loads the window of the absent @h around @off for reading. */
-static int load_around_locked(struct memfile *mf, struct held *h, uint64_t off)
+int memfile_load_around_locked(struct memfile *mf, struct held *h, uint64_t off)
 {
 	uint64_t w = ALIGN_DOWN(off, LOAD_WINDOW), from = MAX(w, h->r.start), to = MIN(w + LOAD_WINDOW, h->r.end);
 	struct pages_run x;
@@ -313,7 +172,7 @@ int memfile_ensure(struct memfile *mf, uint64_t off, uint64_t len)
 		return 0;
 	mutex_guard(&mf->mu);
 	while (off < end) {
-		struct held *h = first_in(mf, off, end);
+		struct held *h = memfile_held_first_locked(mf, off, end);
 		struct pages_run x;
 		int r = 0;
 
@@ -325,7 +184,7 @@ int memfile_ensure(struct memfile *mf, uint64_t off, uint64_t len)
 		else if (viewable(mf, h, off, &x))
 			off = MIN(h->r.end, (x.file_page + x.npages) << PAGE_SHIFT);
 		else
-			r = load_around_locked(mf, h, off);
+			r = memfile_load_around_locked(mf, h, off);
 		if (r < 0)
 			return r;
 	}
@@ -351,7 +210,7 @@ static int release_locked(struct memfile *mf, struct held *h, uint64_t from, uin
 	h = memfile_held_busy_locked(mf, h, from, to);
 	if (h->kind == HELD_SNAP)
 		memfile_take_locked(mf, from, to);
-	held_drop_locked(mf, h);
+	memfile_held_drop_locked(mf, h);
 	cond_broadcast(&mf->idle);
 	return 0;
 }
@@ -362,8 +221,7 @@ void memfile_hide_image(struct memfile *mf)
 		log_warn("the host does not map pages of the image for execution (is its file system mounted noexec?): they are copied instead");
 }
 
-/* How much who has come to @off is likely to want, a power of two: more each time it goes on where it was. */
-static uint64_t own_window(struct memfile *mf, uint64_t off)
+uint64_t memfile_own_window(struct memfile *mf, uint64_t off)
 {
 	for (size_t i = 0; i < OWN_STREAMS; i++)
 		if (mf->own[i].end == off && mf->own[i].window)
@@ -371,8 +229,7 @@ static uint64_t own_window(struct memfile *mf, uint64_t off)
 	return OWN_MIN;
 }
 
-/* It got what lies before @end. */
-static void own_done(struct memfile *mf, uint64_t off, uint64_t end)
+void memfile_own_done(struct memfile *mf, uint64_t off, uint64_t end)
 {
 	size_t i = 0;
 
@@ -396,10 +253,10 @@ int memfile_own(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, uint
 		return 0;
 	mutex_guard(&mf->mu);
 	for (;;) {
-		h = first_in(mf, off, off + PAGE_SIZE);
+		h = memfile_held_first_locked(mf, off, off + PAGE_SIZE);
 		if (!h)
 			return 0;
-		w = own_window(mf, off);
+		w = memfile_own_window(mf, off);
 		start = off - (phase & (w - 1));
 		end = start + w;
 		/* A window may begin below the file. */
@@ -409,7 +266,7 @@ int memfile_own(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, uint
 		r = release_locked(mf, h, start, end, &ret->moved);
 		if (r < 0)
 			return r;
-		own_done(mf, off, end);
+		memfile_own_done(mf, off, end);
 		ret->start = start;
 		ret->end = end;
 		return 0;
@@ -454,7 +311,7 @@ void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t len)
 		return memfile_raw_ptr(mf, off, len);
 	mutex_lock(&mf->mu);
 	for (;;) {
-		struct held *h = first_in(mf, at, end);
+		struct held *h = memfile_held_first_locked(mf, at, end);
 		uint64_t from, to, step;
 		bool moved;
 
@@ -475,150 +332,7 @@ void *memfile_ptr(struct memfile *mf, uint64_t off, uint64_t len)
 	return memfile_raw_ptr(mf, off, len);
 }
 
-/* --- reading and showing --- */
-
-const void *memfile_look(struct memfile *mf, uint64_t off, uint64_t *len)
-{
-	uint64_t end = off + *len, span;
-	struct pages_view v;
-	struct pages_run x;
-	struct held *h;
-	int r;
-
-	if (likely(atomic_load_explicit(&mf->nr_absent, memory_order_acquire) == 0))
-		return memfile_raw_ptr(mf, off, *len);
-	mutex_lock(&mf->mu);
-	for (h = first_in(mf, off, end); h && h->kind != HELD_ABSENT; h = first_in(mf, h->r.end, end))
-		if (h->r.end >= end) {
-			h = NULL;
-			break;
-		}
-	if (!h || h->r.start > off) {
-		*len = h ? h->r.start - off : *len;
-		mutex_unlock(&mf->mu);
-		return memfile_raw_ptr(mf, off, *len);
-	}
-	end = MIN(end, h->r.end);
-	mutex_unlock(&mf->mu);
-	span = ALIGN_UP(end, PAGE_SIZE) - ALIGN_DOWN(off, PAGE_SIZE);
-	/* What the image has at this place does not change, whoever writes meanwhile. */
-	r = pages_view(mf->image, off >> PAGE_SHIFT, span >> PAGE_SHIFT, &v);
-	if (r == 0) {
-		uint64_t in = off & ~PAGE_MASK;
-
-		*len = MIN(end - off, (v.npages << PAGE_SHIFT) - in);
-		memfile_record(mf, off, ALIGN_UP(off + *len, PAGE_SIZE));
-		return (const char *)v.ptr + in;
-	}
-	if (r == -EIO)
-		memfile_damaged(mf);
-	/* What follows in another layer may be shown, so it would not be loaded. */
-	if (r != -EOPNOTSUPP || !pages_reader_extent(mf->image, off >> PAGE_SHIFT, &x, NULL))
-		return NULL;
-	end = MIN(end, (x.file_page + x.npages) << PAGE_SHIFT);
-	*len = MIN(end, ALIGN_DOWN(off, LOAD_WINDOW) + LOAD_WINDOW) - off;
-	return memfile_ensure(mf, off, *len) < 0 ? NULL : memfile_raw_ptr(mf, off, *len);
-}
-
-/* The part of the image that is shown for @off of the absent [lo, hi). 0, -EOPNOTSUPP: it cannot be shown. */
-static int show_image(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, struct memfile_show *ret)
-{
-	struct pages_view v, below;
-	int r;
-
-	r = pages_view(mf->image, off >> PAGE_SHIFT, (hi - off) >> PAGE_SHIFT, &v);
-	if (r < 0)
-		return r;
-	*ret = (struct memfile_show){ off, off + (v.npages << PAGE_SHIFT), v.fd, v.offset, false, true };
-	/* What lies below, if it is the same run. */
-	if (lo < off && pages_view(mf->image, lo >> PAGE_SHIFT, (off - lo) >> PAGE_SHIFT, &below) == 0 && below.fd == v.fd &&
-	    below.npages << PAGE_SHIFT == off - lo && below.offset + (off - lo) == v.offset) {
-		ret->start = lo;
-		ret->fd_off = below.offset;
-	}
-	memfile_record(mf, ret->start, ret->end);
-	return 0;
-}
-
-int memfile_show(struct memfile *mf, uint64_t off, uint64_t lo, uint64_t hi, bool private, struct memfile_show *ret)
-{
-	struct range *next;
-	struct held *h;
-	int r;
-
-	*ret = (struct memfile_show){ lo, hi, mf->fd, lo, true, false };
-	if (likely(atomic_load_explicit(&mf->nr_held, memory_order_acquire) == 0))
-		return 0;
-	mutex_lock(&mf->mu);
-	while ((h = first_in(mf, off, off + PAGE_SIZE)) && h->kind == HELD_ABSENT) {
-		lo = MAX(lo, h->r.start);
-		hi = MIN(hi, h->r.end);
-		if (private && !h->shared && !atomic_load(&mf->hidden)) {
-			/* Bigger windows where the walk goes on: checking them is most of the price. */
-			uint64_t w = memfile_recording(mf) ? PAGE_SIZE : MAX(VIEW_WINDOW, own_window(mf, off) * 8);
-
-			lo = MAX(lo, ALIGN_DOWN(off, w));
-			hi = MIN(hi, ALIGN_DOWN(off, w) + w);
-			own_done(mf, off, hi);
-			mutex_unlock(&mf->mu);
-			r = show_image(mf, off, lo, hi, ret);
-			if (r == -EIO)
-				memfile_damaged(mf);
-			if (r != -EOPNOTSUPP)
-				return r;
-			private = false;
-			mutex_lock(&mf->mu);
-			continue;
-		}
-		r = load_around_locked(mf, h, off);
-		if (r < 0) {
-			mutex_unlock(&mf->mu);
-			return r;
-		}
-	}
-	ret->writable = !h;
-	/* As far as the same is true. */
-	if (h) {
-		lo = MAX(lo, h->r.start);
-		hi = MIN(hi, h->r.end);
-	} else if ((next = rangemap_find_next(&mf->held, off))) {
-		hi = MIN(hi, next->start);
-		next = next->prev;
-		lo = next ? MAX(lo, next->end) : lo;
-	} else if (mf->held.last) {
-		lo = MAX(lo, mf->held.last->end);
-	}
-	mutex_unlock(&mf->mu);
-	ret->start = ret->fd_off = lo;
-	ret->end = hi;
-	return 0;
-}
-
 /* --- the rest --- */
-
-void memfile_expect_snapshot(struct memfile *mf, uint64_t off, uint64_t len, bool complete)
-{
-	uint64_t end = off + len;
-
-	mutex_guard(&mf->mu);
-	for (uint64_t pos = off; pos < end;) {
-		struct range *r = rangemap_find_next(&mf->held, pos);
-
-		if (!r || r->start > pos) {
-			uint64_t stop = r ? MIN(end, r->start) : end;
-
-			memfile_held_add_locked(mf, pos, stop, HELD_PRE, false);
-			pos = stop;
-			continue;
-		}
-		pos = r->end;
-		/* What the last image has does not matter to a complete one; one large range is marked faster than many. */
-		if (complete && held_of(r)->kind == HELD_CLEAN && !held_of(r)->busy) {
-			held_of(r)->kind = HELD_PRE;
-			(void)rangemap_merge(&mf->held, r);
-		}
-	}
-}
 
 void memfile_forget_content(struct memfile *mf, uint64_t off, uint64_t len)
 {
@@ -627,7 +341,7 @@ void memfile_forget_content(struct memfile *mf, uint64_t off, uint64_t len)
 	if (likely(atomic_load_explicit(&mf->nr_held, memory_order_acquire) == 0))
 		return;
 	mutex_guard(&mf->mu);
-	while ((h = first_in(mf, off, off + len))) {
+	while ((h = memfile_held_first_locked(mf, off, off + len))) {
 		uint64_t from = MAX(off, h->r.start), to = MIN(off + len, h->r.end);
 
 		/* What is taken is copied: piece by piece, and never across a chunk. */
@@ -636,7 +350,7 @@ void memfile_forget_content(struct memfile *mf, uint64_t off, uint64_t len)
 		h = memfile_held_busy_locked(mf, h, from, to);
 		if (h->kind == HELD_SNAP)
 			memfile_take_locked(mf, from, to);
-		held_drop_locked(mf, h);
+		memfile_held_drop_locked(mf, h);
 		cond_broadcast(&mf->idle);
 	}
 }

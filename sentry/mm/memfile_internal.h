@@ -42,6 +42,11 @@ struct held {
 	bool busy; /* somebody is loading or taking it without the lock; ends with mf.idle */
 };
 
+static inline struct held *held_of(struct range *r)
+{
+	return container_of(r, struct held, r);
+}
+
 /* Content that a checkpoint took before it was overwritten. */
 struct taken {
 	struct range r;
@@ -95,18 +100,33 @@ void memfile_content_init(struct memfile *mf);
 void memfile_content_done(struct memfile *mf);
 /* Nobody wants what [off, +len) holds any more; a checkpoint under way takes it first. Nobody else may be using it. */
 void memfile_forget_content(struct memfile *mf, uint64_t off, uint64_t len);
-/* The node that contains @off or lies above it, once it is not busy; waits and looks again. mu held. */
-struct held *memfile_held_next_locked(struct memfile *mf, uint64_t off);
-/* [from, to) becomes one node of kind @kind, whatever was held of it, of which nothing may be busy; mu held. */
-void memfile_held_set_locked(struct memfile *mf, uint64_t from, uint64_t to, enum held_kind kind);
-/* Marks the part [from, to) of @h busy, or not, as a node of its own, which is returned. */
-struct held *memfile_held_busy_locked(struct memfile *mf, struct held *h, uint64_t from, uint64_t to);
-void memfile_held_idle_locked(struct memfile *mf, struct held *h);
-/* Inserts a new node; [from, to) must be free in held. */
-void memfile_held_add_locked(struct memfile *mf, uint64_t from, uint64_t to, enum held_kind kind, bool shared);
-
 /* Brings the absent, busy range [from, to) into the memory file. 0 or -EIO. mu not held. */
 int memfile_fetch(struct memfile *mf, uint64_t from, uint64_t to);
+
+/* Loads the window of the absent @h around @off for reading. mu held; dropped meanwhile. 0 or -EIO. */
+int memfile_load_around_locked(struct memfile *mf, struct held *h, uint64_t off);
+#define LOAD_WINDOW (256UL << 10)
+/* How much who has come to @off is likely to want, a power of two: more each time it goes on where it was. */
+uint64_t memfile_own_window(struct memfile *mf, uint64_t off);
+/* It got what lies before @end. */
+void memfile_own_done(struct memfile *mf, uint64_t off, uint64_t end);
+
+/* --- memfile_held.c; mu held, dropped by what waits --- */
+extern const struct rangemap_ops memfile_held_ops;
+/* The node that contains @off or lies above it, once it is not busy; waits and looks again. */
+struct held *memfile_held_next_locked(struct memfile *mf, uint64_t off);
+/* The first that meets [off, end), once it is not busy, or NULL; waits and looks again. */
+struct held *memfile_held_first_locked(struct memfile *mf, uint64_t off, uint64_t end);
+/* [from, to) becomes one node of kind @kind, whatever was held of it, of which nothing may be busy. */
+void memfile_held_set_locked(struct memfile *mf, uint64_t from, uint64_t to, enum held_kind kind);
+/* Marks the part [from, to) of @h busy as a node of its own, which is returned. */
+struct held *memfile_held_busy_locked(struct memfile *mf, struct held *h, uint64_t from, uint64_t to);
+void memfile_held_idle_locked(struct memfile *mf, struct held *h);
+/* The busy, absent @h has been loaded: clean, and not busy. */
+void memfile_held_loaded_locked(struct memfile *mf, struct held *h);
+/* Inserts a new node; [from, to) must be free in held. */
+void memfile_held_add_locked(struct memfile *mf, uint64_t from, uint64_t to, enum held_kind kind, bool shared);
+void memfile_held_drop_locked(struct memfile *mf, struct held *h);
 
 /* --- memfile_readahead.c --- */
 /* A demand load of [from, to) has happened: load what is likely to follow. mu not held. */

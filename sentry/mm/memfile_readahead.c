@@ -45,8 +45,8 @@ static uint64_t load_one(struct memfile *mf, uint64_t pos, uint64_t end)
 
 	mutex_lock(&mf->mu);
 	for (struct range *i = rangemap_first_in(&mf->held, pos, end); i && i->start < end && !h; i = i->next) {
-		struct held *x = container_of(i, struct held, r);
-		struct pages_run run;
+		struct held *x = held_of(i);
+		struct pages_run run = { i->start >> PAGE_SHIFT, (i->end - i->start) >> PAGE_SHIFT };
 		bool raw = true;
 
 		if (x->kind != HELD_ABSENT || x->busy)
@@ -66,12 +66,10 @@ static uint64_t load_one(struct memfile *mf, uint64_t pos, uint64_t end)
 		return end;
 	r = memfile_fetch(mf, from, to);
 	mutex_lock(&mf->mu);
-	if (r == 0) {
-		atomic_fetch_sub(&mf->nr_absent, to - from);
-		h->kind = HELD_CLEAN;
-		h->shared = false;
-	}
-	memfile_held_idle_locked(mf, h);
+	if (r == 0)
+		memfile_held_loaded_locked(mf, h);
+	else
+		memfile_held_idle_locked(mf, h);
 	mutex_unlock(&mf->mu);
 	return r == 0 ? to : end;
 }
@@ -256,20 +254,11 @@ void memfile_load_behind(struct memfile *mf)
 {
 	struct working_set ws = { 0 };
 	struct pages_run run;
-	uint32_t cap = 0;
 
-	for (uint64_t page = 0; mf->image && ws.nr < WORKING_SET_MAX_RUNS && pages_reader_run_at(mf->image, page, &run); page = run.file_page + run.npages) {
-		if (ws.nr == cap) {
-			struct working_set_run *v = reallocarray(ws.runs, cap = cap ? cap * 2 : 256, sizeof(*v));
-
-			/* Only a wish. */
-			if (!v)
-				break;
-			ws.runs = v;
-		}
-		run.npages = MIN(run.npages, (uint64_t)UINT32_MAX);
-		ws.runs[ws.nr++] = (struct working_set_run){ run.file_page, (uint32_t)run.npages };
-	}
+	/* A list that is cut short is as good: it is only a wish. */
+	for (uint64_t page = 0; mf->image && pages_reader_run_at(mf->image, page, &run); page = run.file_page + run.npages)
+		if (working_set_add(&ws, run.file_page, run.npages) < 0)
+			break;
 	memfile_prefetch(mf, &ws);
 }
 

@@ -59,28 +59,21 @@ static bool is_set(const struct recording *rec, uint64_t p)
 int memfile_record_end(struct memfile *mf, struct working_set *ret)
 {
 	struct recording *rec = atomic_load_explicit(&mf->recording, memory_order_acquire);
-	uint32_t cap = 0;
+	int r = 0;
 
 	*ret = (struct working_set){ 0 };
 	if (!rec || !atomic_exchange(&rec->on, false))
 		return -EALREADY;
-	for (uint64_t p = 0, q; p < rec->npages && ret->nr < WORKING_SET_MAX_RUNS; p = q) {
+	for (uint64_t p = 0, q; r == 0 && p < rec->npages; p = q) {
 		if (!is_set(rec, p)) {
 			q = rec->bits[p / 64] >> p % 64 ? p + 1 : (p | 63) + 1;
 			continue;
 		}
-		for (q = p + 1; q < rec->npages && is_set(rec, q) && q - p < UINT32_MAX; q++)
+		for (q = p + 1; q < rec->npages && is_set(rec, q); q++)
 			;
-		if (ret->nr == cap) {
-			struct working_set_run *v = reallocarray(ret->runs, cap = cap ? cap * 2 : 256, sizeof(*v));
-
-			if (!v) {
-				working_set_done(ret);
-				return -ENOMEM;
-			}
-			ret->runs = v;
-		}
-		ret->runs[ret->nr++] = (struct working_set_run){ p, (uint32_t)(q - p) };
+		r = working_set_add(ret, p, q - p);
 	}
-	return 0;
+	if (r == -ENOMEM)
+		working_set_done(ret);
+	return r == -ENOMEM ? r : 0;
 }

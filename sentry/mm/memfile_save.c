@@ -91,7 +91,7 @@ static struct held *held_next_locked(struct memfile *mf, uint64_t off)
 {
 	struct range *r = rangemap_find_next(&mf->held, off);
 
-	return r ? container_of(r, struct held, r) : NULL;
+	return r ? held_of(r) : NULL;
 }
 
 /*
@@ -202,6 +202,30 @@ int memfile_save_pages(struct memfile *mf, struct pages_writer *pw, bool increme
 }
 
 /* --- snapshots --- */
+
+void memfile_expect_snapshot(struct memfile *mf, uint64_t off, uint64_t len, bool complete)
+{
+	uint64_t end = off + len;
+
+	mutex_guard(&mf->mu);
+	for (uint64_t pos = off; pos < end;) {
+		struct range *r = rangemap_find_next(&mf->held, pos);
+
+		if (!r || r->start > pos) {
+			uint64_t stop = r ? MIN(end, r->start) : end;
+
+			memfile_held_add_locked(mf, pos, stop, HELD_PRE, false);
+			pos = stop;
+			continue;
+		}
+		pos = r->end;
+		/* What the last image has does not matter to a complete one; one large range is marked faster than many. */
+		if (complete && held_of(r)->kind == HELD_CLEAN && !held_of(r)->busy) {
+			held_of(r)->kind = HELD_PRE;
+			(void)rangemap_merge(&mf->held, r);
+		}
+	}
+}
 
 void memfile_take_locked(struct memfile *mf, uint64_t from, uint64_t to)
 {
