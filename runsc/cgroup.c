@@ -242,7 +242,12 @@ int cgroup_update(const struct container *c, uint64_t memory, uint64_t pids, str
 
 static int remove_one(const char *dir, const char *controller, void *arg)
 {
-	return rmdir(dir) < 0 ? -errno : 0;
+	int r;
+
+	/* Busy for a moment after the last process: it has ended, but the host may not be done with it. */
+	for (unsigned int wait_ms = 1; (r = rmdir(dir) < 0 ? -errno : 0) == -EBUSY && wait_ms <= 256; wait_ms *= 2)
+		(void)usleep(wait_ms * 1000);
+	return r;
 }
 
 void cgroup_remove(const struct container *c)

@@ -273,6 +273,7 @@ static int explain_failure(const struct sandbox_start *s, struct starting *t, in
 	wait_briefly(s->c->sandbox.pid);
 	(void)kill(s->c->sandbox.pid, SIGKILL);
 	if (waitpid(s->c->sandbox.pid, &status, 0) == s->c->sandbox.pid) {
+		s->c->sandbox = (struct proc_id){0}; /* from now on the number may be another's */
 		sandbox_describe_death(status, how, sizeof(how));
 		last_words(s->c, words, sizeof(words));
 		return error_msg(err, -EIO, "container %s: the sandbox %s%s%s", s->c->id, how, words[0] ? ": " : "", words[0] ? words : " (--debug-log=FILE keeps its log)");
